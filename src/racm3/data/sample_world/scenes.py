@@ -1,0 +1,150 @@
+"""Scenes: one or two things somewhere on a background, with a caption that says so.
+
+A scene is a value; drawing it and captioning it are pure. Whoever wants a random one brings the
+dice, so a stream of scenes is a function of its seed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image as PIL
+
+
+from racm3.data.sample_world.things import Thing
+from racm3.document import Document, Image
+
+COLOURS = {
+    "white": (250, 250, 250),
+    "black": (25, 25, 28),
+    "grey": (140, 140, 145),
+    "red": (205, 50, 50),
+    "orange": (240, 140, 40),
+    "yellow": (245, 215, 70),
+    "green": (60, 150, 75),
+    "blue": (55, 100, 205),
+    "purple": (130, 70, 165),
+    "pink": (240, 165, 190),
+}
+TEXTURES = ("plain", "striped", "checked")
+SIZES = {"large": 48, "small": 32}
+PLACES = {
+    "centre": (0.5, 0.5),
+    "left": (0.0, 0.5),
+    "right": (1.0, 0.5),
+    "top": (0.5, 0.0),
+    "bottom": (0.5, 1.0),
+}
+RELATIONS = ("left of", "above")
+TILT = 20
+STRIPE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    things: tuple[Thing, ...]
+    colour: str = "white"
+    texture: str = "plain"
+    size: str = "large"
+    place: str = "centre"
+    tilted: bool = False
+    relation: str = "left of"
+
+    @classmethod
+    def random(
+        cls, things: Sequence[Thing], rng: np.random.Generator, *, count: int | None = None
+    ) -> "Scene":
+        """A scene of `count` things; three in four have one thing where it is not said."""
+        count = count or (1 if rng.random() < 0.75 else 2)
+        first = things[rng.integers(len(things))]
+        second = first if rng.random() < 0.15 else things[rng.integers(len(things))]
+        large = rng.random() < 0.6
+        anywhere = tuple(PLACES)[rng.integers(len(PLACES))]
+        return cls(
+            things=(first, second)[:count],
+            colour=tuple(COLOURS)[rng.integers(len(COLOURS))],
+            texture=rng.choice(TEXTURES, p=(0.7, 0.15, 0.15)).item(),
+            size="large" if large and count == 1 else "small",
+            place=anywhere if count == 1 and rng.random() < 0.5 else "centre",
+            tilted=count == 1 and rng.random() < 0.08,
+            relation=RELATIONS[rng.integers(len(RELATIONS))],
+        )
+
+    def showing(self, *things: Thing) -> "Scene":
+        """The same scene with other things in it."""
+        return replace(self, things=things)
+
+    def draw(self, side: int = 64) -> Image:
+        canvas = _background(self.colour, self.texture, side)
+        scale = side / 64
+        pixels = round(SIZES[self.size] * scale)
+        for thing, (left, top) in zip(self.things, self._corners(side, pixels), strict=True):
+            glyph = PIL.fromarray(thing.rgba).resize((pixels, pixels), PIL.Resampling.LANCZOS)
+            if self.tilted:
+                glyph = glyph.rotate(TILT, PIL.Resampling.BICUBIC)
+            canvas.alpha_composite(glyph, (left, top))
+        return Image.of(canvas)
+
+    def _corners(self, side: int, pixels: int) -> list[tuple[int, int]]:
+        room = side - pixels
+        if len(self.things) == 1:
+            x, y = PLACES[self.place]
+            return [(round(x * room), round(y * room))]
+        if self.relation == "left of":
+            return [(0, room // 2), (room, room // 2)]
+        return [(room // 2, 0), (room // 2, room)]
+
+    def caption(self, rng: np.random.Generator) -> str:
+        """One of several ways to say what the scene shows."""
+        what = self._subject()
+        ground = self.colour if self.texture == "plain" else f"{self.texture} {self.colour}"
+        article = "an" if ground[0] in "aeiou" else "a"
+        forms = (
+            f"{what} on {article} {ground} background",
+            f"{what} on {article} {ground} field",
+            f"{what}, {ground} background",
+            f"a picture of {what} on {ground}",
+        )
+        return forms[rng.integers(len(forms))]
+
+    def _subject(self) -> str:
+        first = self.things[0]
+        if len(self.things) == 2:
+            if self.things[1] is first:
+                beside = "side by side" if self.relation == "left of" else "one above the other"
+                return f"two of {first.noun} {beside}"
+            return f"{first.noun} {self.relation} {self.things[1].noun}"
+        qualities = ["small" * (self.size == "small"), "tilted" * self.tilted]
+        words = " ".join(word for word in qualities if word)
+        noun = first.noun
+        if words:
+            article, rest = noun.split(" ", 1)
+            noun = f"{'the' if article == 'the' else 'a'} {words} {rest}"
+        return noun if self.place == "centre" else f"{noun} at the {self.place}"
+
+    def document(self, rng: np.random.Generator) -> Document:
+        return Document.of(self.caption(rng), self.draw())
+
+
+def _background(colour: str, texture: str, side: int) -> PIL.Image:
+    base = np.array(COLOURS[colour], dtype=np.float32)
+    other = base * 0.8 if base.mean() > 60 else base + 45
+    step = max(1, round(STRIPE * side / 64))
+    rows, columns = np.mgrid[:side, :side] // step
+    shade = {"plain": rows * 0, "striped": rows % 2, "checked": (rows + columns) % 2}[texture]
+    pixels = np.where(shade[..., None] == 1, other, base).clip(0, 255).astype(np.uint8)
+    return PIL.fromarray(pixels).convert("RGBA")
+
+
+def contact_sheet(pictures: Sequence[Image], *, columns: int, scale: int = 2) -> Image:
+    """Pictures in rows on one sheet, enlarged without smoothing, for people to look at."""
+    side = max(max(p.height, p.width) for p in pictures) * scale
+    rows = -(-len(pictures) // columns)
+    sheet = PIL.new("RGB", (columns * (side + 4) + 4, rows * (side + 4) + 4), (128, 128, 128))
+    for position, picture in enumerate(pictures):
+        row, column = divmod(position, columns)
+        tile = picture.pil().resize(
+            (picture.width * scale, picture.height * scale), PIL.Resampling.NEAREST
+        )
+        sheet.paste(tile, (4 + column * (side + 4), 4 + row * (side + 4)))
+    return Image.of(sheet)

@@ -1,0 +1,68 @@
+"""The things of the sample world: pictures with names, some of them never shown in training."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image as PIL
+
+from racm3.document import Document, Image
+
+MEMORY_MARGIN = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thing:
+    """A picture with a name; `held_out` things are only ever met in the memory, at inference."""
+
+    name: str
+    keywords: tuple[str, ...]
+    group: str
+    held_out: bool
+    rgba: UInt8[np.ndarray, "side side 4"]
+
+    @property
+    def noun(self) -> str:
+        """The name with its article, as captions say it."""
+        if self.name.startswith("flag of"):
+            return f"the {self.name}"
+        return f"{'an' if self.name[0].lower() in 'aeiou' else 'a'} {self.name}"
+
+    def document(self) -> Document:
+        """How the memory shows the thing: its picture on white, its name and a few keywords."""
+        side = self.rgba.shape[0]
+        inner = side - 2 * MEMORY_MARGIN
+        glyph = PIL.fromarray(self.rgba).resize((inner, inner), PIL.Resampling.LANCZOS)
+        canvas = PIL.new("RGBA", (side, side), (255, 255, 255, 255))
+        canvas.alpha_composite(glyph, (MEMORY_MARGIN, MEMORY_MARGIN))
+        words = [word for word in self.keywords if word not in self.name][:2]
+        text = f"{self.name} ({', '.join(words)})" if words else self.name
+        return Document.of(text, Image.of(canvas))
+
+
+@cache
+def things() -> tuple[Thing, ...]:
+    """Every thing of the pack that ships with the package, in the order of the pack."""
+    folder = files("racm3.assets") / "sample"
+    pack = json.loads((folder / "things.json").read_text(encoding="utf-8"))
+    side, columns = pack["side"], pack["columns"]
+    with (folder / "things.webp").open("rb") as stream:
+        atlas = np.array(PIL.open(stream).convert("RGBA"))
+    found = []
+    for position, entry in enumerate(pack["things"]):
+        row, column = divmod(position, columns)
+        tile = atlas[row * side : (row + 1) * side, column * side : (column + 1) * side]
+        keywords = tuple(entry["keywords"])
+        found.append(Thing(entry["name"], keywords, entry["group"], entry["held_out"], tile))
+    return tuple(found)
+
+
+def seen_things() -> tuple[Thing, ...]:
+    return tuple(thing for thing in things() if not thing.held_out)
+
+
+def held_out_things() -> tuple[Thing, ...]:
+    return tuple(thing for thing in things() if thing.held_out)

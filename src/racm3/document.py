@@ -1,0 +1,132 @@
+"""Documents: what people write, what the memory holds, and what the generator continues."""
+
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image as PIL
+
+from racm3.errors import DocumentError
+
+MOST_PIXELS = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    content: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    pixels: UInt8[np.ndarray, "height width 3"]
+
+    @property
+    def height(self) -> int:
+        return self.pixels.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.pixels.shape[1]
+
+    def pil(self) -> PIL.Image:
+        return PIL.fromarray(self.pixels)
+
+    def png(self) -> bytes:
+        buffer = io.BytesIO()
+        self.pil().save(buffer, format="PNG")
+        return buffer.getvalue()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Image) and np.array_equal(self.pixels, other.pixels)
+
+    def __hash__(self) -> int:
+        return hash((self.pixels.shape, self.digest()))
+
+    def digest(self) -> str:
+        """A fingerprint of the pixels: documents with the same picture share it."""
+        header = f"{self.height}x{self.width}".encode()
+        return hashlib.sha256(header + self.pixels.tobytes()).hexdigest()[:32]
+
+    @classmethod
+    def of(cls, picture: PIL.Image) -> "Image":
+        """From any Pillow picture; transparency is laid on white."""
+        if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+            white = PIL.new("RGBA", picture.size, (255, 255, 255, 255))
+            picture = PIL.alpha_composite(white, picture)
+        return cls(np.array(picture.convert("RGB"), dtype=np.uint8))
+
+    @classmethod
+    def decode(cls, data: bytes, *, name: str = "the picture") -> "Image":
+        """From PNG, JPEG, WebP, ... bytes; a truncated or absurdly large picture is refused."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PIL.DecompressionBombWarning)
+                picture = PIL.open(io.BytesIO(data))
+                width, height = picture.size
+                if width * height > MOST_PIXELS:
+                    raise DocumentError(
+                        f"{name} is {width}x{height} pixels, more than the {MOST_PIXELS:,} "
+                        "that are accepted; make it smaller first"
+                    )
+                picture.load()
+        except DocumentError:
+            raise
+        except (OSError, ValueError, SyntaxError, PIL.DecompressionBombError) as error:
+            raise DocumentError(
+                f"{name} cannot be read as a picture ({error}); "
+                "a complete PNG, JPEG or WebP file is expected"
+            ) from error
+        return cls.of(picture)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Image":
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise DocumentError(f"cannot read the picture {path}: {error.strerror}") from error
+        return cls.decode(data, name=str(path))
+
+
+def fit(picture: Image, side: int) -> Image:
+    """A square of `side` pixels: resize so the shorter side fits, then crop the centre."""
+    if picture.height == picture.width == side:
+        return picture
+    scale = side / min(picture.height, picture.width)
+    width, height = (max(side, round(n * scale)) for n in (picture.width, picture.height))
+    resized = picture.pil().resize((width, height), PIL.Resampling.BICUBIC)
+    left, top = (width - side) // 2, (height - side) // 2
+    return Image.of(resized.crop((left, top, left + side, top + side)))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Text and images in reading order; a captioned picture is the commonest kind."""
+
+    parts: tuple[Text | Image, ...]
+
+    @classmethod
+    def of(cls, *parts: str | Image) -> "Document":
+        return cls(tuple(Text(part) if isinstance(part, str) else part for part in parts))
+
+    def only(self, kind: type[Text] | type[Image]) -> "Document":
+        """One side of the document, as training queries use it so retrieval stays hard (§3.2)."""
+        return Document(tuple(part for part in self.parts if isinstance(part, kind)))
+
+    @property
+    def text(self) -> str:
+        return " ".join(part.content for part in self.parts if isinstance(part, Text))
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Image))
+
+    def require_parts(self) -> "Document":
+        """The document itself, or a sentence saying that there is nothing in it."""
+        if not self.images and not self.text.strip():
+            raise DocumentError("the document is empty: it has neither text nor a picture")
+        return self

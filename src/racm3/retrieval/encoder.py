@@ -1,0 +1,252 @@
+"""From documents to unit vectors: the frozen mixed-modal encoder of RA-CM3 §3.2."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Float32
+from PIL import Image as PIL
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from racm3.document import Document, Image
+from racm3.errors import CheckpointError, DocumentError
+from racm3.retrieval.clip import Clip, ClipConfig
+from racm3.runtime import load_json, progress
+from racm3.tokens.image import load_weights
+from racm3.tokens.text import open_tokenizer
+
+Vectors = Float32[np.ndarray, "docs dim"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout:
+    """Query dropout (§3.2): forget a share of the tokens or patches; training only."""
+
+    rate: float
+    rng: np.random.Generator
+
+    def keep(self, count: int) -> list[int]:
+        """Which of `count` things survive; always at least one."""
+        survivors = np.flatnonzero(self.rng.random(count) >= self.rate)
+        return survivors.tolist() if len(survivors) else [int(self.rng.integers(count))]
+
+    def keep_exactly(self, count: int) -> list[int]:
+        """A random subset of fixed size, so that a batch of pictures stays rectangular."""
+        size = max(1, round(count * (1 - self.rate)))
+        return sorted(self.rng.choice(count, size, replace=False).tolist())
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Anything that puts texts and pictures on one unit sphere."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def texts(self, texts: Sequence[str], dropout: Dropout | None = None) -> Vectors: ...
+
+    def images(self, pictures: Sequence[Image], dropout: Dropout | None = None) -> Vectors: ...
+
+
+def unit(vectors: Float[np.ndarray, "docs dim"]) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def mix(text: Vectors | None, image: Vectors | None) -> Vectors:
+    """Average whichever sides there are, on the unit sphere before and after."""
+    sides = [unit(side) for side in (text, image) if side is not None]
+    if not sides:
+        raise DocumentError("nothing to embed: the document has neither text nor an image")
+    return unit(np.mean(sides, axis=0))
+
+
+def embed(
+    encoder: Encoder,
+    documents: Sequence[Document],
+    *,
+    dropout: Dropout | None = None,
+    label: str | None = None,
+) -> Vectors:
+    """One unit vector a document: its text side and its picture side, mixed."""
+    vectors = np.zeros((len(documents), encoder.dim), dtype=np.float32)
+    batches = range(0, len(documents), 64)
+    for start in progress(batches, label=label, total=len(batches)) if label else batches:
+        some = documents[start : start + 64]
+        texts = {i: d.text for i, d in enumerate(some) if d.text.strip()}
+        owners = [i for i, d in enumerate(some) for _ in d.images]
+        pictures = [picture for d in some for picture in d.images]
+        of_text = dict(zip(texts, encoder.texts(list(texts.values()), dropout), strict=True))
+        of_image = encoder.images(pictures, dropout)
+        for i, document in enumerate(some):
+            document.require_parts()
+            mine = [v for v, owner in zip(of_image, owners, strict=True) if owner == i]
+            text = of_text[i][None] if i in of_text else None
+            image = np.mean(mine, axis=0, keepdims=True) if mine else None
+            vectors[start + i] = mix(text, image)[0]
+    return vectors
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preprocessing:
+    """CLIP's own: shorter side to `resize`, centre crop, then mean and deviation by channel."""
+
+    resize: int
+    crop: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Preprocessing":
+        values = load_json(folder / "preprocessor_config.json")
+        resize, crop = values.get("size", 224), values.get("crop_size", 224)
+        return cls(
+            resize=resize["shortest_edge"] if isinstance(resize, dict) else resize,
+            crop=crop["height"] if isinstance(crop, dict) else crop,
+            mean=tuple(values["image_mean"]),
+            std=tuple(values["image_std"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "image_processor_type": "CLIPImageProcessor",
+            "do_resize": True, "size": {"shortest_edge": self.resize}, "resample": 3,
+            "do_center_crop": True, "crop_size": {"height": self.crop, "width": self.crop},
+            "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
+            "do_convert_rgb": True, "image_mean": self.mean, "image_std": self.std,
+        }  # fmt: skip
+
+    def __call__(self, pictures: Sequence[Image]) -> Float[Tensor, "batch 3 height width"]:
+        stacked = np.stack([self._square(picture) for picture in pictures])
+        values = (stacked.astype(np.float32) / 255 - self.mean) / self.std
+        return torch.from_numpy(np.moveaxis(values, -1, 1).astype(np.float32))
+
+    def _square(self, picture: Image) -> np.ndarray:
+        short, width, height = min(picture.width, picture.height), picture.width, picture.height
+        size = (int(self.resize * width / short), int(self.resize * height / short))
+        image = picture.pil()
+        if size != image.size:
+            image = image.resize(size, PIL.Resampling.BICUBIC)
+        left, top = (size[0] - self.crop) // 2, (size[1] - self.crop) // 2
+        return np.asarray(image.crop((left, top, left + self.crop, top + self.crop)))
+
+
+class ClipEncoder:
+    """A frozen CLIP folder as an encoder; long texts are read in windows, never cut."""
+
+    def __init__(
+        self, clip: Clip, tokenizer: Tokenizer, preprocess: Preprocessing, *, name: str
+    ) -> None:
+        self.clip = clip.eval().requires_grad_(False)
+        self.tokenizer, self.preprocess, self._name = tokenizer, preprocess, name
+        # Windows do our cutting and padding; a tokenizer.json may carry its own.
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def dim(self) -> int:
+        return self.clip.config.projection_dim
+
+    @property
+    def device(self) -> torch.device:
+        return self.clip.logit_scale.device
+
+    def windows(self, text: str, dropout: Dropout | None = None) -> list[list[int]]:
+        """The text's ids between BOS and EOS, in as many windows as CLIP's positions need."""
+        config = self.clip.config.text_config
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        if dropout is not None and ids:
+            ids = [ids[i] for i in dropout.keep(len(ids))]
+        room = config.max_position_embeddings - 2
+        pieces = [ids[i : i + room] for i in range(0, len(ids), room)] or [[]]
+        return [[config.bos_token_id, *piece, config.eos_token_id] for piece in pieces]
+
+    @torch.inference_mode()
+    def texts(self, texts: Sequence[str], dropout: Dropout | None = None) -> Vectors:
+        if not texts:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        split = [self.windows(text, dropout) for text in texts]
+        ids, lengths = pad([window for windows in split for window in windows])
+        vectors = self.clip.text(ids.to(self.device), lengths.to(self.device))
+        pieces = F.normalize(vectors.float(), dim=-1).cpu().numpy()
+        owners = np.repeat(np.arange(len(texts)), [len(windows) for windows in split])
+        return unit(np.stack([pieces[owners == i].mean(axis=0) for i in range(len(texts))]))
+
+    @torch.inference_mode()
+    def images(self, pictures: Sequence[Image], dropout: Dropout | None = None) -> Vectors:
+        if not pictures:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        patches = None
+        if dropout is not None:
+            config = self.clip.config.vision_config
+            count = (config.image_size // config.patch_size) ** 2
+            patches = torch.tensor([dropout.keep_exactly(count) for _ in pictures])
+            patches = patches.to(self.device)
+        pixels = self.preprocess(pictures).to(self.device)
+        return unit(self.clip.image(pixels, patches).float().cpu().numpy())
+
+    def save(self, folder: Path) -> None:
+        """A folder that `transformers.CLIPModel.from_pretrained` opens too."""
+        from safetensors.torch import save_file
+
+        from racm3.runtime import save_json
+
+        folder.mkdir(parents=True, exist_ok=True)
+        save_json(folder / "config.json", self.clip.config.to_json())
+        save_json(folder / "preprocessor_config.json", self.preprocess.to_json())
+        self.tokenizer.save(str(folder / "tokenizer.json"))
+        save_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
+        state = {k: v.detach().cpu().contiguous() for k, v in self.clip.state_dict().items()}
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+    @classmethod
+    def open(cls, where: str | Path, *, device: torch.device | None = None) -> "ClipEncoder":
+        """From a folder, or from a hub name when no such folder exists."""
+        folder = find_folder(where)
+        clip = Clip(ClipConfig.read(folder))
+        load_weights(clip, folder / "model.safetensors", ignore=("position_ids",))
+        tokenizer = open_tokenizer(folder / "tokenizer.json")
+        preprocess = Preprocessing.read(folder)
+        # The last two components, so that a moved folder keeps its name.
+        name = "/".join(Path(where).parts[-2:])
+        return cls(clip.to(device or "cpu"), tokenizer, preprocess, name=name)
+
+
+def pad(sequences: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+    """Ids padded on the right with zeros, and the true lengths."""
+    lengths = torch.tensor([len(s) for s in sequences])
+    ids = torch.zeros(len(sequences), int(lengths.max()), dtype=torch.long)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = torch.tensor(sequence)
+    return ids, lengths
+
+
+def find_folder(where: str | Path) -> Path:
+    """A local folder as it is; anything else is taken for a hub name and fetched once."""
+    folder = Path(where)
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or str(where).startswith("."):
+        raise CheckpointError(f"there is no CLIP folder at {where}")
+    from huggingface_hub import snapshot_download
+
+    wanted = ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"]
+    try:
+        return Path(snapshot_download(str(where), allow_patterns=wanted))
+    except Exception as error:
+        raise CheckpointError(
+            f"{where!r} is neither a folder nor a hub model that can be reached "
+            f"({type(error).__name__}); give the path of a downloaded CLIP folder"
+        ) from error

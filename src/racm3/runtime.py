@@ -1,0 +1,126 @@
+"""The machine underneath: devices, precision, seeds, files written whole, progress on a console."""
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from racm3.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+Item = TypeVar("Item")
+Configuration = TypeVar("Configuration")
+
+
+def device(name: str = "auto") -> "torch.device":
+    """The device to compute on: a CUDA card where there is one, unless told otherwise."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device {name!r} was asked for but no CUDA card is visible; use 'cpu'")
+    return torch.device(name)
+
+
+def autocast(where: "torch.device", precision: str) -> contextlib.AbstractContextManager[Any]:
+    """Mixed precision for matrix products: 'fp32' switches it off, 'bf16' on."""
+    import torch
+
+    if precision not in ("fp32", "bf16"):
+        raise ConfigError(f"precision is {precision!r}; 'fp32' or 'bf16' is expected")
+    return torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def dice(*keys: int) -> np.random.Generator:
+    """Random numbers that depend on the keys alone: (seed, step, rank) needs no bookkeeping."""
+    return np.random.default_rng([key & 0xFFFFFFFF for key in keys])
+
+
+def torch_dice(where: "torch.device", *keys: int) -> "torch.Generator":
+    import torch
+
+    generator = torch.Generator(device=where)
+    generator.manual_seed(int(dice(*keys).integers(2**62)))
+    return generator
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write so that a reader, or a crash, sees the old file or the new one and never half."""
+    data = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+@contextlib.contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """A folder that appears under its name only when everything in it has been written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    if path.exists():
+        old = path.with_name(f".{path.name}.{os.getpid()}.old")
+        path.rename(old)
+        temporary.rename(path)
+        shutil.rmtree(old)
+    else:
+        temporary.rename(path)
+
+
+def save_json(path: Path, value: Any) -> None:
+    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    write_whole(path, json.dumps(plain, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def load_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{path} is missing; a folder written by `racm3` (or `save`) is expected"
+        ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); it may be damaged") from error
+
+
+def load_config(kind: type[Configuration], path: Path) -> Configuration:
+    """A frozen dataclass from its JSON; unknown keys are named, lists become tuples."""
+    values = load_json(path)
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if not isinstance(values, dict) or not known >= values.keys():
+        strange = sorted(values.keys() - known) if isinstance(values, dict) else values
+        raise CheckpointError(f"{path} has settings that {kind.__name__} does not know: {strange}")
+    try:
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    except TypeError as error:
+        raise CheckpointError(f"{path} does not describe a {kind.__name__}: {error}") from error
+
+
+def progress(items: Iterable[Item], *, label: str, total: int | None = None) -> Iterator[Item]:
+    """Show a bar on a terminal's standard error; elsewhere stay silent."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, description=label, total=total, console=Console(stderr=True))

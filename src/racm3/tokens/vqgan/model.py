@@ -1,0 +1,64 @@
+"""Pictures to a grid of features and back: the VQGAN's encoder, codebook and decoder."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from racm3.tokens.vqgan.config import VQGANConfig
+from racm3.tokens.vqgan.quantizer import Codebook
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        groups = max(g for g in (1, 2, 4, 8) if width % g == 0)
+        self.norm1 = nn.GroupNorm(groups, width)
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.norm2 = nn.GroupNorm(groups, width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(
+        self, x: Float[Tensor, "batch width rows columns"]
+    ) -> Float[Tensor, "batch width rows columns"]:
+        hidden = self.conv1(F.silu(self.norm1(x)))
+        return x + self.conv2(F.silu(self.norm2(hidden)))
+
+
+class VQGAN(nn.Module):
+    """Pixels lie in [-1, 1], channels first; `encode` and `decode` meet at integer codes."""
+
+    def __init__(self, config: VQGANConfig) -> None:
+        super().__init__()
+        self.config = config
+        first, last = config.widths[0], config.widths[-1]
+        down: list[nn.Module] = [nn.Conv2d(3, first, config.patch, stride=config.patch)]
+        for width, wider in zip(config.widths, (*config.widths[1:], None), strict=True):
+            down += [ResidualBlock(width) for _ in range(config.encoder_blocks)]
+            if wider:
+                down.append(nn.Conv2d(width, wider, 4, stride=2, padding=1))
+        self.encoder = nn.Sequential(*down, nn.Conv2d(last, config.code_width, 1))
+        self.codebook = Codebook(config.codes, config.code_width)
+        up: list[nn.Module] = [nn.Conv2d(config.code_width, last, 3, padding=1)]
+        backwards = config.widths[::-1]
+        for width, narrower in zip(backwards, (*backwards[1:], None), strict=True):
+            up += [ResidualBlock(width) for _ in range(config.decoder_blocks)]
+            if narrower:
+                up += [nn.Conv2d(width, 4 * narrower, 3, padding=1), nn.PixelShuffle(2)]
+        up += [nn.SiLU(), nn.Conv2d(first, 3 * config.patch**2, 3, padding=1)]
+        self.decoder = nn.Sequential(*up, nn.PixelShuffle(config.patch))
+
+    def features(
+        self, pixels: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch dim rows columns"]:
+        return self.encoder(pixels)
+
+    def encode(
+        self, pixels: Float[Tensor, "batch 3 height width"]
+    ) -> Int[Tensor, "batch rows columns"]:
+        return self.codebook(self.features(pixels)).codes
+
+    def decode(
+        self, codes: Int[Tensor, "batch rows columns"]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        return torch.clamp(self.decoder(self.codebook.look_up(codes)).float(), -1, 1)

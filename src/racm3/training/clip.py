@@ -1,0 +1,159 @@
+"""Learning a small CLIP of the standard format: contrastive pairs, symmetric cross-entropy."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from racm3.document import Document, Image
+from racm3.retrieval.clip import Clip, ClipConfig, TowerConfig
+from racm3.retrieval.encoder import ClipEncoder, Preprocessing, pad
+from racm3.runtime import autocast
+from racm3.tokens.text import train_bpe
+from racm3.training.checkpoint import named, optimizer_tensors, restore_optimizer, under
+from racm3.training.schedule import learning_rate
+
+BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+Pairs = Callable[[int], list[Document]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipTraining:
+    """How the small CLIP learns.
+
+    Args:
+        steps: Length of the schedule.
+        lr: Peak learning rate of AdamW.
+        warmup: Updates of linear warm-up.
+        weight_decay: AdamW's weight decay.
+        precision: fp32 or bf16.
+        width: Width of both towers.
+        layers: Layers of each tower.
+        dim: Width of the shared space.
+        vocabulary: Size of the text tokenizer that is trained on the captions.
+        side: Picture side in pixels.
+        patch: Patch side in pixels.
+        seed: Decides initialisation.
+    """
+
+    steps: int
+    lr: float = 1e-3
+    warmup: int = 60
+    weight_decay: float = 0.05
+    precision: str = "fp32"
+    width: int = 192
+    layers: int = 4
+    dim: int = 128
+    vocabulary: int = 2048
+    side: int = 64
+    patch: int = 8
+    seed: int = 0
+
+
+def new_clip(config: ClipTraining, texts: Sequence[str]) -> ClipEncoder:
+    """An untrained CLIP whose tokenizer has been fitted to the texts."""
+    tokenizer = train_bpe(texts, size=config.vocabulary, specials=(BEGIN, END))
+    tower: dict[str, Any] = {
+        "hidden_size": config.width,
+        "intermediate_size": 4 * config.width,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": max(1, config.width // 48),
+    }
+    begin, end = (tokenizer.token_to_id(marker) for marker in (BEGIN, END))
+    sizes = ClipConfig(
+        text_config=TowerConfig(
+            **tower,
+            vocab_size=tokenizer.get_vocab_size(),
+            bos_token_id=begin,
+            eos_token_id=end,
+        ),
+        vision_config=TowerConfig(**tower, image_size=config.side, patch_size=config.patch),
+        projection_dim=config.dim,
+    )
+    torch.manual_seed(config.seed)
+    clip = Clip(sizes)
+    for module in clip.modules():
+        if isinstance(module, torch.nn.Linear | torch.nn.Embedding):
+            torch.nn.init.normal_(module.weight, std=0.02)
+    preprocess = Preprocessing(
+        resize=config.side, crop=config.side, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+    )
+    return ClipEncoder(clip, tokenizer, preprocess, name="untrained")
+
+
+def contrastive_loss(
+    text: Float[Tensor, "batch dim"], image: Float[Tensor, "batch dim"], scale: Float[Tensor, ""]
+) -> Float[Tensor, ""]:
+    """InfoNCE in both directions (CLIP, Fig. 3)."""
+    logits = scale.clamp(max=4.6052).exp() * F.normalize(text, dim=-1) @ F.normalize(image, dim=-1).T
+    target = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+class ClipLearner:
+    def __init__(
+        self,
+        encoder: ClipEncoder,
+        config: ClipTraining,
+        pairs: Pairs,
+        validation: Sequence[Document],
+        device: torch.device,
+    ) -> None:
+        self.encoder, self.config, self.pairs = encoder, config, pairs
+        self.clip = encoder.clip.to(device).requires_grad_(True)
+        self.validation, self.device = validation, device
+        self.optimizer = torch.optim.AdamW(
+            self.clip.parameters(), lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay
+        )
+
+    def learn_from(self, step: int) -> dict[str, float]:
+        config = self.config
+        documents = self.pairs(step)
+        ids, lengths = pad([self.encoder.windows(document.text)[0] for document in documents])
+        pixels = self.encoder.preprocess([_picture(document) for document in documents])
+        with autocast(self.device, config.precision):
+            text = self.clip.text(ids.to(self.device), lengths.to(self.device))
+            image = self.clip.image(pixels.to(self.device))
+        loss = contrastive_loss(text.float(), image.float(), self.clip.logit_scale)
+        rate = learning_rate(step, peak=config.lr, warmup=config.warmup, steps=config.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.clip.parameters(), 1.0)
+        self.optimizer.step()
+        return {"loss": loss.item()}
+
+    def validate(self) -> dict[str, float]:
+        """Recall@1 and @5, text to picture, among the validation documents."""
+        text = self.encoder.texts([document.text for document in self.validation])
+        image = self.encoder.images([_picture(document) for document in self.validation])
+        scores = torch.from_numpy(text @ image.T)
+        rank = (scores > scores.diagonal()[:, None]).sum(dim=1)
+        return {f"recall@{k}": (rank < k).float().mean().item() for k in (1, 5)}
+
+    def state(self) -> dict[str, Tensor]:
+        return {
+            **named("clip", self.clip.state_dict()),
+            **optimizer_tensors(self.optimizer, name="optimizer"),
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        self.clip.load_state_dict(under("clip", tensors))
+        restore_optimizer(self.optimizer, tensors, name="optimizer")
+
+    def export(self, folder: Path) -> None:
+        self.encoder.save(folder)
+
+    def describe(self) -> dict[str, Any]:
+        return {"training": asdict(self.config)}
+
+
+def _picture(document: Document) -> Image:
+    return document.images[0]
