@@ -26,7 +26,10 @@ def save(folder: Path, step: int, tensors: dict[str, Tensor], about: dict[str, A
     path = folder / f"step-{step:08d}"
     with folder_written_whole(path) as temporary:
         own = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
-        save_file({name: tensor.contiguous() for name, tensor in own.items()}, temporary / "state.safetensors")
+        save_file(
+            {name: tensor.contiguous() for name, tensor in own.items()},
+            temporary / "state.safetensors",
+        )
         save_json(temporary / "state.json", {"format": FORMAT, "step": step, **about})
     return path
 
@@ -49,7 +52,9 @@ def load(path: Path) -> Saved:
     try:
         tensors = load_file(path / "state.safetensors")
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); remove it to resume earlier") from error
+        raise CheckpointError(
+            f"{path} is damaged ({error}); remove it to resume earlier"
+        ) from error
     return Saved(about["step"], tensors, about)
 
 
@@ -78,7 +83,9 @@ def restore_optimizer(
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The entries below `prefix.`, with the prefix taken off."""
-    return {k.removeprefix(f"{prefix}."): v for k, v in tensors.items() if k.startswith(f"{prefix}.")}
+    return {
+        k.removeprefix(f"{prefix}."): v for k, v in tensors.items() if k.startswith(f"{prefix}.")
+    }
 
 
 def named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from racm3.document import Document, Image
@@ -91,7 +90,9 @@ def contrastive_loss(
     text: Float[Tensor, "batch dim"], image: Float[Tensor, "batch dim"], scale: Float[Tensor, ""]
 ) -> Float[Tensor, ""]:
     """InfoNCE in both directions (CLIP, Fig. 3)."""
-    logits = scale.clamp(max=4.6052).exp() * F.normalize(text, dim=-1) @ F.normalize(image, dim=-1).T
+    logits = (
+        scale.clamp(max=4.6052).exp() * F.normalize(text, dim=-1) @ F.normalize(image, dim=-1).T
+    )
     target = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
@@ -109,7 +110,10 @@ class ClipLearner:
         self.clip = encoder.clip.to(device).requires_grad_(True)
         self.validation, self.device = validation, device
         self.optimizer = torch.optim.AdamW(
-            self.clip.parameters(), lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay
+            self.clip.parameters(),
+            lr=config.lr,
+            betas=(0.9, 0.98),
+            weight_decay=config.weight_decay,
         )
 
     def learn_from(self, step: int) -> dict[str, float]:

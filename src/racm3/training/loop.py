@@ -49,7 +49,9 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         if min(self.steps, self.save_every, self.validate_every, self.log_every, self.keep) < 1:
-            raise ConfigError("steps, save_every, validate_every, log_every and keep are at least 1")
+            raise ConfigError(
+                "steps, save_every, validate_every, log_every and keep are at least 1"
+            )
 
 
 def resume(learner: Learner, folder: Path) -> int:

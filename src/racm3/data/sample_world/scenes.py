@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image as PIL
 
-
 from racm3.data.sample_world.things import Thing
 from racm3.document import Document, Image
 

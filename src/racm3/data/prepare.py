@@ -1,0 +1,172 @@
+"""Documents made ready for training once, offline: ids, and neighbours by several dropout draws."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from racm3.document import Document
+from racm3.errors import CheckpointError, ConfigError, Racm3Error
+from racm3.retrieval.retriever import Retriever, one_side
+from racm3.runtime import dice, folder_written_whole, load_json, progress, save_json
+from racm3.tokens.codec import Codec, Kind, Segment, Segments
+
+AT_ONCE = 256
+
+
+class TokenTable:
+    """Many documents' segments in four flat arrays that can stay on disk (memory-mapped)."""
+
+    ARRAYS = ("ids", "segment_stops", "segment_kinds", "document_stops")
+
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        self.arrays = arrays
+
+    def __len__(self) -> int:
+        return len(self.arrays["document_stops"])
+
+    def __getitem__(self, row: int) -> Segments:
+        arrays = self.arrays
+        first = int(arrays["document_stops"][row - 1]) if row else 0
+        segments = []
+        for segment in range(first, int(arrays["document_stops"][row])):
+            start = int(arrays["segment_stops"][segment - 1]) if segment else 0
+            ids = arrays["ids"][start : int(arrays["segment_stops"][segment])]
+            segments.append(
+                Segment(Kind(int(arrays["segment_kinds"][segment])), tuple(ids.tolist()))
+            )
+        return tuple(segments)
+
+    @classmethod
+    def of(cls, documents: Sequence[Segments]) -> "TokenTable":
+        flat = [segment for document in documents for segment in document]
+        ids = [id_ for segment in flat for id_ in segment.ids]
+        return cls({
+            "ids": np.array(ids, dtype=np.int32),
+            "segment_stops": np.cumsum([len(s.ids) for s in flat], dtype=np.int64),
+            "segment_kinds": np.array([s.kind for s in flat], dtype=np.uint8),
+            "document_stops": np.cumsum([len(d) for d in documents], dtype=np.int64),
+        })  # fmt: skip
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in self.ARRAYS:
+            np.save(folder / f"{name}.npy", self.arrays[name], allow_pickle=False)
+
+    @classmethod
+    def open(cls, folder: Path) -> "TokenTable":
+        return cls({name: _mapped(folder / f"{name}.npy") for name in cls.ARRAYS})
+
+
+def _mapped(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error}); run `racm3 prepare` again"
+        ) from error
+
+
+class Prepared:
+    """A folder of training material: documents, the memory beside them, who neighbours whom."""
+
+    def __init__(
+        self,
+        documents: TokenTable,
+        memory: TokenTable,
+        neighbours: Int64[np.ndarray, "docs draws depth"],
+        about: dict[str, Any],
+    ) -> None:
+        if len(neighbours) != len(documents):
+            raise ConfigError(
+                f"{len(documents)} documents came with neighbours for {len(neighbours)}; "
+                "prepare them together"
+            )
+        self.documents, self.memory, self.neighbours = documents, memory, neighbours
+        self.about = about
+
+    def save(self, folder: Path) -> None:
+        with folder_written_whole(folder) as temporary:
+            self.documents.save(temporary / "documents")
+            self.memory.save(temporary / "memory")
+            np.save(temporary / "neighbours.npy", self.neighbours, allow_pickle=False)
+            save_json(temporary / "about.json", self.about)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Prepared":
+        return cls(
+            TokenTable.open(folder / "documents"),
+            TokenTable.open(folder / "memory"),
+            _mapped(folder / "neighbours.npy"),
+            load_json(folder / "about.json"),
+        )
+
+
+def encode_all(codec: Codec, documents: Sequence[Document], *, label: str) -> TokenTable:
+    starts = range(0, len(documents), AT_ONCE)
+    encoded: list[Segments] = []
+    for start in progress(starts, label=label, total=len(starts)):
+        encoded += codec.encode(documents[start : start + AT_ONCE])
+    return TokenTable.of(encoded)
+
+
+def find_neighbours(
+    retriever: Retriever,
+    documents: Sequence[Document],
+    groups: Sequence[frozenset[str]],
+    *,
+    draws: int,
+    depth: int,
+    seed: int,
+) -> Int64[np.ndarray, "docs draws depth"]:
+    """Rows of the memory nearest to each document, `draws` times with new query dropout.
+
+    A query is one side of the document, chosen anew at every draw; -1 where fewer were found.
+    """
+    row_of = {int(id_): row for row, id_ in enumerate(retriever.table.ids)}
+    found = np.full((len(documents), draws, depth), -1, dtype=np.int64)
+    work = [(draw, at) for draw in range(draws) for at in range(0, len(documents), AT_ONCE)]
+    for draw, start in progress(work, label="neighbours", total=len(work)):
+        rng = dice(seed, draw, start)
+        some = documents[start : start + AT_ONCE]
+        lists = retriever.neighbours(
+            [one_side(document, rng) for document in some],
+            depth,
+            rng=rng,
+            training=True,
+            exclude=groups[start : start + AT_ONCE],
+        )
+        for offset, neighbours in enumerate(lists):
+            rows = [row_of[neighbour.id] for neighbour in neighbours]
+            found[start + offset, draw, : len(rows)] = rows
+    return found
+
+
+def prepare(
+    codec: Codec,
+    documents: Sequence[Document],
+    retriever: Retriever,
+    *,
+    groups: Sequence[frozenset[str]] | None = None,
+    draws: int = 2,
+    depth: int = 2,
+    seed: int = 0,
+) -> Prepared:
+    """Encode documents and memory and look up everyone's neighbours (RA-CM3 §3.2, offline)."""
+    if not documents:
+        raise Racm3Error("there is nothing to prepare: no document was given")
+    shelf = retriever.shelf.documents(retriever.table.ids.tolist())
+    own = groups or [frozenset[str]()] * len(documents)
+    neighbours = find_neighbours(retriever, documents, own, draws=draws, depth=depth, seed=seed)
+    about = {
+        "encoder": retriever.encoder.name,
+        "strategy": retriever.config.strategy,
+        "seed": seed,
+        "text_size": codec.vocabulary.text_size,
+        "codebook_size": codec.vocabulary.codebook_size,
+    }
+    table = encode_all(codec, documents, label="documents")
+    memory = encode_all(codec, shelf, label="memory")
+    return Prepared(table, memory, neighbours, about)

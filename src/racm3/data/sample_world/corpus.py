@@ -1,0 +1,91 @@
+"""What each part of the sample system learns from, as functions of a seed and a number.
+
+Who may see what: the image tokenizer, the generator and its text tokenizer meet seen things only.
+The small CLIP meets all of them, as the real CLIP has met the web.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from racm3.data.sample_world.scenes import Scene
+from racm3.data.sample_world.things import Thing, held_out_things, seen_things, things
+from racm3.document import Document
+from racm3.runtime import dice
+from racm3.tokens.image import to_pixels
+
+PICTURES, UNSEEN, PAIRS, CAPTIONS, SCENES = 1, 2, 7, 8, 11
+
+
+@cache
+def memory(kind: str = "all") -> tuple[Document, ...]:
+    """Every thing as the memory holds it; `seen` leaves out the held-out ones."""
+    chosen = {"all": things, "seen": seen_things, "held_out": held_out_things}[kind]()
+    return tuple(thing.document() for thing in chosen)
+
+
+def tokenizer_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side side"]:
+    """Scenes of seen things, and one in five a seen thing as the memory shows it."""
+    rng, seen, shown = dice(PICTURES, step), seen_things(), memory("seen")
+    pictures = []
+    for _ in range(batch):
+        if rng.random() < 0.2:
+            pictures.append(shown[rng.integers(len(seen))].images[0])
+        else:
+            pictures.append(Scene.random(seen, rng).draw())
+    return to_pixels(pictures)
+
+
+def unseen_pictures(count: int) -> Float[Tensor, "count 3 side side"]:
+    """Scenes of held-out things, for validation."""
+    rng = dice(UNSEEN, 0)
+    return to_pixels([Scene.random(held_out_things(), rng).draw() for _ in range(count)])
+
+
+def clip_pairs(step: int, *, batch: int) -> list[Document]:
+    """Names with pictures, captions with scenes, captions with one of the things they name."""
+    rng = dice(PAIRS, step)
+    return [_pair(rng) for _ in range(batch)]
+
+
+def _pair(rng: np.random.Generator) -> Document:
+    every, shown = things(), memory()
+    kind = rng.random()
+    if kind < 0.4:
+        row = int(rng.integers(len(every)))
+        name = every[row].name if rng.random() < 0.5 else shown[row].text
+        return Document.of(name, shown[row].images[0])
+    scene = Scene.random(every, rng, count=1 if rng.random() < 0.7 else 2)
+    if kind < 0.75:
+        return scene.document(rng)
+    thing = scene.things[rng.integers(len(scene.things))]
+    return Document.of(scene.caption(rng), thing.document().images[0])
+
+
+def named_pictures() -> list[Document]:
+    return [
+        Document.of(thing.name, document.images[0])
+        for thing, document in zip(things(), memory(), strict=True)
+    ]
+
+
+def captions(kind: str, count: int = 4000) -> list[str]:
+    """Texts to fit a text tokenizer to."""
+    rng, which = dice(CAPTIONS, 0), things() if kind == "all" else seen_things()
+    drawn = [Scene.random(which, rng).caption(rng) for _ in range(count)]
+    return drawn + [document.text for document in memory(kind)] * 2
+
+
+def scenes(
+    which: Sequence[Thing], count: int, *, seed: int, things_each: int | None = None
+) -> list[tuple[Scene, Document]]:
+    """Random scenes with their captions; number i depends on (seed, i) alone."""
+    found = []
+    for number in range(count):
+        rng = dice(SCENES, seed, number)
+        scene = Scene.random(which, rng, count=things_each)
+        found.append((scene, scene.document(rng)))
+    return found

@@ -1,0 +1,146 @@
+"""Prepared documents to packed batches: seeded, sharded, and resumable from a bookmark."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int64
+
+from racm3.data.prepare import Prepared
+from racm3.errors import ConfigError
+from racm3.runtime import dice
+from racm3.tokens.codec import Segments
+from racm3.tokens.context import Context, Packed, context, fitting, pack, shorten, size
+from racm3.tokens.masking import Laid, Masking, choose_spans, lay
+from racm3.tokens.vocabulary import Vocabulary
+
+LOOK_AHEAD = 1.25
+ORDER, SAMPLE = 1, 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamConfig:
+    """What a training sample is made of.
+
+    Args:
+        rows: Packed rows of a batch (on each rank).
+        length: Ids in a row.
+        neighbours: retrieved (RA-CM3), none (vanilla CM3) or random (ablation).
+        counts: K is drawn uniformly from these.
+        masking: CM3 masking of the main document.
+        seed: Decides order, masks, K and draws.
+    """
+
+    rows: int
+    length: int
+    neighbours: Literal["retrieved", "none", "random"] = "retrieved"
+    counts: tuple[int, ...] = (0, 1, 2)
+    masking: Masking = field(default_factory=Masking)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.length < 2 or not self.counts:
+            raise ConfigError("rows, length and counts must leave room for something to learn")
+
+
+class Stream:
+    """Sample number i is a function of (seed, i), so the bookmark is a handful of numbers."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        config: StreamConfig,
+        vocabulary: Vocabulary,
+        *,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        theirs = (prepared.about["text_size"], prepared.about["codebook_size"])
+        if theirs != (vocabulary.text_size, vocabulary.codebook_size):
+            raise ConfigError(
+                f"the material was prepared with {theirs[0]} text ids and {theirs[1]} codes, the "
+                f"tokenizers have {vocabulary.text_size} and {vocabulary.codebook_size}; "
+                "run `racm3 prepare` again"
+            )
+        self.prepared, self.config, self.vocabulary = prepared, config, vocabulary
+        self.world, self.fresh = world, rank
+        self.pending: list[int] = []
+        self._order = lru_cache(maxsize=2)(self._order_of)
+
+    def _order_of(self, epoch: int) -> Int64[np.ndarray, " docs"]:
+        order = dice(self.config.seed, ORDER, epoch).permutation(len(self.prepared.documents))
+        return order.astype(np.int64)
+
+    def sample(self, number: int) -> Context:
+        epoch, place = divmod(number, len(self.prepared.documents))
+        document = int(self._order(epoch)[place])
+        rng = dice(self.config.seed, SAMPLE, number)
+        retrieved = self._retrieved(document, rng)
+        segments = self.prepared.documents[document]
+        # A masked sample is longer than its document by a marker, a marker and <eoss> a span.
+        spare = self.config.length - 2 - 3 * 15
+        main = self._masked(shorten(segments, max(spare, 2)), rng)
+        kept = fitting(retrieved, len(main.ids), self.config.length)
+        return context(kept, main, self.vocabulary)
+
+    def _masked(self, segments: Segments, rng: np.random.Generator) -> Laid:
+        spans = choose_spans(segments, self.config.masking, rng)
+        return lay(segments, spans, self.vocabulary)
+
+    def _retrieved(self, document: int, rng: np.random.Generator) -> list[Segments]:
+        config, prepared = self.config, self.prepared
+        count = int(config.counts[rng.integers(len(config.counts))])
+        draw = int(rng.integers(prepared.neighbours.shape[1]))
+        if config.neighbours == "none":
+            return []
+        if config.neighbours == "random":
+            rows = rng.integers(len(prepared.memory), size=count)
+        else:
+            rows = prepared.neighbours[document, draw, :count]
+        return [prepared.memory[int(row)] for row in rows if row >= 0]
+
+    def __next__(self) -> Packed:
+        config = self.config
+        numbers, contexts, total = list[int](), list[Context](), 0
+        queue = iter(list(self.pending))
+        while total < LOOK_AHEAD * config.rows * config.length:
+            number = next(queue, None)
+            if number is None:
+                number = self.fresh
+                self.fresh += self.world
+            one = self.sample(number)
+            numbers.append(number)
+            contexts.append(one)
+            total += len(one.ids)
+        plan = best_fit([len(one.ids) for one in contexts], config.rows, config.length)
+        placed = {index for row in plan for index in row}
+        self.pending = [n for index, n in enumerate(numbers) if index not in placed]
+        return pack([[contexts[i] for i in row] for row in plan], config.length, self.vocabulary)
+
+    def bookmark(self) -> Int64[np.ndarray, " numbers"]:
+        return np.array([self.fresh, *self.pending], dtype=np.int64)
+
+    def seek(self, bookmark: Int64[np.ndarray, " numbers"]) -> None:
+        self.fresh, *self.pending = bookmark.tolist()
+
+
+def best_fit(lengths: Sequence[int], rows: int, length: int) -> list[list[int]]:
+    """Each sample, in order of arrival, into the fullest row that still has room for it."""
+    plan: list[list[int]] = [[] for _ in range(rows)]
+    free = [length] * rows
+    for index, needed in enumerate(lengths):
+        fits = [row for row in range(rows) if free[row] >= needed]
+        if fits:
+            row = min(fits, key=lambda r: (free[r], r))
+            plan[row].append(index)
+            free[row] -= needed
+    return plan
+
+
+def longest(prepared: Prepared, counts: Sequence[int]) -> int:
+    """Ids that the longest unmasked sample could need: a help for choosing `length`."""
+    documents = max(size(prepared.documents[i]) for i in range(len(prepared.documents)))
+    memory = max(size(prepared.memory[i]) for i in range(len(prepared.memory)))
+    return 2 + documents + max(counts) * memory

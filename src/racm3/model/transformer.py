@@ -1,0 +1,110 @@
+"""Ids to logits: the decoder itself. It knows nothing of tokens, losses or sampling."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from racm3.errors import ConfigError
+from racm3.model.attention import Attention, RMSNorm, Rotation, rotation
+from racm3.model.config import GeneratorConfig
+
+
+class MLP(nn.Module):
+    """SwiGLU (Shazeer 2020)."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.width, config.hidden, bias=False)
+        self.up_proj = nn.Linear(config.width, config.hidden, bias=False)
+        self.down_proj = nn.Linear(config.hidden, config.width, bias=False)
+
+    def forward(self, x: Float[Tensor, "batch seq width"]) -> Float[Tensor, "batch seq width"]:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Layer(nn.Module):
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.self_attn = Attention(config)
+        self.mlp = MLP(config)
+        self.input_layernorm = RMSNorm(config.width, config.norm_eps)
+        self.post_attention_layernorm = RMSNorm(config.width, config.norm_eps)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch seq width"],
+        by: Rotation,
+        visible: Bool[Tensor, "batch 1 seq seq"] | None,
+    ) -> Float[Tensor, "batch seq width"]:
+        x = x + self.self_attn(self.input_layernorm(x), by, visible)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Transformer(nn.Module):
+    """Parameter names are Qwen3's, so exporting is a copy; the head may be tied."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocabulary, config.width)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
+        self.norm = RMSNorm(config.width, config.norm_eps)
+        self.lm_head = (
+            None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)
+        )
+        self.apply(_initialise)
+        for layer in self.layers:
+            for last in (layer.self_attn.o_proj, layer.mlp.down_proj):
+                nn.init.normal_(last.weight, std=0.02 / (2 * config.depth) ** 0.5)
+
+    @property
+    def device(self) -> torch.device:
+        return self.embed_tokens.weight.device
+
+    def rotation(self, positions: Int[Tensor, "batch seq"]) -> Rotation:
+        return rotation(positions, self.config.per_head, self.config.rope_theta)
+
+    def hidden(
+        self,
+        ids: Int[Tensor, "batch seq"],
+        positions: Int[Tensor, "batch seq"] | None = None,
+        sample: Int[Tensor, "batch seq"] | None = None,
+    ) -> Float[Tensor, "batch seq width"]:
+        """`sample` numbers the samples packed into each row; no sample sees another."""
+        if ids.shape[1] > self.config.context:
+            raise ConfigError(
+                f"{ids.shape[1]} ids were given to a generator with a context of "
+                f"{self.config.context}; use fewer documents or a longer context"
+            )
+        if positions is None:
+            positions = torch.arange(ids.shape[1], device=ids.device).expand(len(ids), -1)
+        visible = None if sample is None else packed_mask(sample)
+        by, x = self.rotation(positions), self.embed_tokens(ids)
+        for layer in self.layers:
+            x = layer(x, by, visible)
+        return self.norm(x)
+
+    def logits(self, hidden: Float[Tensor, "*axes width"]) -> Float[Tensor, "*axes vocab"]:
+        weight = self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
+        return F.linear(hidden, weight)
+
+    def forward(
+        self,
+        ids: Int[Tensor, "batch seq"],
+        positions: Int[Tensor, "batch seq"] | None = None,
+        sample: Int[Tensor, "batch seq"] | None = None,
+    ) -> Float[Tensor, "batch seq vocab"]:
+        return self.logits(self.hidden(ids, positions, sample))
+
+
+def packed_mask(sample: Int[Tensor, "batch seq"]) -> Bool[Tensor, "batch 1 seq seq"]:
+    """Causal within each sample; padding (-1) sees only padding, so that no row is empty."""
+    seq = sample.shape[1]
+    causal = torch.ones(seq, seq, dtype=torch.bool, device=sample.device).tril()
+    return ((sample[:, :, None] == sample[:, None, :]) & causal)[:, None]
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)

@@ -1,0 +1,243 @@
+"""Complete, named runs: every number that was chosen, in one place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from racm3.data.prepare import Prepared, prepare
+from racm3.data.sample_world import corpus
+from racm3.data.sample_world.things import held_out_things, seen_things
+from racm3.data.stream import Stream, StreamConfig
+from racm3.document import Document
+from racm3.errors import ConfigError
+from racm3.model.config import GeneratorConfig, size
+from racm3.model.transformer import Transformer
+from racm3.retrieval.encoder import ClipEncoder, embed
+from racm3.retrieval.retriever import ListShelf, Retriever, RetrieverConfig
+from racm3.runtime import device
+from racm3.tokens.codec import Codec
+from racm3.tokens.context import Packed
+from racm3.tokens.image import ImageTokenizer
+from racm3.tokens.masking import Masking
+from racm3.tokens.text import TextTokenizer
+from racm3.tokens.vqgan.config import VQGANConfig
+from racm3.tokens.vqgan.model import VQGAN
+from racm3.training.clip import ClipLearner, ClipTraining, new_clip
+from racm3.training.generator import GeneratorLearner, GeneratorTraining
+from racm3.training.loop import LoopConfig, train
+from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampleRecipe:
+    """Everything that makes the sample system; the stages run in the order of the fields."""
+
+    vqgan: VQGANConfig
+    tokenizer: TokenizerTraining
+    tokenizer_batch: int
+    clip: ClipTraining
+    clip_batch: int
+    text_vocabulary: int
+    documents: int
+    draws: int
+    generator: GeneratorConfig
+    training: GeneratorTraining
+    stream: StreamConfig
+    save_every: int = 200
+    retriever: RetrieverConfig = field(default_factory=RetrieverConfig)
+
+
+def sample_cpu() -> SampleRecipe:
+    """About two hours on two cores with AVX512-bf16: what ships with the package."""
+    steps = 3200
+    return SampleRecipe(
+        vqgan=VQGANConfig(),
+        tokenizer=TokenizerTraining(steps=4500, precision="bf16"),
+        tokenizer_batch=32,
+        clip=ClipTraining(steps=1000, precision="bf16", width=144),
+        clip_batch=160,
+        text_vocabulary=2048,
+        documents=24_000,
+        draws=2,
+        generator=GeneratorConfig(
+            width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True
+        ),
+        training=GeneratorTraining(steps=steps, lr=2e-3, warmup=150, precision="bf16"),
+        stream=StreamConfig(rows=15, length=256),
+    )
+
+
+def sample_gpu() -> SampleRecipe:
+    """Half an hour on one H200-class card: a larger tokenizer and generator, far more data."""
+    base = sample_cpu()
+    return replace(
+        base,
+        vqgan=VQGANConfig(widths=(128, 256), decoder_blocks=4),
+        tokenizer=TokenizerTraining(
+            steps=20_000, precision="bf16", adversarial=0.02, adversarial_from=12_000
+        ),
+        tokenizer_batch=128,
+        clip=ClipTraining(steps=4000, precision="bf16", width=192),
+        clip_batch=512,
+        documents=200_000,
+        draws=4,
+        generator=GeneratorConfig(
+            width=320, depth=8, heads=10, vocabulary=1, context=1024, tied=True
+        ),
+        training=GeneratorTraining(steps=20_000, lr=1e-3, warmup=500, precision="bf16"),
+        stream=StreamConfig(rows=96, length=256),
+        save_every=500,
+    )
+
+
+def tiny() -> SampleRecipe:
+    """Seconds on any machine: for tests, never for pictures."""
+    return SampleRecipe(
+        vqgan=VQGANConfig(widths=(16, 32), encoder_blocks=1, decoder_blocks=1, codes=64),
+        tokenizer=TokenizerTraining(steps=6, warmup=2),
+        tokenizer_batch=4,
+        clip=ClipTraining(steps=6, width=48, layers=1, dim=16, vocabulary=300, patch=16, warmup=2),
+        clip_batch=8,
+        text_vocabulary=300,
+        documents=32,
+        draws=2,
+        generator=GeneratorConfig(width=32, depth=2, heads=2, vocabulary=1, context=512, tied=True),
+        training=GeneratorTraining(steps=6, lr=1e-3, warmup=2),
+        stream=StreamConfig(rows=2, length=512),
+        save_every=3,
+    )
+
+
+SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
+    "sample_cpu": sample_cpu,
+    "sample_gpu": sample_gpu,
+    "tiny": tiny,
+}
+PAPER_RATES = {"125m": 1e-4, "350m": 6e-4, "760m": 5e-4, "1b3": 1e-4, "2b7": 1e-4, "7b": 1.2e-4}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratorRecipe:
+    """A generator's size, training and samples; CM3 is the same recipe with no neighbours."""
+
+    generator: GeneratorConfig
+    training: GeneratorTraining
+    stream: StreamConfig
+
+
+def racm3(name: str, *, vocabulary: int = 56_320 + 8_192, steps: int = 100_000) -> GeneratorRecipe:
+    """The papers' sizes with their numbers: `racm3("125m")` ... `racm3("2b7")`, `racm3("7b")`.
+
+    Sequence 4096; Adam (0.9, 0.98), 1500 warm-up, linear decay (RA-CM3 §4.1); the peak rates of
+    350m, 760m and 7b are CM3Leon's (Table 2), with its alpha of 1 left to `--training.alpha`.
+    """
+    if name not in PAPER_RATES:
+        raise ConfigError(f"there is no recipe {name!r}; choose one of {', '.join(PAPER_RATES)}")
+    return GeneratorRecipe(
+        generator=size(name, vocabulary=vocabulary),
+        training=GeneratorTraining(steps=steps, lr=PAPER_RATES[name], precision="bf16"),
+        stream=StreamConfig(rows=4, length=4096),
+    )
+
+
+def photos_gpu() -> GeneratorRecipe:
+    """Photographs of 128 pixels (256 codes) with captions, on one H200-class card."""
+    return GeneratorRecipe(
+        generator=GeneratorConfig(width=512, depth=12, heads=8, vocabulary=1, context=1024),
+        training=GeneratorTraining(steps=20_000, lr=6e-4, warmup=500, precision="bf16"),
+        stream=StreamConfig(rows=64, length=1024),
+    )
+
+
+def loop(steps: int, save_every: int) -> LoopConfig:
+    return LoopConfig(steps=steps, save_every=save_every, validate_every=max(1, steps // 8))
+
+
+def train_tokenizer(recipe: SampleRecipe, folder: Path, where: torch.device) -> ImageTokenizer:
+    """The image tokenizer of the sample world, or the finished one that is already there."""
+    if not (folder / "final").exists():
+        torch.manual_seed(recipe.tokenizer.seed)
+        pictures = partial(corpus.tokenizer_pictures, batch=recipe.tokenizer_batch)
+        learner = TokenizerLearner(
+            VQGAN(recipe.vqgan), recipe.tokenizer, pictures, corpus.unseen_pictures(128), where
+        )
+        train(learner, loop(recipe.tokenizer.steps, recipe.save_every), folder)
+    return ImageTokenizer.open(folder / "final", device=where)
+
+
+def train_clip(recipe: SampleRecipe, folder: Path, where: torch.device) -> ClipEncoder:
+    if not (folder / "final").exists():
+        encoder = new_clip(recipe.clip, corpus.captions("all"))
+        pairs = partial(corpus.clip_pairs, batch=recipe.clip_batch)
+        learner = ClipLearner(encoder, recipe.clip, pairs, corpus.named_pictures(), where)
+        train(learner, loop(recipe.clip.steps, recipe.save_every), folder)
+    return ClipEncoder.open(folder / "final", device=where)
+
+
+def train_text(recipe: SampleRecipe, folder: Path) -> TextTokenizer:
+    if not (folder / "tokenizer.json").exists():
+        TextTokenizer.train(corpus.captions("seen"), size=recipe.text_vocabulary).save(folder)
+    return TextTokenizer.open(folder)
+
+
+def retriever_over(
+    documents: tuple[Document, ...], encoder: ClipEncoder, config: RetrieverConfig
+) -> Retriever:
+    return Retriever(encoder, ListShelf(documents, embed(encoder, documents)), config)
+
+
+def prepare_scenes(
+    recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder, folder: Path, *, held_out: bool
+) -> Prepared:
+    """Training scenes beside the seen memory; validation scenes of held-out things beside all."""
+    if not folder.exists():
+        which = held_out_things() if held_out else seen_things()
+        count = min(256, recipe.documents) if held_out else recipe.documents
+        documents = [document for _, document in corpus.scenes(which, count, seed=int(held_out))]
+        shelf = corpus.memory("all" if held_out else "seen")
+        config = replace(recipe.retriever, query_dropout=0.0) if held_out else recipe.retriever
+        retriever = retriever_over(shelf, encoder, config)
+        prepare(codec, documents, retriever, draws=recipe.draws, depth=2).save(folder)
+    return Prepared.open(folder)
+
+
+def validation_batches(recipe: SampleRecipe, prepared: Prepared, codec: Codec) -> list[Packed]:
+    """Unmasked held-out scenes, each with its two nearest documents where the recipe retrieves."""
+    config = replace(recipe.stream, counts=(2,), masking=Masking(mean_spans=0), seed=99)
+    stream = Stream(prepared, config, codec.vocabulary)
+    return [next(stream) for _ in range(2)]
+
+
+def train_generator(
+    recipe: SampleRecipe, codec: Codec, prepared: list[Prepared], folder: Path, where: torch.device
+) -> None:
+    if (folder / "final").exists():
+        return
+    torch.manual_seed(recipe.training.seed)
+    model = Transformer(recipe.generator.sized(len(codec.vocabulary)))
+    stream = Stream(prepared[0], recipe.stream, codec.vocabulary)
+    validation = validation_batches(recipe, prepared[1], codec)
+    learner = GeneratorLearner(model, recipe.training, stream, validation, where)
+    train(learner, loop(recipe.training.steps, recipe.save_every), folder)
+
+
+def without_retrieval(recipe: SampleRecipe) -> SampleRecipe:
+    """Vanilla CM3: the same run with one value changed."""
+    return replace(recipe, stream=replace(recipe.stream, neighbours="none"))
+
+
+def build_sample(recipe: SampleRecipe, folder: Path, *, on: str = "auto") -> None:
+    """Every stage in order; killed at any instant, the same call goes on where it was."""
+    where = device(on)
+    image = train_tokenizer(recipe, folder / "tokenizer", where)
+    encoder = train_clip(recipe, folder / "clip", where)
+    codec = Codec(train_text(recipe, folder / "text"), image)
+    prepared = [
+        prepare_scenes(recipe, codec, encoder, folder / name, held_out=name == "validation")
+        for name in ("prepared", "validation")
+    ]
+    train_generator(recipe, codec, prepared, folder / "racm3", where)
+    train_generator(without_retrieval(recipe), codec, prepared, folder / "cm3", where)

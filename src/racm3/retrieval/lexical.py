@@ -1,0 +1,41 @@
+"""BM25 (Robertson & Zaragoza 2009, k1 = 1.2, b = 0.75): the strategy without a neural encoder."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32
+
+_WORD = re.compile(r"\w+")
+
+
+def words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+class BM25:
+    def __init__(self, texts: Sequence[str], *, k1: float = 1.2, b: float = 0.75) -> None:
+        counts = [Counter(words(text)) for text in texts]
+        lengths = np.array([sum(c.values()) for c in counts], dtype=np.float32)
+        average = max(float(lengths.mean()), 1e-9) if len(lengths) else 1.0
+        self.size = len(texts)
+        postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for row, count in enumerate(counts):
+            for word, times in count.items():
+                postings[word].append((row, times))
+        self.postings = {}
+        for word, entries in postings.items():
+            rows = np.array([row for row, _ in entries])
+            times = np.array([n for _, n in entries], dtype=np.float32)
+            rarity = np.log(1 + (self.size - len(rows) + 0.5) / (len(rows) + 0.5))
+            norm = times + k1 * (1 - b + b * lengths[rows] / average)
+            self.postings[word] = (rows, rarity * times * (k1 + 1) / norm)
+
+    def scores(self, query: str) -> Float32[np.ndarray, " docs"]:
+        total = np.zeros(self.size, dtype=np.float32)
+        for word in words(query):
+            if word in self.postings:
+                rows, weights = self.postings[word]
+                total[rows] += weights
+        return total

@@ -1,0 +1,103 @@
+"""What the generator reads: retrieved documents first, then the main one (RA-CM3 §3.3, Fig. 2)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int32, Int64
+
+from racm3.errors import ConfigError, DocumentError
+from racm3.tokens.codec import Kind, Segment, Segments, flatten
+from racm3.tokens.masking import Laid
+from racm3.tokens.vocabulary import Vocabulary
+
+STRUCTURE, MAIN = -1, 0
+
+
+class Context(NamedTuple):
+    """One sample. `source` is 0 for the main document, k for the k-th retrieved one, -1 for the
+    opening `</s>`; `learn` says whether predicting this id counts."""
+
+    ids: Int64[np.ndarray, " seq"]
+    source: Int64[np.ndarray, " seq"]
+    learn: Bool[np.ndarray, " seq"]
+
+
+def context(retrieved: Sequence[Segments], main: Laid, vocabulary: Vocabulary) -> Context:
+    """`</s> (text <break> codes <break>) x K  main`, every id knowing where it came from."""
+    ids, source, learn = [vocabulary.end], [STRUCTURE], [False]
+    for number, segments in enumerate(retrieved, start=1):
+        flat = flatten(segments, vocabulary)
+        ids += flat
+        source += [number] * len(flat)
+        learn += [True] * len(flat)
+    ids += main.ids
+    source += [MAIN] * len(main.ids)
+    learn += main.learn
+    return Context(
+        np.array(ids, dtype=np.int64), np.array(source, dtype=np.int64), np.array(learn, dtype=bool)
+    )
+
+
+def size(segments: Segments) -> int:
+    return sum(len(segment.ids) + 1 for segment in segments)
+
+
+def shorten(segments: Segments, room: int) -> Segments:
+    """As many leading segments as fit `room`; a text may be cut, a picture never is."""
+    kept: list[Segment] = []
+    for segment in segments:
+        left = room - size(tuple(kept)) - 1
+        if len(segment.ids) <= left:
+            kept.append(segment)
+        elif segment.kind is Kind.TEXT and left > 0:
+            kept.append(Segment(Kind.TEXT, segment.ids[:left]))
+            break
+        else:
+            break
+    if not kept:
+        raise DocumentError(
+            f"a document's first segment needs {len(segments[0].ids) + 1} ids but only {room} fit; "
+            "use a longer context or a coarser image tokenizer"
+        )
+    return tuple(kept)
+
+
+def fitting(retrieved: Sequence[Segments], main_length: int, room: int) -> list[Segments]:
+    """The retrieved documents that fit beside the main one, the least relevant given up first."""
+    kept = list(retrieved)
+    while kept and 1 + sum(map(size, kept)) + main_length > room:
+        kept.pop()
+    return kept
+
+
+class Packed(NamedTuple):
+    """Rows of several samples. `sample` numbers them within the row, -1 is padding; `position`
+    starts again with every sample; the first id of a sample is never a target."""
+
+    ids: Int64[np.ndarray, "rows seq"]
+    source: Int64[np.ndarray, "rows seq"]
+    learn: Bool[np.ndarray, "rows seq"]
+    sample: Int32[np.ndarray, "rows seq"]
+    position: Int64[np.ndarray, "rows seq"]
+
+
+def pack(samples: Sequence[Sequence[Context]], length: int, vocabulary: Vocabulary) -> Packed:
+    """Lay the samples of each row one after the other and pad the rest."""
+    shape = (len(samples), length)
+    ids = np.full(shape, vocabulary.pad, dtype=np.int64)
+    source = np.full(shape, STRUCTURE, dtype=np.int64)
+    learn = np.zeros(shape, dtype=bool)
+    sample = np.full(shape, -1, dtype=np.int32)
+    position = np.zeros(shape, dtype=np.int64)
+    for row, members in enumerate(samples):
+        at = 0
+        for number, one in enumerate(members):
+            stop = at + len(one.ids)
+            if stop > length:
+                raise ConfigError(f"{stop} ids were packed into a row of {length}")
+            ids[row, at:stop], source[row, at:stop] = one.ids, one.source
+            learn[row, at:stop], sample[row, at:stop] = one.learn, number
+            position[row, at:stop] = np.arange(len(one.ids))
+            at = stop
+    return Packed(ids, source, learn, sample, position)

@@ -1,0 +1,127 @@
+"""CM3's causal masking: take spans out, say them after the end (arXiv 2201.07520 §2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from racm3.errors import ConfigError, DocumentError
+from racm3.tokens.codec import Segments, flatten
+from racm3.tokens.vocabulary import MASKS, Vocabulary
+
+ATTEMPTS = 20
+
+
+class Span(NamedTuple):
+    """Half-open, in the document's flat ids."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Masking:
+    """How much is masked.
+
+    Args:
+        mean_spans: Mean of the Poisson number of spans; 0 switches masking off.
+        rotation: Of the masked samples, the share that loses whole segments instead of spans.
+    """
+
+    mean_spans: float = 1.0
+    rotation: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.mean_spans < 0 or not 0 <= self.rotation <= 1:
+            raise ConfigError("mean_spans is at least 0 and rotation lies between 0 and 1")
+
+
+class Laid(NamedTuple):
+    """A document as the generator reads it; `learn` is False where no loss is taken."""
+
+    ids: list[int]
+    learn: list[bool]
+
+
+def contents(segments: Segments) -> list[Span]:
+    """Where each segment's own ids lie, its `<break>` left out."""
+    spans, at = [], 0
+    for segment in segments:
+        spans.append(Span(at, at + len(segment.ids)))
+        at += len(segment.ids) + 1
+    return spans
+
+
+def choose_spans(segments: Segments, masking: Masking, rng: np.random.Generator) -> list[Span]:
+    """Which spans a training sample loses: sorted, disjoint, each inside one segment."""
+    wanted = min(int(rng.poisson(masking.mean_spans)), MASKS - 1)
+    whole = [span for span in contents(segments) if span.stop > span.start]
+    if not wanted or not whole:
+        return []
+    if rng.random() < masking.rotation:
+        picks = rng.choice(len(whole), min(wanted, len(whole)), replace=False)
+        return sorted(whole[pick] for pick in picks)
+    length, chosen = whole[-1].stop, list[Span]()
+    for _ in range(ATTEMPTS * wanted):
+        if len(chosen) == wanted:
+            break
+        start, stop = sorted(rng.integers(0, length + 1, size=2).tolist())
+        span = _clip(Span(start, stop), whole)
+        if span.stop > span.start and not any(_meet(span, other) for other in chosen):
+            chosen.append(span)
+    return sorted(chosen)
+
+
+def _clip(span: Span, segments: Sequence[Span]) -> Span:
+    """The part of the span that lies in the segment it overlaps most."""
+    parts = [Span(max(span.start, s.start), min(span.stop, s.stop)) for s in segments]
+    return max(parts, key=lambda part: part.stop - part.start)
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return one.start < other.stop and other.start < one.stop
+
+
+def lay(segments: Segments, spans: Sequence[Span], vocabulary: Vocabulary) -> Laid:
+    """Source with span i replaced by `<mask:i>`, `</s>`, then `<mask:i> span <eoss>` for each.
+
+    No loss is taken on the mask markers inside the source (CM3 §2).
+    """
+    if len(spans) > MASKS:
+        raise DocumentError(f"{len(spans)} spans are masked; at most {MASKS} can be told apart")
+    flat = [*flatten(segments, vocabulary), vocabulary.end]
+    ids: list[int] = []
+    learn: list[bool] = []
+    at = 0
+    for span, marker in zip(spans, vocabulary.masks, strict=False):
+        ids += [*flat[at : span.start], marker]
+        learn += [True] * (span.start - at) + [False]
+        at = span.stop
+    ids += flat[at:]
+    for span, marker in zip(spans, vocabulary.masks, strict=False):
+        ids += [marker, *flat[span.start : span.stop], vocabulary.eoss]
+    learn += [True] * (len(ids) - len(learn))
+    return Laid(ids, learn)
+
+
+def unlay(ids: Sequence[int], vocabulary: Vocabulary) -> list[int]:
+    """The exact inverse of `lay`: the flat ids of the document with every span back in place."""
+    end = list(ids).index(vocabulary.end)
+    spans: dict[int, list[int]] = {}
+    open_: list[int] | None = None
+    for id_ in ids[end + 1 :]:
+        if id_ in vocabulary.masks:
+            open_ = spans.setdefault(id_, [])
+        elif id_ == vocabulary.eoss:
+            open_ = None
+        elif open_ is None:
+            raise DocumentError(f"id {id_} stands after </s> but in no masked span")
+        else:
+            open_.append(id_)
+    whole: list[int] = []
+    for id_ in ids[: end + 1]:
+        if id_ in vocabulary.masks and id_ not in spans:
+            raise DocumentError(f"the span of {vocabulary.names()[id_]} is missing after </s>")
+        whole += spans[id_] if id_ in spans else [id_]
+    return whole

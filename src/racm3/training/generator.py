@@ -1,0 +1,179 @@
+"""Learning the generator: Eq. 2 over the global batch, Adam, the papers' schedule."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from racm3.data.stream import Stream
+from racm3.errors import ConfigError
+from racm3.model.export import save_generator
+from racm3.model.transformer import Transformer
+from racm3.runtime import autocast
+from racm3.tokens.context import Packed
+from racm3.tokens.vocabulary import Vocabulary
+from racm3.training.checkpoint import named, optimizer_tensors, restore_optimizer, under
+from racm3.training.objective import Batch, batch, objective, token_nll
+from racm3.training.schedule import learning_rate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratorTraining:
+    """How the generator learns (RA-CM3 §4.1; CM3Leon §2.3).
+
+    Args:
+        steps: Length of the schedule.
+        lr: Peak learning rate.
+        warmup: Updates of linear warm-up.
+        alpha: Weight of the retrieved documents' loss (Eq. 2).
+        z_loss: Weight of the squared log-normaliser; 0 switches it off.
+        betas: Adam's moments.
+        weight_decay: Decoupled weight decay; 0 is plain Adam.
+        clip: Largest gradient norm.
+        accumulate: Micro-batches added up before each update.
+        precision: fp32 or bf16 (mixed).
+        compile: Use torch.compile.
+        seed: Decides initialisation.
+    """
+
+    steps: int
+    lr: float = 1e-4
+    warmup: int = 1500
+    alpha: float = 0.1
+    z_loss: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    accumulate: int = 1
+    precision: str = "fp32"
+    compile: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.alpha < 0 or self.accumulate < 1 or self.clip <= 0 or self.lr <= 0:
+            raise ConfigError("alpha >= 0, accumulate >= 1, clip > 0 and lr > 0 are expected")
+
+
+class GeneratorLearner:
+    def __init__(
+        self,
+        model: Transformer,
+        config: GeneratorTraining,
+        stream: Stream,
+        validation: list[Packed],
+        device: torch.device,
+    ) -> None:
+        if model.config.vocabulary != len(stream.vocabulary):
+            raise ConfigError(
+                f"the generator has {model.config.vocabulary} ids, the tokenizers make "
+                f"{len(stream.vocabulary)}; set the generator's vocabulary to the latter"
+            )
+        self.model, self.config, self.stream = model.to(device), config, stream
+        self.validation, self.device = validation, device
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
+        )
+        self.run = torch.compile(model) if config.compile else model
+
+    def learn_from(self, step: int) -> dict[str, float]:
+        config = self.config
+        batches = [batch(next(self.stream), self.device) for _ in range(config.accumulate)]
+        total = summed_over_ranks(torch.stack([one.weight(config.alpha).sum() for one in batches]))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = torch.zeros((), device=self.device)
+        for one in batches:
+            with autocast(self.device, config.precision):
+                logits = self.run(one.ids, one.positions, one.sample)
+            part = objective(logits, one.targets, one.weight(config.alpha), z_loss=config.z_loss)
+            (part.summed / total).backward()
+            loss += part.summed.detach() / total
+        for parameter in self.model.parameters():
+            if parameter.grad is not None and dist.is_initialized():
+                dist.all_reduce(parameter.grad)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
+        rate = learning_rate(step, peak=config.lr, warmup=config.warmup, steps=config.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        loss = summed_over_ranks(loss)
+        return {"loss": loss.item(), "grad_norm": norm.item(), "lr": rate}
+
+    def validate(self) -> dict[str, float]:
+        """Image and text perplexity of the main documents."""
+        batches = [batch(packed, self.device) for packed in self.validation]
+        with evaluating(self.model):
+            return perplexity(self.model, batches, self.stream.vocabulary)
+
+    def state(self) -> dict[str, Tensor]:
+        # Every rank's place in its own shard; the ranks must agree to meet here.
+        marks = gathered(torch.from_numpy(self.stream.bookmark()))
+        return {
+            **named("model", self.model.state_dict()),
+            **optimizer_tensors(self.optimizer, name="optimizer"),
+            **{f"stream.{rank}": mark for rank, mark in enumerate(marks)},
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        self.model.load_state_dict(under("model", tensors))
+        restore_optimizer(self.optimizer, tensors, name="optimizer")
+        rank = dist.get_rank() if dist.is_initialized() else 0
+        self.stream.seek(tensors[f"stream.{rank}"].numpy())
+
+    def export(self, folder: Path) -> None:
+        save_generator(self.model, folder)
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "training": asdict(self.config),
+            "model": asdict(self.model.config),
+            "stream": asdict(self.stream.config),
+            "world": self.stream.world,
+        }
+
+
+@contextlib.contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    was = model.training
+    model.eval()
+    with torch.inference_mode():
+        yield
+    model.train(was)
+
+
+def perplexity(
+    model: Transformer, batches: list[Batch], vocabulary: Vocabulary
+) -> dict[str, float]:
+    """exp of the mean loss over main ids, pictures and text apart (RA-CM3 §4.2)."""
+    sums = {"image": [0.0, 0.0], "text": [0.0, 0.0]}
+    for one in batches:
+        nll = token_nll(model(one.ids, one.positions, one.sample), one.targets)
+        image = (one.targets >= vocabulary.image.start) & (one.targets < vocabulary.image.stop)
+        text = one.targets < vocabulary.text.stop
+        for name, kind in (("image", image), ("text", text)):
+            sums[name][0] += nll[kind & one.main].sum().item()
+            sums[name][1] += (kind & one.main).sum().item()
+    return {
+        f"{name}_perplexity": float(torch.tensor(total / max(count, 1)).exp())
+        for name, (total, count) in sums.items()
+    }
+
+
+def summed_over_ranks(values: Tensor) -> Tensor:
+    total = values.sum()
+    if dist.is_initialized():
+        dist.all_reduce(total)
+    return total
+
+
+def gathered(values: Tensor) -> list[Tensor]:
+    """Every rank's tensor, of whatever length, in order of rank."""
+    if not dist.is_initialized():
+        return [values]
+    found: list[Tensor] = [values] * dist.get_world_size()
+    dist.all_gather_object(found, values)
+    return found
