@@ -55,6 +55,9 @@ class Table(NamedTuple):
 class Shelf(Protocol):
     """Where documents are kept: LanceDB in `memory.py`, or plain lists (`ListShelf`)."""
 
+    @property
+    def snapshot_name(self) -> str: ...
+
     def table(self, where: str | None = None) -> Table: ...
 
     def documents(self, ids: Sequence[int]) -> list[Document]: ...
@@ -72,6 +75,10 @@ class ListShelf:
         ids = np.arange(len(documents), dtype=np.int64)
         self._documents = list(documents)
         self._table = Table(ids, list(groups or map(str, ids)), vectors)
+
+    @property
+    def snapshot_name(self) -> str:
+        return f"{len(self._documents)} documents in a list"
 
     def table(self, where: str | None = None) -> Table:
         if where is not None:

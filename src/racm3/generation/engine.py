@@ -1,0 +1,211 @@
+"""Continuing prompts: every document is read once, candidates share what was read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from racm3.errors import GenerationError
+from racm3.generation.constraints import Grammar, Place
+from racm3.generation.guidance import Guidance
+from racm3.generation.sampling import Sampling, draw, uniforms
+from racm3.model.attention import Block
+from racm3.model.transformer import Transformer
+
+Ids = Sequence[int]
+Watcher = Callable[[list[list[int]]], None]
+
+
+class Chunk(NamedTuple):
+    """Part of a prompt that has been read: a block of keys and values for every layer."""
+
+    layers: list[Block]
+    length: int
+
+
+class Said(NamedTuple):
+    """What one candidate said, and the log-probability that its scores gave to it."""
+
+    ids: list[int]
+    log_probability: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What to continue and how.
+
+    Args:
+        streams: Prompts, pass by pass: conditional, then what guidance wants beside it.
+        grammar: Which ids are legal where.
+        longest: Most ids to say.
+        samples: Number of candidates.
+        sampling: How ids are drawn.
+        guidance: How streams are combined.
+        seed: Candidate n's dice depend on (seed, n) alone.
+    """
+
+    streams: list[list[int]]
+    grammar: Grammar
+    longest: int
+    samples: int
+    sampling: Sampling
+    guidance: Guidance
+    seed: int
+
+
+class Own:
+    """Keys and values of what candidates have said so far: preallocated, written in place."""
+
+    def __init__(self, model: Transformer, streams: int, samples: int, longest: int) -> None:
+        config = model.config
+        shape = (config.depth, streams, samples, config.key_heads, longest, config.per_head)
+        weight = model.embed_tokens.weight
+        self.keys = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
+        self.values = torch.zeros_like(self.keys)
+
+    def write(self, layer: int, stream: int, at: int, key: Tensor, value: Tensor) -> Block:
+        """Store one more position; the block up to and including it."""
+        self.keys[layer, stream, :, :, at] = key[:, :, 0]
+        self.values[layer, stream, :, :, at] = value[:, :, 0]
+        kept = slice(0, at + 1)
+        return Block(self.keys[layer, stream, :, :, kept], self.values[layer, stream, :, :, kept])
+
+
+class Engine:
+    def __init__(self, model: Transformer) -> None:
+        self.model = model.eval()
+
+    @torch.inference_mode()
+    def generate(self, request: Request, watch: Watcher | None = None) -> list[Said]:
+        """Candidates in order; `watch` sees what all of them have said after every step."""
+        self._check(request)
+        chains, logits = self._read(request.streams, request.samples)
+        own = Own(self.model, len(chains), request.samples, request.longest)
+        throws = uniforms(request.seed, request.samples, request.longest)
+        said: list[list[int]] = [[] for _ in range(request.samples)]
+        totals = torch.zeros(request.samples, dtype=torch.float64)
+        for step in range(request.longest):
+            places = [request.grammar.place(ids) for ids in said]
+            if all(place is Place.DONE for place in places):
+                break
+            chosen, gained = self._choose(request, logits, said, places, throws[:, step])
+            totals += gained
+            for ids, place, id_ in zip(said, places, chosen.tolist(), strict=True):
+                if place is not Place.DONE:
+                    ids.append(id_)
+            if watch:
+                watch(said)
+            if step + 1 < request.longest:
+                logits = self._advance(chosen, step, chains, own)
+        return [Said(ids, total) for ids, total in zip(said, totals.tolist(), strict=True)]
+
+    def _choose(
+        self,
+        request: Request,
+        logits: Float[Tensor, "streams samples vocab"],
+        said: list[list[int]],
+        places: list[Place],
+        throws: Float[Tensor, " samples"],
+    ) -> tuple[Int[Tensor, " samples"], Float[Tensor, " samples"]]:
+        legal = request.grammar.legal(torch.tensor(places)).to(logits.device)
+        scores = request.guidance.combine(logits.float(), request.sampling, legal)
+        chosen = draw(scores, request.sampling, throws)
+        gained = scores.double().log_softmax(dim=-1).gather(1, chosen[:, None])[:, 0].cpu()
+        for sample, (ids, place) in enumerate(zip(said, places, strict=True)):
+            forced = request.grammar.forced(ids)
+            if forced is not None:
+                chosen[sample] = forced
+            if forced is not None or place is Place.DONE:
+                gained[sample] = 0.0
+        return chosen, gained
+
+    def _check(self, request: Request) -> None:
+        needed = max(map(len, request.streams)) + request.longest
+        if needed > self.model.config.context:
+            raise GenerationError(
+                f"the prompt and its continuation need {needed} ids but the generator reads "
+                f"{self.model.config.context}; consult fewer documents or shorten the prompt"
+            )
+        if request.samples < 1 or request.longest < 1:
+            raise GenerationError("at least one candidate and one id must be asked for")
+
+    def _read(
+        self, streams: Sequence[Ids], samples: int
+    ) -> tuple[list[list[Chunk]], Float[Tensor, "streams samples vocab"]]:
+        """Read every prompt, what several of them begin with only once."""
+        read: dict[tuple[int, ...], tuple[Chunk, Tensor]] = {}
+        chains, last = [], []
+        for stream in streams:
+            chain, start = list[Chunk](), 0
+            for stop in _cuts(stream, streams):
+                key = tuple(stream[:stop])
+                if key not in read:
+                    read[key] = self._prefill(stream[start:stop], chain)
+                chain.append(read[key][0])
+                start = stop
+            chains.append(chain)
+            last.append(read[tuple(stream)][1])
+        return chains, torch.stack(last)[:, None].expand(-1, samples, -1)
+
+    def _prefill(self, ids: Ids, chain: Sequence[Chunk]) -> tuple[Chunk, Float[Tensor, " vocab"]]:
+        model, seen = self.model, sum(chunk.length for chunk in chain)
+        tensor = torch.tensor([list(ids)], device=model.device)
+        positions = torch.arange(seen, seen + len(ids), device=model.device)[None]
+        by, x = model.rotation(positions), model.embed_tokens(tensor)
+        causal = torch.ones(len(ids), len(ids), dtype=torch.bool, device=model.device).tril()
+        layers = []
+        for number, layer in enumerate(model.layers):
+            projected = layer.self_attn.project(layer.input_layernorm(x), by)
+            new = Block(projected.key, projected.value)
+            blocks = [*(chunk.layers[number] for chunk in chain), new]
+            x = x + layer.self_attn.over_blocks(projected.query, blocks, causal)
+            x = x + layer.mlp(layer.post_attention_layernorm(x))
+            layers.append(new)
+        return Chunk(layers, len(ids)), model.logits(model.norm(x[:, -1]))[0]
+
+    def _advance(
+        self, chosen: Int[Tensor, " samples"], step: int, chains: list[list[Chunk]], own: Own
+    ) -> Float[Tensor, "streams samples vocab"]:
+        """Feed the chosen ids to every stream: linear maps together, attention stream by stream."""
+        model, streams, samples = self.model, len(chains), len(chosen)
+        starts = torch.tensor([sum(chunk.length for chunk in chain) + step for chain in chains])
+        positions = starts.to(model.device).repeat_interleave(samples)[:, None]
+        by = model.rotation(positions)
+        x = model.embed_tokens(chosen.to(model.device).repeat(streams)[:, None])
+        for number, layer in enumerate(model.layers):
+            query, key, value = layer.self_attn.project(layer.input_layernorm(x), by)
+            mixed = []
+            for stream, chain in enumerate(chains):
+                rows = slice(stream * samples, (stream + 1) * samples)
+                mine = own.write(number, stream, step, key[rows], value[rows])
+                blocks = [*(chunk.layers[number] for chunk in chain), mine]
+                mixed.append(layer.self_attn.over_blocks(query[rows], blocks))
+            x = x + torch.cat(mixed)
+            x = x + layer.mlp(layer.post_attention_layernorm(x))
+        return model.logits(model.norm(x[:, 0])).unflatten(0, (streams, samples))
+
+    @torch.inference_mode()
+    def score(self, prompt: Ids, continuation: Ids) -> Float[Tensor, " seq"]:
+        """Log-probability of every id of a continuation, over the whole vocabulary."""
+        ids = torch.tensor([[*prompt, *continuation]], device=self.model.device)
+        logits = self.model(ids[:, :-1])[0, len(prompt) - 1 :]
+        targets = ids[0, len(prompt) :, None]
+        return logits.float().log_softmax(dim=-1).gather(1, targets)[:, 0].cpu()
+
+
+def _cuts(stream: Ids, streams: Sequence[Ids]) -> list[int]:
+    """Where a prompt is cut so that beginnings shared with other prompts are read once."""
+    shared = {_common(stream, other) for other in streams}
+    return sorted({cut for cut in shared if cut} | {len(stream)})
+
+
+def _common(one: Ids, other: Ids) -> int:
+    count = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count

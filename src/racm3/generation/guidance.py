@@ -1,0 +1,117 @@
+"""Several streams of logits to one: classifier-free guidance, CD-K, ensembles."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from racm3.generation.sampling import Sampling
+
+Combine = Callable[[Float[Tensor, "streams samples vocab"]], Float[Tensor, "samples vocab"]]
+
+
+def guide(
+    conditional: Float[Tensor, "samples vocab"],
+    unconditional: Float[Tensor, "samples vocab"],
+    weight: float,
+) -> Float[Tensor, "samples vocab"]:
+    """Classifier-free guidance: l_u + a (l_c - l_u) (CM3Leon §3.1.1)."""
+    return unconditional + weight * (conditional - unconditional)
+
+
+def guide_twice(
+    full: Float[Tensor, "samples vocab"],
+    image_only: Float[Tensor, "samples vocab"],
+    nothing: Float[Tensor, "samples vocab"],
+    *,
+    image_weight: float,
+    text_weight: float,
+) -> Float[Tensor, "samples vocab"]:
+    """Three streams for editing: toward the picture, then toward the words (Brooks et al. 2023)."""
+    toward_image = guide(image_only, nothing, image_weight)
+    return toward_image + text_weight * (full - image_only)
+
+
+def contrastive(
+    conditional: Float[Tensor, "samples vocab"],
+    unconditional: Float[Tensor, "samples vocab"],
+    *,
+    k: int,
+    alpha: float,
+    legal: Bool[Tensor, "samples vocab"] | None = None,
+) -> Float[Tensor, "samples vocab"]:
+    """CD-K: log p_c - log p_u over ids with p_c >= alpha * the k-th largest p_c (CM3Leon §3.1.2)."""
+    if legal is not None:
+        conditional = conditional.masked_fill(~legal, float("-inf"))
+        unconditional = unconditional.masked_fill(~legal, float("-inf"))
+    certain, vague = conditional.log_softmax(dim=-1), unconditional.log_softmax(dim=-1)
+    kth = certain.topk(min(k, certain.shape[-1]), dim=-1).values[:, -1:]
+    possible = certain > float("-inf")
+    # Fewer than k ids may be legal; the smallest legal one then stands in for the k-th.
+    smallest = certain.masked_fill(~possible, float("inf")).min(dim=-1, keepdim=True).values
+    threshold = torch.maximum(kth, smallest) + torch.log(torch.tensor(max(alpha, 1e-30)))
+    return (certain - vague).masked_fill(~possible | (certain < threshold), float("-inf"))
+
+
+def ensemble(logits: Float[Tensor, "passes samples vocab"]) -> Float[Tensor, "samples vocab"]:
+    """Log of the mean probability over passes that saw different documents (RA-CM3 §A)."""
+    count = torch.tensor(float(len(logits)))
+    return logits.log_softmax(dim=-1).logsumexp(dim=0) - count.log()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guidance:
+    """How streams are combined. Streams come pass by pass: conditional, then unconditional.
+
+    Args:
+        weight: Guidance weight; 1 uses the conditional stream alone.
+        keep_documents: Whether the unconditional stream still reads the documents.
+        image_weight: For editing, the weight toward the picture (a third stream).
+    """
+
+    weight: float = 1.0
+    keep_documents: bool = True
+    image_weight: float | None = None
+
+    def streams(self, sampling: Sampling) -> int:
+        """How many streams a pass has."""
+        if self.image_weight is not None:
+            return 3
+        return 2 if self.weight != 1.0 or sampling.strategy != "top_p" else 1
+
+    def combine(
+        self,
+        logits: Float[Tensor, "streams samples vocab"],
+        sampling: Sampling,
+        legal: Bool[Tensor, "samples vocab"],
+    ) -> Float[Tensor, "samples vocab"]:
+        """Scores of legal ids; -inf elsewhere."""
+        per_pass = logits.unflatten(0, (-1, self.streams(sampling)))
+        passes = torch.stack([self._one(streams, sampling, legal) for streams in per_pass])
+        scores = passes[0] if len(passes) == 1 else ensemble(passes)
+        return scores.masked_fill(~legal, float("-inf"))
+
+    def _one(self, streams: Tensor, sampling: Sampling, legal: Tensor) -> Tensor:
+        if len(streams) == 1:
+            return streams[0].masked_fill(~legal, float("-inf"))
+        if self.image_weight is not None:
+            guided = guide_twice(
+                streams[0],
+                streams[1],
+                streams[2],
+                image_weight=self.image_weight,
+                text_weight=self.weight,
+            )
+            return guided.masked_fill(~legal, float("-inf"))
+        guided = guide(streams[0], streams[1], self.weight).masked_fill(~legal, float("-inf"))
+        if sampling.strategy == "top_p":
+            return guided
+        sharp = contrastive(
+            streams[0], streams[1], k=sampling.cd_k, alpha=sampling.cd_alpha, legal=legal
+        )
+        if sampling.strategy == "cd_k":
+            return sharp
+        even = (torch.arange(len(guided), device=guided.device) % 2 == 0)[:, None]
+        return torch.where(even, guided, sharp)

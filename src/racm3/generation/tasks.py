@@ -1,0 +1,141 @@
+"""What each task asks of the generator: prompts, legal continuations, and answers read back."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+
+from racm3.errors import GenerationError
+from racm3.generation.constraints import Grammar, Interleaved, OneGrid, Spans, SpanText
+from racm3.tokens.codec import Kind, Segment, Segments, flatten
+from racm3.tokens.masking import Span, contents, lay
+from racm3.tokens.vocabulary import MASKS, Vocabulary
+
+AT_ONCE = 2
+
+
+class Task(NamedTuple):
+    """The main document's part of each stream, and what may follow it."""
+
+    conditional: list[int]
+    unconditional: list[int]
+    image_only: list[int]
+    grammar: Grammar
+    longest: int
+
+
+def passes(documents: Sequence[Segments], *, at_once: int = AT_ONCE) -> list[list[Segments]]:
+    """Groups of at most two documents; more than one group is an ensemble (RA-CM3 §A)."""
+    groups = [list(documents[i : i + at_once]) for i in range(0, len(documents), at_once)]
+    return groups or [[]]
+
+
+def streams(
+    task: Task,
+    groups: Sequence[Sequence[Segments]],
+    vocabulary: Vocabulary,
+    *,
+    count: int,
+    keep_documents: bool,
+) -> list[list[int]]:
+    """Every pass's prompts: conditional, then what guidance wants beside it."""
+    found = []
+    for group in groups:
+        read = [vocabulary.end] + [id_ for doc in group for id_ in flatten(doc, vocabulary)]
+        vague = read if keep_documents else [vocabulary.end]
+        if count == 3:
+            found += [read + task.conditional, read + task.image_only, vague + task.unconditional]
+        elif count == 2:
+            found += [read + task.conditional, vague + task.unconditional]
+        else:
+            found.append(read + task.conditional)
+    return found
+
+
+def draw_task(text: Segment, cells: int, vocabulary: Vocabulary) -> Task:
+    """Text to picture: `text <break>`, then exactly one grid."""
+    masked = [vocabulary.masks[0], vocabulary.break_]
+    written = [*text.ids, vocabulary.break_]
+    return Task(written, masked, masked, OneGrid(vocabulary, cells), cells)
+
+
+def caption_task(picture: Segment, vocabulary: Vocabulary, *, longest: int) -> Task:
+    """Picture to text: `<mask:0> <break> codes <break> </s> <mask:0>`, then text to `<eoss>`."""
+    mask, close = vocabulary.masks[0], vocabulary.break_
+    written = [mask, close, *picture.ids, close, vocabulary.end, mask]
+    blank = [mask, close, vocabulary.end, mask]
+    return Task(written, blank, blank, SpanText(vocabulary, longest), longest + 1)
+
+
+def text_infill_task(segments: Segments, at: int, vocabulary: Vocabulary, *, longest: int) -> Task:
+    """A gap in the first text of a document, `at` ids from its beginning."""
+    laid = lay(segments, [Span(at, at)], vocabulary).ids[:-1]
+    blank = [vocabulary.masks[0], vocabulary.break_, vocabulary.end, vocabulary.masks[0]]
+    return Task(laid, blank, blank, SpanText(vocabulary, longest), longest + 1)
+
+
+def runs(mask: Bool[np.ndarray, "rows columns"]) -> list[Span]:
+    """The masked cells as spans in reading order."""
+    flat = np.concatenate([[False], mask.ravel(), [False]]).astype(np.int8)
+    starts, stops = (np.flatnonzero(np.diff(flat) == sign) for sign in (1, -1))
+    return [Span(int(a), int(b)) for a, b in zip(starts, stops, strict=True)]
+
+
+def picture_infill_task(
+    text: Segment | None,
+    picture: Segment,
+    mask: Bool[np.ndarray, "rows columns"],
+    vocabulary: Vocabulary,
+) -> Task:
+    """Masked cells of a picture, each run of them one span; the rest is read, not redrawn."""
+    cells = runs(mask)
+    if not cells:
+        raise GenerationError("the mask is empty: mark at least one cell of the picture")
+    if len(cells) >= MASKS:
+        raise GenerationError(
+            f"the mask falls into {len(cells)} runs of cells but at most {MASKS - 1} can be told "
+            "apart; mark whole blocks or rows"
+        )
+    segments = (text, picture) if text else (picture,)
+    offset = contents(segments)[-1].start
+    spans = [Span(offset + a, offset + b) for a, b in cells]
+    written = _up_to_first_span(segments, spans, vocabulary)
+    # Without the text: its place is taken by a marker that no picture span uses.
+    hidden = (Segment(Kind.TEXT, (vocabulary.masks[len(cells)],)), picture)
+    vague = _up_to_first_span(hidden, [Span(2 + a, 2 + b) for a, b in cells], vocabulary)
+    nothing = (hidden[0], Segment(Kind.IMAGE, ()))
+    blank = [*flatten(nothing, vocabulary), vocabulary.end, vocabulary.masks[0]]
+    grammar = Spans(vocabulary, [b - a for a, b in cells])
+    return Task(written, blank if text is None else vague, vague, grammar, len(grammar.plan))
+
+
+def _up_to_first_span(
+    segments: Segments, spans: Sequence[Span], vocabulary: Vocabulary
+) -> list[int]:
+    ids = lay(segments, spans, vocabulary).ids
+    end = ids.index(vocabulary.end)
+    return ids[: end + 2]
+
+
+def fill(
+    picture: Segment, mask: Bool[np.ndarray, "rows columns"], spans: list[list[int]]
+) -> Segment:
+    """The picture with its masked cells replaced by what was generated; the rest untouched."""
+    ids = list(picture.ids)
+    for (start, stop), codes in zip(runs(mask), spans, strict=True):
+        if stop - start != len(codes):
+            raise GenerationError(f"{len(codes)} codes do not fill a gap of {stop - start}")
+        ids[start:stop] = codes
+    return Segment(Kind.IMAGE, tuple(ids))
+
+
+def complete_task(
+    segments: Segments, cells: int, vocabulary: Vocabulary, *, more: int, longest: int
+) -> Task:
+    """An interleaved document goes on for at most `more` segments."""
+    written = flatten(segments, vocabulary)
+    grammar = Interleaved(vocabulary, cells, segments=more, longest=longest)
+    masked = [vocabulary.masks[0], vocabulary.break_]
+    room = more * (max(cells, longest) + 1) + 1
+    return Task(written, masked, masked, grammar, room)

@@ -1,0 +1,332 @@
+"""The external memory on disk: a LanceDB table of documents, their bytes and their vectors."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from racm3.document import Document, Image, Text
+from racm3.errors import CheckpointError, MemoryStoreError
+from racm3.retrieval.index import Block
+from racm3.retrieval.retriever import Table
+from racm3.runtime import load_json, save_json
+
+if TYPE_CHECKING:
+    import pyarrow
+
+TABLE, FORMAT = "documents", 1
+OWN_COLUMNS = ("id", "group", "source", "parts", "text", "vector")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document on its way into the memory, or out of it.
+
+    Args:
+        document: What is remembered.
+        source: Where it came from; adding the same source twice adds it once.
+        metadata: Further columns to filter by, as text.
+        encoded: The pictures' original bytes in order, kept as they are; PNG where not given.
+        group: Documents of one group show the same picture; by default its fingerprint.
+    """
+
+    document: Document
+    source: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    encoded: tuple[bytes, ...] = ()
+    group: str = ""
+
+    def own_group(self) -> str:
+        images = self.document.images
+        return self.group or (images[0].digest() if images else f"text:{self.document.text}")
+
+
+class MemoryStore:
+    """Ids are 64-bit, given once and never again; every change is a new snapshot."""
+
+    def __init__(self, path: Path, about: dict[str, Any], table: Any, *, pinned: bool) -> None:
+        self.path, self.about, self._table, self.pinned = path, about, table, pinned
+
+    @classmethod
+    def create(cls, path: Path, *, encoder: str, dim: int) -> "MemoryStore":
+        if (path / "about.json").exists():
+            raise MemoryStoreError(
+                f"there is a memory at {path} already; use `add`, or choose another folder"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        about = {"format": FORMAT, "encoder": encoder, "dim": dim, "next_id": 0}
+        table = _connect(path).create_table(TABLE, schema=_schema(dim), exist_ok=True)
+        save_json(path / "about.json", about)
+        return cls(path, about, table, pinned=False)
+
+    @classmethod
+    def open(cls, path: Path, *, snapshot: int | None = None) -> "MemoryStore":
+        """The newest state, or a read-only look at an earlier snapshot."""
+        try:
+            about = load_json(path / "about.json")
+        except CheckpointError as error:
+            raise MemoryStoreError(
+                f"there is no memory at {path}; make one with `racm3 memory build`"
+            ) from error
+        if about.get("format") != FORMAT:
+            raise MemoryStoreError(
+                f"the memory at {path} has format {about.get('format')}; this racm3 reads {FORMAT}"
+            )
+        try:
+            table = _connect(path).open_table(TABLE)
+            if snapshot is not None:
+                table.checkout(snapshot)
+        except (ValueError, RuntimeError, OSError) as error:
+            wanted = f"snapshot {snapshot}" if snapshot is not None else "the documents"
+            raise MemoryStoreError(
+                f"{wanted} of {path} cannot be opened ({error}); see `racm3 memory stats`"
+            ) from error
+        return cls(path, about, table, pinned=snapshot is not None)
+
+    @property
+    def snapshot(self) -> int:
+        return int(self._table.version)
+
+    @property
+    def snapshot_name(self) -> str:
+        return f"{self.path.name}@{self.snapshot}"
+
+    def __len__(self) -> int:
+        return int(self._table.count_rows())
+
+    def add(self, entries: Sequence[Entry], vectors: Float32[np.ndarray, "docs dim"]) -> list[int]:
+        """All of the entries or none of them; their new ids."""
+        import pyarrow as pa
+
+        self._check_vectors(entries, vectors)
+        self._add_columns({key for entry in entries for key in entry.metadata})
+        first = self._reserve(len(entries))
+        rows = []
+        for offset, (entry, vector) in enumerate(zip(entries, vectors, strict=True)):
+            entry.document.require_parts()
+            rows.append({
+                "id": first + offset,
+                "group": entry.own_group(),
+                "source": entry.source,
+                "parts": _parts(entry),
+                "text": entry.document.text,
+                "vector": vector.tolist(),
+                **entry.metadata,
+            })  # fmt: skip
+        self._table.add(pa.Table.from_pylist(rows, schema=self._table.schema))
+        return [first + offset for offset in range(len(entries))]
+
+    def _check_vectors(self, entries: Sequence[Entry], vectors: np.ndarray) -> None:
+        if self.pinned:
+            raise MemoryStoreError("this is an earlier snapshot, which is read-only")
+        expected = (len(entries), self.about["dim"])
+        if vectors.shape != expected:
+            raise MemoryStoreError(
+                f"the vectors have shape {vectors.shape} but this memory holds vectors of "
+                f"{expected[1]} numbers and {expected[0]} documents were given; "
+                f"encode them with {self.about['encoder']}"
+            )
+        if not np.isfinite(vectors).all():
+            raise MemoryStoreError("a vector holds NaN or infinity; nothing was added")
+        lengths = np.linalg.norm(vectors, axis=1)
+        if len(lengths) and np.abs(lengths - 1).max() > 1e-3:
+            raise MemoryStoreError(
+                f"vectors must have length 1 but one has {lengths[np.abs(lengths - 1).argmax()]:.3f}; "
+                "normalise them first"
+            )
+
+    def _add_columns(self, keys: set[str]) -> None:
+        clash = keys & set(OWN_COLUMNS)
+        if clash:
+            raise MemoryStoreError(
+                f"metadata may not be called {', '.join(sorted(clash))}; rename the column"
+            )
+        new = sorted(keys - set(self._table.schema.names))
+        if new:
+            self._table.add_columns({key: "cast(NULL as string)" for key in new})
+
+    def _reserve(self, count: int) -> int:
+        """Ids are promised on disk before they are used, so a crash can waste but not reuse."""
+        first = int(load_json(self.path / "about.json")["next_id"])
+        self.about = {**self.about, "next_id": first + count}
+        save_json(self.path / "about.json", self.about)
+        return first
+
+    def remove(self, ids: Sequence[int]) -> int:
+        """Delete documents for good: rows, bytes, vectors, and every snapshot that held them."""
+        if self.pinned:
+            raise MemoryStoreError("this is an earlier snapshot, which is read-only")
+        before = len(self)
+        if ids:
+            self._table.delete(f"id IN ({','.join(str(int(i)) for i in ids)})")
+            self._forget_history()
+        return before - len(self)
+
+    def _forget_history(self) -> None:
+        """Rewrite every file that holds deleted rows, then drop all earlier versions."""
+        import lance
+
+        dataset = lance.dataset(str(self.path / f"{TABLE}.lance"))
+        dataset.optimize.compact_files(materialize_deletions_threshold=0.0)
+        dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+        self._table = _connect(self.path).open_table(TABLE)
+
+    def compact(self) -> None:
+        """Merge small files; snapshots stay."""
+        self._table.optimize(cleanup_older_than=timedelta(days=36500))
+
+    def ids(self, where: str | None = None) -> list[int]:
+        return sorted(row for batch in self._scan(["id"], where) for row in batch["id"].to_pylist())
+
+    def sources(self) -> set[str]:
+        batches = self._scan(["source"], None)
+        return {source for batch in batches for source in batch["source"].to_pylist()}
+
+    def _scan(
+        self, columns: list[str], where: str | None, *, rows: int = 65_536
+    ) -> Iterator["pyarrow.RecordBatch"]:
+        query = self._table.search().select(columns)
+        if where is not None:
+            query = query.where(where)
+        try:
+            yield from query.to_batches(rows)
+        except (ValueError, RuntimeError) as error:
+            columns_ = ", ".join(
+                n for n in self._table.schema.names if n not in ("parts", "vector")
+            )
+            raise MemoryStoreError(
+                f"the filter {where!r} cannot be used ({str(error).splitlines()[0]}); "
+                f"write SQL over the columns {columns_}"
+            ) from error
+
+    def blocks(self, where: str | None = None, *, rows: int = 65_536) -> Iterator[Block]:
+        """Vectors in bounded blocks, for memories that do not fit into RAM."""
+        for batch in self._scan(["id", "vector"], where, rows=rows):
+            yield Block(batch["id"].to_numpy(), _matrix(batch["vector"], self.about["dim"]))
+
+    def table(self, where: str | None = None) -> Table:
+        """Ids, groups and vectors of the documents that pass the filter, by ascending id."""
+        batches = list(self._scan(["id", "group", "vector"], where))
+        dim = self.about["dim"]
+        ids = np.concatenate([np.zeros(0, np.int64), *(b["id"].to_numpy() for b in batches)])
+        groups = [group for batch in batches for group in batch["group"].to_pylist()]
+        empty = np.zeros((0, dim), dtype=np.float32)
+        vectors = np.concatenate([empty, *(_matrix(b["vector"], dim) for b in batches)])
+        order = np.argsort(ids, kind="stable")
+        return Table(ids[order].astype(np.int64), [groups[i] for i in order], vectors[order])
+
+    def entries(self, ids: Sequence[int]) -> list[Entry]:
+        """In the order asked for; an id that is not (or no longer) there is named."""
+        extra = [name for name in self._table.schema.names if name not in OWN_COLUMNS]
+        found: dict[int, Entry] = {}
+        for start in range(0, len(ids), 1000):
+            some = ",".join(str(int(i)) for i in ids[start : start + 1000])
+            for batch in self._scan(["id", "group", "source", "parts", *extra], f"id IN ({some})"):
+                for row in batch.to_pylist():
+                    found[row["id"]] = _entry(row, extra)
+        missing = [i for i in ids if i not in found]
+        if missing:
+            raise MemoryStoreError(
+                f"there is no document {missing[0]} in the memory at {self.path}"
+            )
+        return [found[i] for i in ids]
+
+    def documents(self, ids: Sequence[int]) -> list[Document]:
+        return [entry.document for entry in self.entries(ids)]
+
+    def stats(self) -> dict[str, Any]:
+        files = [path for path in self.path.rglob("*") if path.is_file()]
+        return {
+            "documents": len(self),
+            "groups": len(set(self.table().groups)),
+            "encoder": self.about["encoder"],
+            "dim": self.about["dim"],
+            "snapshot": self.snapshot,
+            "snapshots": [version["version"] for version in self._table.list_versions()],
+            "next_id": self.about["next_id"],
+            "columns": [n for n in self._table.schema.names if n not in OWN_COLUMNS],
+            "bytes": sum(path.stat().st_size for path in files),
+        }
+
+    def verify(self) -> list[str]:
+        """Everything that is wrong, as sentences; an empty list is a clean memory."""
+        problems, seen = [], set[int]()
+        columns = ["id", "group", "source", "parts", "vector"]
+        for batch in self._scan(columns, None, rows=1024):
+            vectors = _matrix(batch["vector"], self.about["dim"])
+            for row, vector in zip(batch.to_pylist(), vectors, strict=True):
+                name = f"document {row['id']}"
+                if row["id"] in seen:
+                    problems.append(f"{name} is there twice")
+                seen.add(row["id"])
+                if row["id"] >= self.about["next_id"]:
+                    problems.append(f"{name} has an id that was never given out")
+                if not np.isfinite(vector).all() or abs(np.linalg.norm(vector) - 1) > 1e-3:
+                    problems.append(f"{name} has a vector that is not of length 1")
+                try:
+                    _entry(row, []).document.require_parts()
+                except Exception as error:
+                    problems.append(f"{name} cannot be read: {error}")
+        return problems + self._remains()
+
+    def _remains(self) -> list[str]:
+        """Deleted rows that still lie in a file."""
+        import lance
+
+        dataset = lance.dataset(str(self.path / f"{TABLE}.lance"))
+        deleted = sum(f.count_rows() < f.physical_rows for f in dataset.get_fragments())
+        return [f"{deleted} files still hold removed documents; remove them again"] * bool(deleted)
+
+
+def _connect(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import lancedb
+
+        return lancedb.connect(str(path))
+
+
+def _schema(dim: int) -> "pyarrow.Schema":
+    import pyarrow as pa
+
+    part = pa.struct([("text", pa.string()), ("image", pa.binary())])
+    return pa.schema([
+        ("id", pa.int64()), ("group", pa.string()), ("source", pa.string()),
+        ("parts", pa.list_(part)), ("text", pa.string()), ("vector", pa.list_(pa.float32(), dim)),
+    ])  # fmt: skip
+
+
+def _matrix(column: Any, dim: int) -> Float32[np.ndarray, "docs dim"]:
+    return np.asarray(column.flatten().to_numpy(zero_copy_only=False), np.float32).reshape(-1, dim)
+
+
+def _parts(entry: Entry) -> list[dict[str, Any]]:
+    encoded = iter(entry.encoded)
+    parts = []
+    for part in entry.document.parts:
+        if isinstance(part, Text):
+            parts.append({"text": part.content, "image": None})
+        else:
+            parts.append({"text": None, "image": next(encoded, None) or part.png()})
+    return parts
+
+
+def _entry(row: dict[str, Any], extra: list[str]) -> Entry:
+    parts: list[Text | Image] = []
+    for part in row["parts"]:
+        if part["text"] is not None:
+            parts.append(Text(part["text"]))
+        else:
+            parts.append(Image.decode(part["image"], name=f"a picture of document {row['id']}"))
+    return Entry(
+        Document(tuple(parts)),
+        source=row["source"],
+        metadata={key: row[key] for key in extra if row[key] is not None},
+        encoded=tuple(part["image"] for part in row["parts"] if part["image"] is not None),
+        group=row["group"],
+    )

@@ -1,0 +1,163 @@
+"""A system as a folder: its parts, saved and opened, and checked against each other."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from racm3.document import Document
+from racm3.errors import CheckpointError, ConfigError, VocabularyMismatch
+from racm3.model.export import open_generator, save_generator
+from racm3.model.transformer import Transformer
+from racm3.retrieval.encoder import ClipEncoder, embed
+from racm3.retrieval.memory import MemoryStore
+from racm3.retrieval.retriever import RetrieverConfig, Shelf, Table
+from racm3.runtime import folder_written_whole, load_json, save_json
+from racm3.tokens.codec import Codec
+from racm3.tokens.image import ImageTokenizer
+from racm3.tokens.text import TextTokenizer
+
+FORMAT = 1
+GENERATORS = ("racm3", "cm3")
+
+
+@dataclass
+class Parts:
+    """Everything that answering needs; `generators` may hold the CM3 baseline beside RA-CM3."""
+
+    codec: Codec
+    encoder: ClipEncoder
+    generators: dict[str, Transformer]
+    retriever: RetrieverConfig
+    shelf: Shelf
+    name: str
+
+    def __post_init__(self) -> None:
+        for model in self.generators.values():
+            if model.config.vocabulary != len(self.codec.vocabulary):
+                raise VocabularyMismatch(model.config.vocabulary, len(self.codec.vocabulary))
+
+
+def save_parts(parts: Parts, folder: Path, *, dtype: torch.dtype | None = None) -> None:
+    """All of the folder or nothing; the memory is its own folder and stays where it is."""
+    with folder_written_whole(folder) as temporary:
+        parts.codec.image.save(temporary / "tokenizer")
+        parts.codec.text.save(temporary / "text")
+        parts.encoder.save(temporary / "clip")
+        for name, model in parts.generators.items():
+            save_generator(model, temporary / name, dtype=dtype)
+        about = {
+            "format": FORMAT,
+            "generators": sorted(parts.generators),
+            "retriever": asdict(parts.retriever),
+        }
+        save_json(temporary / "system.json", about)
+
+
+def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -> Parts:
+    about = _about(folder)
+    encoder = ClipEncoder.open(folder / "clip", device=device)
+    image = ImageTokenizer.open(folder / "tokenizer", device=device)
+    generators = {
+        name: open_generator(folder / name, device=device) for name in about["generators"]
+    }
+    return Parts(
+        codec=Codec(TextTokenizer.open(folder / "text"), image),
+        encoder=encoder,
+        generators=generators,
+        retriever=RetrieverConfig(**about["retriever"]),
+        shelf=_shelf(folder, shelf, encoder),
+        name=folder.name,
+    )
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    if not (folder / "system.json").exists():
+        raise CheckpointError(
+            f"there is no system at {folder}; give a folder with a system.json, or 'sample'"
+        )
+    about = load_json(folder / "system.json")
+    if about.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{folder} is a system of format {about.get('format')}; this racm3 reads {FORMAT}"
+        )
+    return about
+
+
+def _shelf(folder: Path, shelf: Shelf | Path | None, encoder: ClipEncoder) -> Shelf:
+    if shelf is not None and not isinstance(shelf, Path):
+        return shelf
+    path = shelf or folder / "memory"
+    if shelf is None and not path.exists():
+        return EmptyShelf(encoder.dim)
+    store = MemoryStore.open(path)
+    if store.about["dim"] != encoder.dim:
+        raise ConfigError(
+            f"the memory at {path} holds vectors of {store.about['dim']} numbers made by "
+            f"{store.about['encoder']}, but this system's CLIP makes {encoder.dim}; "
+            "build the memory with this system (`racm3 memory build --system ...`)"
+        )
+    return store
+
+
+def sample_folder() -> Path:
+    return Path(str(files("racm3.assets") / "sample" / "system"))
+
+
+class SampleShelf:
+    """The pack's things as a memory, with vectors that were made once and ship beside it."""
+
+    def __init__(self, folder: Path, encoder_dim: int) -> None:
+        from racm3.data.sample_world.things import things
+
+        self._things = things()
+        vectors = np.load(folder / "memory_vectors.npy", allow_pickle=False).astype(np.float32)
+        if vectors.shape != (len(self._things), encoder_dim):
+            raise CheckpointError(
+                f"{folder / 'memory_vectors.npy'} has shape {vectors.shape}, expected "
+                f"{(len(self._things), encoder_dim)}; install racm3 again"
+            )
+        ids = np.arange(len(self._things), dtype=np.int64)
+        self._table = Table(ids, [thing.name for thing in self._things], vectors)
+
+    @property
+    def snapshot_name(self) -> str:
+        return f"sample world, {len(self._things)} things"
+
+    def table(self, where: str | None = None) -> Table:
+        if where is not None:
+            raise ConfigError(
+                "the sample memory has no metadata to filter by; build a memory of your own with "
+                "`racm3 memory build`"
+            )
+        return self._table
+
+    def documents(self, ids: Sequence[int]) -> list[Document]:
+        return [self._things[i].document() for i in ids]
+
+
+class EmptyShelf:
+    """No memory at all: the generator answers from what it has learnt."""
+
+    snapshot_name = "no memory"
+
+    def __init__(self, dim: int) -> None:
+        self._table = Table(np.zeros(0, np.int64), [], np.zeros((0, dim), np.float32))
+
+    def table(self, where: str | None = None) -> Table:
+        return self._table
+
+    def documents(self, ids: Sequence[int]) -> list[Document]:
+        return []
+
+
+def write_sample_vectors(folder: Path, encoder: ClipEncoder) -> None:
+    """Encode the pack once, so that nobody has to wait for it."""
+    from racm3.data.sample_world.corpus import memory
+
+    vectors = embed(encoder, memory("all"), label="memory")
+    np.save(folder / "memory_vectors.npy", vectors.astype(np.float16), allow_pickle=False)

@@ -1,0 +1,364 @@
+"""RA-CM3 itself: look documents up, read them, then draw, describe, infill, edit or classify."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+
+from racm3.document import Document, Image, fit
+from racm3.errors import GenerationError
+from racm3.generation.engine import Engine, Request, Said
+from racm3.generation.ranking import order_pictures, order_texts
+from racm3.generation.tasks import (
+    Task,
+    caption_task,
+    complete_task,
+    draw_task,
+    fill,
+    passes,
+    picture_infill_task,
+    streams,
+    text_infill_task,
+)
+from racm3.retrieval.retriever import Retriever, Shelf
+from racm3.runtime import device as find_device
+from racm3.runtime import dice
+from racm3.system.parts import Parts, SampleShelf, open_parts, sample_folder, save_parts
+from racm3.system.results import (
+    Classification,
+    Completion,
+    Consulted,
+    Drawing,
+    Settings,
+    Writing,
+)
+from racm3.tokens.codec import Kind, Segment, Segments
+
+GAP = "___"
+LONGEST_PROMPT = 2000
+LONGEST_TEXT = 64
+Watch = Callable[[list[list[int]]], None]
+
+
+class RACM3:
+    """An opened system. Every answer is a function of prompt, settings and memory snapshot."""
+
+    def __init__(self, parts: Parts, *, generator: str = "racm3") -> None:
+        if generator not in parts.generators:
+            raise GenerationError(
+                f"this system has no generator {generator!r}, only {', '.join(parts.generators)}"
+            )
+        self.parts, self.generator = parts, generator
+        self.codec, self.encoder = parts.codec, parts.encoder
+        self.engine = Engine(parts.generators[generator])
+        self._retrievers: dict[str | None, Retriever] = {}
+
+    @classmethod
+    def open(
+        cls,
+        where: str | Path = "sample",
+        *,
+        memory: Shelf | Path | None = None,
+        device: str = "auto",
+        generator: str = "racm3",
+    ) -> "RACM3":
+        """The shipped system (`sample`) or a folder; `memory` replaces the memory it came with."""
+        place = find_device(device)
+        folder = sample_folder() if str(where) == "sample" else Path(where)
+        if memory is None and str(where) == "sample":
+            dim = np.load(folder / "memory_vectors.npy", mmap_mode="r").shape[1]
+            memory = SampleShelf(folder, dim)
+        return cls(open_parts(folder, memory, place), generator=generator)
+
+    def save(self, folder: Path, *, dtype: torch.dtype | None = None) -> None:
+        save_parts(self.parts, folder, dtype=dtype)
+
+    @cached_property
+    def without_retrieval(self) -> "RACM3":
+        """The CM3 baseline that was trained beside it, if there is one."""
+        return RACM3(self.parts, generator="cm3")
+
+    @property
+    def snapshot(self) -> str:
+        return self.parts.shelf.snapshot_name
+
+    def retriever(self, where: str | None = None) -> Retriever:
+        if where not in self._retrievers:
+            shelf = self.parts.shelf
+            self._retrievers[where] = Retriever(
+                self.encoder, shelf, self.parts.retriever, where=where
+            )
+        return self._retrievers[where]
+
+    def forget_cache(self) -> None:
+        """Look at the memory again: call it after documents were added or removed."""
+        self._retrievers.clear()
+
+    def consult(self, query: Document, settings: Settings) -> tuple[Consulted, ...]:
+        """The documents that will be read before answering, best first."""
+        retriever = self.retriever(settings.where)
+        if not settings.documents or self.generator == "cm3" or not len(retriever.table.ids):
+            return ()
+        rng = dice(settings.seed, 1)
+        found = retriever.neighbours([query], settings.documents, rng=rng)[0]
+        documents = retriever.fetch(found)
+        return tuple(
+            Consulted(neighbour.id, neighbour.score, document)
+            for neighbour, document in zip(found, documents, strict=True)
+        )
+
+    def draw(
+        self,
+        caption: str,
+        settings: Settings | None = None,
+        *,
+        like: Sequence[Document | Image] = (),
+        watch: Watch | None = None,
+    ) -> Drawing:
+        """Draw a caption; `like` gives the documents to read instead of looking any up."""
+        settings = settings or Settings()
+        text = self._text(caption)
+        consulted = self._given(like) or self.consult(Document.of(caption), settings)
+        task = draw_task(text, len(self.codec.image.grid), self.codec.vocabulary)
+        said = self._say(task, consulted, settings, watch)
+        images = [self.codec.picture(one.ids) for one in said]
+        scores = self._likeness(caption, images)
+        best = order_pictures(self.encoder.texts([caption])[0], self.encoder.images(images))
+        return Drawing(
+            caption,
+            consulted,
+            self.snapshot,
+            settings,
+            tuple(images[i] for i in best),
+            tuple(scores[i] for i in best),
+        )
+
+    def caption(self, picture: Image, settings: Settings | None = None) -> Writing:
+        """Describe a picture in words."""
+        settings = settings or Settings()
+        consulted = self.consult(Document.of(picture), settings)
+        task = caption_task(self._segment(picture), self.codec.vocabulary, longest=LONGEST_TEXT)
+        return self._write(task, consulted, settings, "(a picture)", "{}")
+
+    def infill_text(
+        self, text: str, picture: Image | None = None, settings: Settings | None = None
+    ) -> Writing:
+        """Fill the gap `___` in a text, looking at the picture beside it if there is one."""
+        settings = settings or Settings()
+        if text.count(GAP) != 1:
+            raise GenerationError(
+                f"the text has {text.count(GAP)} gaps; write {GAP} exactly once where words miss"
+            )
+        before, after = text.split(GAP)
+        known = Document.of(" ".join((before + after).split()), *([picture] if picture else []))
+        consulted = self.consult(known, settings)
+        head, tail = self._ids(before), self._ids(after)
+        segments: Segments = (Segment(Kind.TEXT, (*head, *tail)),)
+        if picture:
+            segments = (*segments, self._segment(picture))
+        task = text_infill_task(segments, len(head), self.codec.vocabulary, longest=LONGEST_TEXT)
+        return self._write(task, consulted, settings, text, before + "{}" + after)
+
+    def infill(
+        self,
+        picture: Image,
+        mask: Bool[np.ndarray, "height width"],
+        caption: str = "",
+        settings: Settings | None = None,
+        *,
+        documents: Sequence[Document | Image] = (),
+    ) -> Drawing:
+        """Redraw the masked part of a picture (True = redraw); the rest stays as it is.
+
+        With `documents` this is editing: they are read instead of looked-up ones.
+        """
+        settings = settings or Settings()
+        text = self._text(caption) if caption.strip() else None
+        known = Document.of(*([caption] if text else []), picture)
+        consulted = self._given(documents) or self.consult(known, settings)
+        cells, whole = self.cells(mask), self._segment(picture)
+        task = picture_infill_task(text, whole, cells, self.codec.vocabulary)
+        said = self._say(task, consulted, settings)
+        images = [self._pasted(picture, whole, cells, task, one) for one in said]
+        order = list(range(len(images)))
+        scores = self._likeness(caption, images) if text else [0.0] * len(images)
+        if text:
+            order = order_pictures(self.encoder.texts([caption])[0], self.encoder.images(images))
+        return Drawing(
+            caption or "(infill)",
+            consulted,
+            self.snapshot,
+            settings,
+            tuple(images[i] for i in order),
+            tuple(scores[i] for i in order),
+        )
+
+    def complete(
+        self, document: Document, settings: Settings | None = None, *, more: int = 2
+    ) -> Completion:
+        """Go on with an interleaved document for at most `more` texts or pictures."""
+        settings = settings or Settings()
+        document.require_parts()
+        consulted = self.consult(document, settings)
+        segments = self.codec.encode([document])[0]
+        task = complete_task(
+            segments,
+            len(self.codec.image.grid),
+            self.codec.vocabulary,
+            more=more,
+            longest=LONGEST_TEXT,
+        )
+        said = self._say(task, consulted, settings)
+        parts = [self.codec.decode(one.ids).parts for one in said]
+        return Completion(
+            document.text or "(a picture)",
+            consulted,
+            self.snapshot,
+            settings,
+            tuple(Document((*document.parts, *found)) for found in parts),
+        )
+
+    def classify(
+        self, picture: Image, examples: dict[str, Sequence[Image]], settings: Settings | None = None
+    ) -> Classification:
+        """k-shot: every pass reads one example of each label; label probabilities are averaged.
+
+        RA-CM3 §4.5: demonstrations in context, k passes ensembled.
+        """
+        settings = settings or Settings()
+        counts = {len(pictures) for pictures in examples.values()}
+        if len(examples) < 2 or len(counts) != 1 or 0 in counts:
+            raise GenerationError(
+                "at least two labels with equally many example pictures (one or more) are needed; "
+                f"found { ({label: len(p) for label, p in examples.items()}) }"
+            )
+        segment = self._segment(picture)
+        task = caption_task(segment, self.codec.vocabulary, longest=LONGEST_TEXT)
+        total = dict.fromkeys(examples, 0.0)
+        shown: list[Consulted] = []
+        for shot in range(counts.pop()):
+            pair = self._given([Document.of(name, p[shot]) for name, p in examples.items()])
+            shown += pair
+            for label, probability in self._label_probabilities(task, pair, examples).items():
+                total[label] += probability
+        share = sum(total.values())
+        return Classification(
+            "(a picture)",
+            tuple(shown),
+            self.snapshot,
+            settings,
+            {label: value / share for label, value in total.items()},
+        )
+
+    def cells(self, mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "rows columns"]:
+        """Which cells of the code grid a pixel mask touches, after the picture is made square."""
+        shades = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2)
+        square = fit(Image(shades), self.codec.image.side).pixels[..., 0] > 127
+        rows, columns = self.codec.image.grid.rows, self.codec.image.grid.columns
+        blocks = square.reshape(rows, square.shape[0] // rows, columns, square.shape[1] // columns)
+        return blocks.any(axis=(1, 3))
+
+    def _label_probabilities(
+        self, task: Task, pair: Sequence[Consulted], examples: dict[str, Sequence[Image]]
+    ) -> dict[str, float]:
+        vocabulary, found = self.codec.vocabulary, {}
+        prompt = streams(task, [self._read(pair)], vocabulary, count=1, keep_documents=True)[0]
+        for label in examples:
+            ids = [*self._ids(label), vocabulary.eoss]
+            found[label] = float(self.engine.score(prompt, ids).double().sum().exp())
+        share = sum(found.values()) or 1.0
+        return {label: value / share for label, value in found.items()}
+
+    def _say(
+        self,
+        task: Task,
+        consulted: Sequence[Consulted],
+        settings: Settings,
+        watch: Watch | None = None,
+    ) -> list[Said]:
+        count = settings.guidance.streams(settings.sampling)
+        prompts = streams(
+            task,
+            passes(self._read(consulted)),
+            self.codec.vocabulary,
+            count=count,
+            keep_documents=settings.guidance.keep_documents,
+        )
+        request = Request(
+            streams=prompts,
+            grammar=task.grammar,
+            longest=task.longest,
+            samples=settings.candidates,
+            sampling=settings.sampling,
+            guidance=settings.guidance,
+            seed=settings.seed,
+        )
+        return self.engine.generate(request, watch)
+
+    def _write(
+        self,
+        task: Task,
+        consulted: tuple[Consulted, ...],
+        settings: Settings,
+        prompt: str,
+        form: str,
+    ) -> Writing:
+        said = self._say(task, consulted, settings)
+        read = [streams(task, passes(self._read(consulted))[:1], self.codec.vocabulary, count=1,
+                        keep_documents=True)[0]]  # fmt: skip
+        scores = [self.engine.score(read[0], one.ids).tolist() for one in said]
+        order = order_texts(scores)
+        texts = [self.codec.text.decode(one.ids[:-1]) for one in said]
+        return Writing(
+            prompt,
+            consulted,
+            self.snapshot,
+            settings,
+            tuple(form.replace("{}", texts[i]) for i in order),
+            tuple(float(np.exp(-np.mean(scores[i]))) for i in order),
+        )
+
+    def _pasted(
+        self,
+        picture: Image,
+        whole: Segment,
+        cells: Bool[np.ndarray, "rows columns"],
+        task: Task,
+        said: Said,
+    ) -> Image:
+        """The redrawn cells laid into the original picture: what was not masked keeps its pixels."""
+        spans = task.grammar.spans(said.ids)  # type: ignore[attr-defined]
+        drawn = self.codec.picture(fill(whole, cells, spans).ids)
+        original = fit(picture, self.codec.image.side)
+        patch = self.codec.image.config.downsampling
+        keep = np.kron(cells, np.ones((patch, patch), dtype=bool))[..., None]
+        return Image(np.where(keep, drawn.pixels, original.pixels))
+
+    def _likeness(self, caption: str, images: Sequence[Image]) -> list[float]:
+        vectors = self.encoder.images(list(images))
+        return (vectors @ self.encoder.texts([caption])[0]).tolist()
+
+    def _given(self, documents: Sequence[Document | Image]) -> tuple[Consulted, ...]:
+        wrapped = [Document.of(d) if isinstance(d, Image) else d for d in documents]
+        return tuple(Consulted(None, None, document.require_parts()) for document in wrapped)
+
+    def _read(self, consulted: Sequence[Consulted]) -> list[Segments]:
+        return self.codec.encode([one.document for one in consulted])
+
+    def _segment(self, picture: Image) -> Segment:
+        return self.codec.encode([Document.of(picture)])[0][0]
+
+    def _ids(self, text: str) -> list[int]:
+        return self.codec.text.encode(text)
+
+    def _text(self, text: str) -> Segment:
+        if not text.strip():
+            raise GenerationError("the caption is empty; say what should be drawn")
+        if len(text) > LONGEST_PROMPT:
+            raise GenerationError(
+                f"the caption has {len(text):,} characters; at most {LONGEST_PROMPT:,} are read"
+            )
+        return Segment(Kind.TEXT, tuple(self._ids(text)))

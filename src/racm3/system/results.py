@@ -1,0 +1,173 @@
+"""Answers: what was made, and everything that it was made with."""
+
+import base64
+import html
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL.PngImagePlugin import PngInfo
+
+from racm3.document import Document, Image
+from racm3.errors import ConfigError
+from racm3.generation.guidance import Guidance
+from racm3.generation.sampling import Sampling
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How to answer; the same settings, memory snapshot and prompt give the same answer.
+
+    Args:
+        seed: Decides every throw of the dice.
+        documents: How many documents to consult; more than two are read two at a time.
+        candidates: How many answers to make; the best by CLIP (pictures) or by perplexity
+            (text) comes first.
+        sampling: How ids are drawn.
+        guidance: Classifier-free guidance.
+        where: SQL filter over the memory's metadata, applied before the search.
+    """
+
+    seed: int = 0
+    documents: int = 2
+    candidates: int = 1
+    sampling: Sampling = field(default_factory=Sampling)
+    guidance: Guidance = field(default_factory=Guidance)
+    where: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.documents < 0 or self.candidates < 1:
+            raise ConfigError("documents is at least 0 and candidates at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Consulted:
+    """A document that was read before answering; `score` is None where the user handed it in."""
+
+    id: int | None
+    score: float | None
+    document: Document
+
+    @property
+    def title(self) -> str:
+        return self.document.text or "(a picture without words)"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, "score": self.score, "title": self.title}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What every answer carries: what was consulted, the memory snapshot, and the settings."""
+
+    prompt: str
+    consulted: tuple[Consulted, ...]
+    snapshot: str
+    settings: Settings
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "prompt": self.prompt,
+            "consulted": [one.to_json() for one in self.consulted],
+            "snapshot": self.snapshot,
+            "settings": asdict(self.settings),
+        }
+
+    def _consulted_html(self) -> str:
+        cells = "".join(_figure(one) for one in self.consulted)
+        return f'<div style="display:flex;gap:8px">{cells}</div>' if cells else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing(Answer):
+    """Pictures, best first, each with the score that ordered them."""
+
+    images: tuple[Image, ...]
+    scores: tuple[float, ...]
+
+    @property
+    def image(self) -> Image:
+        return self.images[0]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**Answer.to_json(self), "scores": list(self.scores)}
+
+    def save(self, path: str | Path) -> None:
+        """A PNG that carries what it was made with in its `racm3` text field."""
+        save_png(self.image, Path(path), self.to_json())
+
+    def _repr_png_(self) -> bytes:
+        return self.image.png()
+
+    def _repr_html_(self) -> str:
+        pictures = "".join(picture_html(image, 192) for image in self.images)
+        return f"<p>{html.escape(self.prompt)}</p>{pictures}{self._consulted_html()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Writing(Answer):
+    """Texts, best first, each with its perplexity."""
+
+    texts: tuple[str, ...]
+    perplexities: tuple[float, ...]
+
+    @property
+    def text(self) -> str:
+        return self.texts[0]
+
+    def to_json(self) -> dict[str, Any]:
+        answers = {"texts": list(self.texts), "perplexities": list(self.perplexities)}
+        return {**Answer.to_json(self), **answers}
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.text)}</p>{self._consulted_html()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion(Answer):
+    """Whole documents, best first."""
+
+    documents: tuple[Document, ...]
+
+    @property
+    def document(self) -> Document:
+        return self.documents[0]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**Answer.to_json(self), "texts": [d.text for d in self.documents]}
+
+
+@dataclass(frozen=True, slots=True)
+class Classification(Answer):
+    """The probability of each label."""
+
+    probabilities: dict[str, float]
+
+    @property
+    def label(self) -> str:
+        return max(self.probabilities, key=lambda label: self.probabilities[label])
+
+    def to_json(self) -> dict[str, Any]:
+        answer = {"label": self.label, "probabilities": self.probabilities}
+        return {**Answer.to_json(self), **answer}
+
+
+def save_png(image: Image, path: Path, about: dict[str, Any]) -> None:
+    info = PngInfo()
+    info.add_itxt("racm3", json.dumps(about, ensure_ascii=False))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.pil().save(path, format="PNG", pnginfo=info)
+
+
+def picture_html(image: Image, side: int) -> str:
+    data = base64.b64encode(image.png()).decode()
+    style = f"width:{side}px;image-rendering:pixelated"
+    return f'<img style="{style}" alt="" src="data:image/png;base64,{data}">'
+
+
+def _figure(one: Consulted) -> str:
+    pictures = "".join(picture_html(image, 96) for image in one.document.images)
+    score = "" if one.score is None else f" ({one.score:.2f})"
+    caption = f"<figcaption>{html.escape(one.title)}{score}</figcaption>"
+    return f'<figure style="margin:0;max-width:120px">{pictures}{caption}</figure>'
