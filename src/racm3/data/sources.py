@@ -37,7 +37,7 @@ class Tolerance:
 
 
 def read_source(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
-    """Every document of a folder, COCO JSON, tar shard or Parquet file, recognised by what it is."""
+    """Every document of a folder, COCO JSON, tar shard or Parquet file, told by its name."""
     if not path.exists():
         raise SourceError(f"there is nothing at {path}; give a folder, .json, .tar or .parquet")
     readers: dict[str, Callable[[Path, Tolerance], Iterator[Entry]]] = {

@@ -20,7 +20,7 @@ LOOK_AHEAD = 1.25
 ORDER, SAMPLE = 1, 2
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class StreamConfig:
     """What a training sample is made of.
 

@@ -33,7 +33,7 @@ class Said(NamedTuple):
     log_probability: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """What to continue and how.
 

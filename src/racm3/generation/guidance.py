@@ -42,7 +42,7 @@ def contrastive(
     alpha: float,
     legal: Bool[Tensor, "samples vocab"] | None = None,
 ) -> Float[Tensor, "samples vocab"]:
-    """CD-K: log p_c - log p_u over ids with p_c >= alpha * the k-th largest p_c (CM3Leon §3.1.2)."""
+    """CD-K: log p_c - log p_u where p_c >= alpha * the k-th largest p_c (CM3Leon §3.1.2)."""
     if legal is not None:
         conditional = conditional.masked_fill(~legal, float("-inf"))
         unconditional = unconditional.masked_fill(~legal, float("-inf"))
@@ -61,7 +61,7 @@ def ensemble(logits: Float[Tensor, "passes samples vocab"]) -> Float[Tensor, "sa
     return logits.log_softmax(dim=-1).logsumexp(dim=0) - count.log()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Guidance:
     """How streams are combined. Streams come pass by pass: conditional, then unconditional.
 

@@ -11,7 +11,7 @@ from racm3.errors import ConfigError
 from racm3.runtime import dice
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Sampling:
     """How an id is drawn from the scores.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from racm3.errors import ConfigError
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
     """A decoder of Qwen3's dense block (RMSNorm, rotary, SwiGLU, normalised queries and keys).
 

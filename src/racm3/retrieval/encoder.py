@@ -95,7 +95,7 @@ def embed(
     return vectors
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Preprocessing:
     """CLIP's own: shorter side to `resize`, centre crop, then mean and deviation by channel."""
 
@@ -126,12 +126,15 @@ class Preprocessing:
 
     def __call__(self, pictures: Sequence[Image]) -> Float[Tensor, "batch 3 height width"]:
         stacked = np.stack([self._square(picture) for picture in pictures])
-        values = (stacked.astype(np.float32) / 255 - self.mean) / self.std
-        return torch.from_numpy(np.moveaxis(values, -1, 1).astype(np.float32))
+        pixels = torch.from_numpy(np.moveaxis(stacked, -1, 1)).float() / 255
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
+        return (pixels - mean) / std
 
     def _square(self, picture: Image) -> np.ndarray:
         short, width, height = min(picture.width, picture.height), picture.width, picture.height
         size = (int(self.resize * width / short), int(self.resize * height / short))
+        if size == (picture.width, picture.height) == (self.crop, self.crop):
+            return picture.pixels
         image = picture.pil()
         if size != image.size:
             image = image.resize(size, PIL.Resampling.BICUBIC)

@@ -134,10 +134,10 @@ class MemoryStore:
         if not np.isfinite(vectors).all():
             raise MemoryStoreError("a vector holds NaN or infinity; nothing was added")
         lengths = np.linalg.norm(vectors, axis=1)
-        if len(lengths) and np.abs(lengths - 1).max() > 1e-3:
+        strange = lengths[np.abs(lengths - 1) > 1e-3]
+        if len(strange):
             raise MemoryStoreError(
-                f"vectors must have length 1 but one has {lengths[np.abs(lengths - 1).argmax()]:.3f}; "
-                "normalise them first"
+                f"vectors must have length 1 but one has {strange[0]:.3f}; normalise them first"
             )
 
     def _add_columns(self, keys: set[str]) -> None:

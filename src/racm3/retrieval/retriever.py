@@ -18,7 +18,7 @@ from racm3.retrieval.selection import select
 Side = Literal["text", "image", "both"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class RetrieverConfig:
     """What counts as a good neighbour (RA-CM3 §3.2 and the ablations of Table 5).
 

@@ -329,7 +329,7 @@ class RACM3:
         task: Task,
         said: Said,
     ) -> Image:
-        """The redrawn cells laid into the original picture: what was not masked keeps its pixels."""
+        """The redrawn cells laid into the original: what was not masked keeps its pixels."""
         spans = task.grammar.spans(said.ids)  # type: ignore[attr-defined]
         drawn = self.codec.picture(fill(whole, cells, spans).ids)
         original = fit(picture, self.codec.image.side)

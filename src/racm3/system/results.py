@@ -15,7 +15,7 @@ from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How to answer; the same settings, memory snapshot and prompt give the same answer.
 

@@ -116,6 +116,6 @@ def load_weights(module: torch.nn.Module, path: Path, *, ignore: tuple[str, ...]
         name = wrong[0]
         raise CheckpointError(
             f"{path} does not fit its config.json: {name} has shape {found.get(name)} but "
-            f"{expected.get(name)} is expected ({len(wrong)} differ); use the config saved beside it"
+            f"{expected.get(name)} is expected ({len(wrong)} differ); use its own config"
         )
     module.load_state_dict({k: v.to(dtype=module.state_dict()[k].dtype) for k, v in state.items()})

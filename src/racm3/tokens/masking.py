@@ -20,7 +20,7 @@ class Span(NamedTuple):
     stop: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Masking:
     """How much is masked.
 
@@ -123,5 +123,5 @@ def unlay(ids: Sequence[int], vocabulary: Vocabulary) -> list[int]:
     for id_ in ids[: end + 1]:
         if id_ in vocabulary.masks and id_ not in spans:
             raise DocumentError(f"the span of {vocabulary.names()[id_]} is missing after </s>")
-        whole += spans[id_] if id_ in spans else [id_]
+        whole += spans.get(id_, [id_])
     return whole

@@ -22,7 +22,7 @@ BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 Pairs = Callable[[int], list[Document]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipTraining:
     """How the small CLIP learns.
 
@@ -63,6 +63,7 @@ def new_clip(config: ClipTraining, texts: Sequence[str]) -> ClipEncoder:
         "intermediate_size": 4 * config.width,
         "num_hidden_layers": config.layers,
         "num_attention_heads": max(1, config.width // 48),
+        "hidden_act": "gelu",
     }
     begin, end = (tokenizer.token_to_id(marker) for marker in (BEGIN, END))
     sizes = ClipConfig(

@@ -22,7 +22,7 @@ from racm3.training.objective import Batch, batch, objective, token_nll
 from racm3.training.schedule import learning_rate
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class GeneratorTraining:
     """How the generator learns (RA-CM3 §4.1; CM3Leon §2.3).
 

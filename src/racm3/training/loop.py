@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -11,6 +11,7 @@ from racm3.training import checkpoint
 from racm3.training.telemetry import Telemetry
 
 
+@runtime_checkable
 class Learner(Protocol):
     """What can be trained. Batches are functions of the step, so the step is the bookmark."""
 
@@ -27,7 +28,7 @@ class Learner(Protocol):
     def describe(self) -> dict[str, Any]: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class LoopConfig:
     """How long to train, and how often to look and to save.
 

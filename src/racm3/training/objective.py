@@ -1,4 +1,4 @@
-"""What is minimised: next-token loss on the main document plus alpha of it on the retrieved ones."""
+"""What is minimised: next-token loss on the main document plus alpha of it on the others."""
 
 from typing import NamedTuple
 

@@ -55,8 +55,8 @@ class Telemetry:
             each = (time.perf_counter() - self.began) / (step - self.start)
             left = each * (self.config.steps - step)
             words = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
-            line = f"{step:>7}/{self.config.steps}  {words}  {each:.2f} s/update, {left / 60:.0f} min left"
-            print(line, file=sys.stderr, flush=True)
+            pace = f"{each:.2f} s/update, {left / 60:.0f} min left"
+            print(f"{step:>7}/{self.config.steps}  {words}  {pace}", file=sys.stderr, flush=True)
 
     def validated(self, step: int, scores: dict[str, float]) -> None:
         if self.quiet or not scores:

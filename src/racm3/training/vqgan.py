@@ -21,7 +21,7 @@ from racm3.training.schedule import learning_rate
 Pictures = Callable[[int], Float[Tensor, "batch 3 height width"]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class TokenizerTraining:
     """How the image tokenizer learns.
 

@@ -46,23 +46,20 @@ def unseen_pictures(count: int) -> Float[Tensor, "count 3 side side"]:
 
 
 def clip_pairs(step: int, *, batch: int) -> list[Document]:
-    """Names with pictures, captions with scenes, captions with one of the things they name."""
+    """Names or captions with scenes, or with a thing they name: identity before background."""
     rng = dice(PAIRS, step)
     return [_pair(rng) for _ in range(batch)]
 
 
 def _pair(rng: np.random.Generator) -> Document:
     every, shown = things(), memory()
-    kind = rng.random()
-    if kind < 0.4:
-        row = int(rng.integers(len(every)))
-        name = every[row].name if rng.random() < 0.5 else shown[row].text
-        return Document.of(name, shown[row].images[0])
-    scene = Scene.random(every, rng, count=1 if rng.random() < 0.7 else 2)
-    if kind < 0.75:
-        return scene.document(rng)
-    thing = scene.things[rng.integers(len(scene.things))]
-    return Document.of(scene.caption(rng), thing.document().images[0])
+    rows = rng.integers(len(every), size=1 if rng.random() < 0.8 else 2)
+    scene = Scene.random([every[row] for row in rows], rng, count=len(rows))
+    row = int(rows[rng.integers(len(rows))])
+    said = rng.random()
+    text = scene.caption(rng) if said < 0.5 else every[row].name if said < 0.8 else shown[row].text
+    picture = scene.draw() if rng.random() < 0.45 else shown[row].images[0]
+    return Document.of(text, picture)
 
 
 def named_pictures() -> list[Document]:

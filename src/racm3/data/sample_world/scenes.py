@@ -73,19 +73,23 @@ class Scene:
         """The same scene with other things in it."""
         return replace(self, things=things)
 
+    def background(self, side: int = 64) -> Image:
+        """The scene with nothing in it."""
+        return Image.of(_background(self.colour, self.texture, side))
+
     def draw(self, side: int = 64) -> Image:
         canvas = _background(self.colour, self.texture, side)
-        scale = side / 64
-        pixels = round(SIZES[self.size] * scale)
-        for thing, (left, top) in zip(self.things, self._corners(side, pixels), strict=True):
+        pixels = round(SIZES[self.size] * side / 64)
+        for thing, (left, top) in zip(self.things, self.corners(side), strict=True):
             glyph = PIL.fromarray(thing.rgba).resize((pixels, pixels), PIL.Resampling.LANCZOS)
             if self.tilted:
                 glyph = glyph.rotate(TILT, PIL.Resampling.BICUBIC)
             canvas.alpha_composite(glyph, (left, top))
         return Image.of(canvas)
 
-    def _corners(self, side: int, pixels: int) -> list[tuple[int, int]]:
-        room = side - pixels
+    def corners(self, side: int) -> list[tuple[int, int]]:
+        """Left and top of every place where a thing stands."""
+        room = side - round(SIZES[self.size] * side / 64)
         if len(self.things) == 1:
             x, y = PLACES[self.place]
             return [(round(x * room), round(y * room))]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from racm3.errors import ConfigError
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class VQGANConfig:
     """VQGAN (Esser et al. 2021): `patch` pixels a side at once, then one halving a further width.
 

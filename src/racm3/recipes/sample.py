@@ -1,4 +1,4 @@
-"""Complete, named runs: every number that was chosen, in one place."""
+"""The sample system, from nothing to its parts: every number that was chosen, in one place."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,12 +12,13 @@ from racm3.data.sample_world import corpus
 from racm3.data.sample_world.things import held_out_things, seen_things
 from racm3.data.stream import Stream, StreamConfig
 from racm3.document import Document
-from racm3.errors import ConfigError
-from racm3.model.config import GeneratorConfig, size
+from racm3.model.config import GeneratorConfig
+from racm3.model.export import open_generator
 from racm3.model.transformer import Transformer
 from racm3.retrieval.encoder import ClipEncoder, embed
 from racm3.retrieval.retriever import ListShelf, Retriever, RetrieverConfig
-from racm3.runtime import device
+from racm3.runtime import device, write_whole
+from racm3.system.parts import GENERATORS, EmptyShelf, Parts, save_parts, write_sample_vectors
 from racm3.tokens.codec import Codec
 from racm3.tokens.context import Packed
 from racm3.tokens.image import ImageTokenizer
@@ -31,7 +32,7 @@ from racm3.training.loop import LoopConfig, train
 from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class SampleRecipe:
     """Everything that makes the sample system; the stages run in the order of the fields."""
 
@@ -52,13 +53,13 @@ class SampleRecipe:
 
 def sample_cpu() -> SampleRecipe:
     """About two hours on two cores with AVX512-bf16: what ships with the package."""
-    steps = 3200
+    steps = 2600
     return SampleRecipe(
         vqgan=VQGANConfig(),
         tokenizer=TokenizerTraining(steps=4500, precision="bf16"),
         tokenizer_batch=32,
-        clip=ClipTraining(steps=1000, precision="bf16", width=144),
-        clip_batch=160,
+        clip=ClipTraining(steps=1400, precision="bf16", width=192, patch=16),
+        clip_batch=256,
         text_vocabulary=2048,
         documents=24_000,
         draws=2,
@@ -116,40 +117,6 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "sample_gpu": sample_gpu,
     "tiny": tiny,
 }
-PAPER_RATES = {"125m": 1e-4, "350m": 6e-4, "760m": 5e-4, "1b3": 1e-4, "2b7": 1e-4, "7b": 1.2e-4}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GeneratorRecipe:
-    """A generator's size, training and samples; CM3 is the same recipe with no neighbours."""
-
-    generator: GeneratorConfig
-    training: GeneratorTraining
-    stream: StreamConfig
-
-
-def racm3(name: str, *, vocabulary: int = 56_320 + 8_192, steps: int = 100_000) -> GeneratorRecipe:
-    """The papers' sizes with their numbers: `racm3("125m")` ... `racm3("2b7")`, `racm3("7b")`.
-
-    Sequence 4096; Adam (0.9, 0.98), 1500 warm-up, linear decay (RA-CM3 §4.1); the peak rates of
-    350m, 760m and 7b are CM3Leon's (Table 2), with its alpha of 1 left to `--training.alpha`.
-    """
-    if name not in PAPER_RATES:
-        raise ConfigError(f"there is no recipe {name!r}; choose one of {', '.join(PAPER_RATES)}")
-    return GeneratorRecipe(
-        generator=size(name, vocabulary=vocabulary),
-        training=GeneratorTraining(steps=steps, lr=PAPER_RATES[name], precision="bf16"),
-        stream=StreamConfig(rows=4, length=4096),
-    )
-
-
-def photos_gpu() -> GeneratorRecipe:
-    """Photographs of 128 pixels (256 codes) with captions, on one H200-class card."""
-    return GeneratorRecipe(
-        generator=GeneratorConfig(width=512, depth=12, heads=8, vocabulary=1, context=1024),
-        training=GeneratorTraining(steps=20_000, lr=6e-4, warmup=500, precision="bf16"),
-        stream=StreamConfig(rows=64, length=1024),
-    )
 
 
 def loop(steps: int, save_every: int) -> LoopConfig:
@@ -241,3 +208,20 @@ def build_sample(recipe: SampleRecipe, folder: Path, *, on: str = "auto") -> Non
     ]
     train_generator(recipe, codec, prepared, folder / "racm3", where)
     train_generator(without_retrieval(recipe), codec, prepared, folder / "cm3", where)
+
+
+def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
+    """The finished stages as one system folder in half precision, the memory's vectors beside."""
+    encoder = ClipEncoder.open(run / "clip" / "final")
+    codec = Codec(
+        TextTokenizer.open(run / "text"), ImageTokenizer.open(run / "tokenizer" / "final")
+    )
+    models = {name: open_generator(run / name / "final") for name in GENERATORS}
+    shelf = EmptyShelf(encoder.dim)
+    parts = Parts(codec, encoder, models, recipe.retriever, shelf, out.name)
+    save_parts(parts, out, dtype=torch.float16)
+    write_sample_vectors(out, encoder)
+    logs = {name: run / name / "log.jsonl" for name in ("tokenizer", "clip", *GENERATORS)}
+    for name, log in logs.items():
+        if log.exists():
+            write_whole(out / f"{name}.log.jsonl", log.read_bytes())

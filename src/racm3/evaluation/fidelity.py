@@ -1,0 +1,59 @@
+"""Held-out fidelity: is the picture that was drawn nearer to the right thing than to any other?
+
+The judge never saw a network: it renders the very same scene with every thing of the pack and
+compares pixels (after a 2x2 mean) where the thing should stand.
+"""
+
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import Image as PIL
+
+from racm3.data.sample_world.scenes import SIZES, TILT, Scene
+from racm3.data.sample_world.things import things
+from racm3.document import Image
+
+NAME = "pixels-2x2"
+
+
+@cache
+def glyphs(pixels: int, tilted: bool) -> Float32[np.ndarray, "things side side 4"]:
+    """Every thing at one size, alpha in [0, 1]."""
+    found = []
+    for thing in things():
+        glyph = PIL.fromarray(thing.rgba).resize((pixels, pixels), PIL.Resampling.LANCZOS)
+        if tilted:
+            glyph = glyph.rotate(TILT, PIL.Resampling.BICUBIC)
+        found.append(np.asarray(glyph, dtype=np.float32))
+    stacked = np.stack(found)
+    stacked[..., 3] /= 255
+    return stacked
+
+
+def nearest_things(picture: Image, scene: Scene) -> list[int]:
+    """For every place of the scene, the row of the thing that the picture is nearest to."""
+    side, pixels = picture.width, SIZES[scene.size]
+    ground = scene.background(side).pixels.astype(np.float32)
+    every = glyphs(pixels, scene.tilted)
+    found = []
+    for left, top in scene.corners(side):
+        rows, columns = slice(top, top + pixels), slice(left, left + pixels)
+        behind = ground[rows, columns]
+        alpha = every[..., 3:]
+        rendered = _halved(behind * (1 - alpha) + every[..., :3] * alpha)
+        drawn = _halved(picture.pixels[rows, columns].astype(np.float32)[None])
+        found.append(int(np.square(rendered - drawn).sum(axis=(1, 2, 3)).argmin()))
+    return found
+
+
+def _halved(
+    pixels: Float32[np.ndarray, "batch side side 3"],
+) -> Float32[np.ndarray, "batch half half 3"]:
+    return pixels.reshape(len(pixels), pixels.shape[1] // 2, 2, -1, 2, 3).mean(axis=(2, 4))
+
+
+def faithful(picture: Image, scene: Scene) -> bool:
+    """Whether every thing of the scene is recognised at its place."""
+    rows = {id(thing): row for row, thing in enumerate(things())}
+    return nearest_things(picture, scene) == [rows[id(thing)] for thing in scene.things]

@@ -1,0 +1,73 @@
+"""Image and text perplexity of documents, with retrieved ones in front (RA-CM3 Table 2, 3, 5)."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from racm3.document import Document
+from racm3.generation.engine import Engine
+from racm3.retrieval.retriever import Retriever, ask
+from racm3.runtime import dice
+from racm3.tokens.codec import Codec, Kind, Segments, flatten
+
+Neighbours = Literal["retrieved", "random"]
+
+
+class Losses(NamedTuple):
+    """Summed negative log-likelihood (nats) and number of ids of each document."""
+
+    losses: Float[np.ndarray, " docs"]
+    counts: Float[np.ndarray, " docs"]
+
+
+def document_losses(
+    engine: Engine,
+    codec: Codec,
+    documents: Sequence[Document],
+    shown: Sequence[Sequence[Document]],
+    kind: Kind,
+) -> Losses:
+    """Losses of the ids of one kind in the main documents, the shown ones read before them."""
+    vocabulary = codec.vocabulary
+    losses, counts = [], []
+    for document, before in zip(documents, shown, strict=True):
+        read = [id_ for segments in codec.encode(before) for id_ in flatten(segments, vocabulary)]
+        main = codec.encode([document])[0]
+        scores = engine.score([vocabulary.end, *read], flatten(main, vocabulary)).numpy()
+        wanted = _places(main, kind)
+        losses.append(-float(scores[wanted].sum()))
+        counts.append(float(len(wanted)))
+    return Losses(np.array(losses), np.array(counts))
+
+
+def _places(segments: Segments, kind: Kind) -> list[int]:
+    places, at = list[int](), 0
+    for segment in segments:
+        if segment.kind is kind:
+            places += range(at, at + len(segment.ids))
+        at += len(segment.ids) + 1
+    return places
+
+
+def look_up(
+    retriever: Retriever,
+    documents: Sequence[Document],
+    kind: Kind,
+    count: int,
+    *,
+    neighbours: Neighbours = "retrieved",
+    seed: int = 0,
+) -> list[list[Document]]:
+    """What each document is allowed to see: found by the side that is not being predicted."""
+    if not count:
+        return [[] for _ in documents]
+    if neighbours == "random":
+        rng, ids = dice(seed, 5), retriever.table.ids
+        picks = [rng.choice(ids, count, replace=False).tolist() for _ in documents]
+        return [retriever.shelf.documents(some) for some in picks]
+    side: Literal["text", "image"] = "text" if kind is Kind.IMAGE else "image"
+    queries = [ask(document, side) for document in documents]
+    found = retriever.neighbours(queries, count, rng=dice(seed, 6))
+    return [retriever.fetch(some) for some in found]

@@ -1,0 +1,60 @@
+"""Numbers with their uncertainty, and tables of them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from racm3.runtime import dice
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its 95% bootstrap interval over `count` samples."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+    def to_json(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def mean(samples: Sequence[float], *, seed: int = 0) -> Estimate:
+    """Mean with a percentile bootstrap interval."""
+    values = np.asarray(samples, dtype=np.float64)
+    return _estimate(values.mean(), values[_resamples(len(values), seed)].mean(axis=1), len(values))
+
+
+def perplexity(
+    losses: Float[np.ndarray, " docs"], counts: Float[np.ndarray, " docs"], *, seed: int = 0
+) -> Estimate:
+    """exp(sum of losses / sum of counts), resampling whole documents."""
+    rows = _resamples(len(losses), seed)
+    drawn = np.exp(losses[rows].sum(axis=1) / counts[rows].sum(axis=1))
+    return _estimate(float(np.exp(losses.sum() / counts.sum())), drawn, len(losses))
+
+
+def _resamples(count: int, seed: int) -> np.ndarray:
+    return dice(seed, 77).integers(count, size=(RESAMPLES, count))
+
+
+def _estimate(value: float, drawn: np.ndarray, count: int) -> Estimate:
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(float(value), float(low), float(high), count)
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """A Markdown table; columns are the keys of the first row."""
+    columns = list(rows[0])
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(str(row.get(c, "")) for c in columns) + " |" for row in rows]
+    return "\n".join(lines)

@@ -1,0 +1,247 @@
+"""Verbs that answer: draw, caption, infill, edit, classify, complete."""
+
+import json as json_
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from racm3.document import Image
+from racm3.errors import GenerationError
+from racm3.system import RACM3, Drawing, Settings
+from racm3.system.results import Answer, save_png
+from racm3.tokens.markup import from_html, to_html
+
+
+@dataclass(frozen=True, kw_only=True)
+class Using:
+    """What to answer with.
+
+    Args:
+        system: A system folder, or `sample` for the one that ships with racm3.
+        memory: A memory folder to consult instead of the system's own.
+        generator: `racm3`, or `cm3` for the baseline without retrieval.
+        device: auto, cpu or cuda.
+    """
+
+    system: str = "sample"
+    memory: Path | None = None
+    generator: str = "racm3"
+    device: str = "auto"
+
+    def open(self) -> RACM3:
+        return RACM3.open(
+            self.system, memory=self.memory, device=self.device, generator=self.generator
+        )
+
+
+def draw(
+    caption: str,
+    *,
+    out: Path = Path("drawing.png"),
+    like: list[Path] | None = None,
+    using: Using = Using(),
+    settings: Settings,
+    json: bool = False,
+) -> None:
+    """Draw a caption, consulting the memory, and say which documents were consulted.
+
+    Args:
+        caption: What to draw.
+        out: Where the picture goes (PNG); further candidates get -2, -3, ... in their names.
+        like: Pictures to read instead of looking any up (style by demonstration).
+        using: System and memory.
+        json: Print the answer's provenance as JSON.
+    """
+    demonstrations = [Image.read(path) for path in like or []]
+    drawing = using.open().draw(caption, settings, like=demonstrations)
+    show_drawing(drawing, out, json)
+
+
+def caption(
+    picture: Path, *, using: Using = Using(), settings: Settings, json: bool = False
+) -> None:
+    """Describe a picture in words, consulting the memory.
+
+    Args:
+        picture: A PNG, JPEG or WebP file.
+        using: System and memory.
+        json: Print texts, perplexities and provenance as JSON.
+    """
+    writing = using.open().caption(Image.read(picture), settings)
+    show(writing, json, writing.text)
+
+
+def infill(
+    picture: Path,
+    *,
+    box: str,
+    caption: str = "",
+    out: Path = Path("infilled.png"),
+    using: Using = Using(),
+    settings: Settings,
+    json: bool = False,
+) -> None:
+    """Redraw a part of a picture; the rest stays as it is.
+
+    Args:
+        picture: A PNG, JPEG or WebP file.
+        box: The part to redraw as left,top,right,bottom in percent, or a mask file whose white
+            pixels are redrawn.
+        caption: What the whole picture shows; may be left out.
+        out: Where the result goes (PNG).
+        using: System and memory.
+        json: Print the answer's provenance as JSON.
+    """
+    image = Image.read(picture)
+    drawing = using.open().infill(image, read_mask(box, image), caption, settings)
+    show_drawing(drawing, out, json)
+
+
+def infill_text(
+    text: str,
+    *,
+    picture: Path | None = None,
+    using: Using = Using(),
+    settings: Settings,
+    json: bool = False,
+) -> None:
+    """Fill the gap ___ in a text, looking at a picture if one is given.
+
+    Args:
+        text: Words with one gap, written ___.
+        picture: A picture that the text belongs to.
+        using: System and memory.
+        json: Print texts, perplexities and provenance as JSON.
+    """
+    image = Image.read(picture) if picture else None
+    writing = using.open().infill_text(text, image, settings)
+    show(writing, json, writing.text)
+
+
+def edit(
+    picture: Path,
+    *,
+    box: str,
+    like: list[Path],
+    caption: str = "",
+    out: Path = Path("edited.png"),
+    using: Using = Using(),
+    settings: Settings,
+    json: bool = False,
+) -> None:
+    """Redraw a part of a picture after example pictures that you choose.
+
+    Args:
+        picture: A PNG, JPEG or WebP file.
+        box: The part to redraw as left,top,right,bottom in percent, or a mask file.
+        like: Pictures to read while redrawing.
+        caption: What the whole picture should show.
+        out: Where the result goes (PNG).
+        using: System and memory.
+        json: Print the answer's provenance as JSON.
+    """
+    image = Image.read(picture)
+    drawing = using.open().infill(
+        image,
+        read_mask(box, image),
+        caption,
+        settings,
+        documents=[Image.read(path) for path in like],
+    )
+    show_drawing(drawing, out, json)
+
+
+def classify(
+    picture: Path,
+    *,
+    examples: dict[str, list[Path]],
+    using: Using = Using(),
+    settings: Settings,
+    json: bool = False,
+) -> None:
+    """Say which label a picture deserves, after k example pictures of each.
+
+    Args:
+        picture: The picture to judge.
+        examples: Labels (any words) with equally many pictures:
+            '{"X": ["a.png"], "Y": ["b.png"]}'.
+        using: System and memory.
+        json: Print probabilities and provenance as JSON.
+    """
+    shown = {label: [Image.read(path) for path in paths] for label, paths in examples.items()}
+    result = using.open().classify(Image.read(picture), shown, settings)
+    lines = [f"{label}\t{value:.3f}" for label, value in result.probabilities.items()]
+    show(result, json, "\n".join([result.label, *lines]))
+
+
+def complete(
+    document: Path,
+    *,
+    more: int = 2,
+    out: Path = Path("completed.html"),
+    using: Using = Using(),
+    settings: Settings,
+    json: bool = False,
+) -> None:
+    """Go on with an interleaved document of texts and pictures.
+
+    Args:
+        document: An HTML file of <p>text</p> and <img alt="text" src="file or data:">.
+        more: At most this many further texts or pictures.
+        out: Where the whole document goes (HTML).
+        using: System and memory.
+        json: Print texts and provenance as JSON.
+    """
+    try:
+        markup = document.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GenerationError(f"cannot read the document {document}: {error}") from error
+    given = from_html(markup, fetch=lambda name: Image.read(document.parent / name))
+    completion = using.open().complete(given, settings, more=more)
+    out.write_text(to_html(completion.document), encoding="utf-8")
+    show(completion, json, str(out))
+
+
+def show(answer: Answer, json: bool, text: str) -> None:
+    if json:
+        print(json_.dumps(answer.to_json(), ensure_ascii=False, default=str))
+        return
+    print(text)
+    for one in answer.consulted:
+        score = "given" if one.score is None else f"{one.score:.2f}"
+        print(f"  consulted\t{score}\t{one.title}")
+
+
+def show_drawing(drawing: Drawing, out: Path, json: bool) -> None:
+    about = drawing.to_json()
+    for number, image in enumerate(drawing.images, start=1):
+        path = out if number == 1 else out.with_stem(f"{out.stem}-{number}")
+        save_png(image, path, about)
+    show(drawing, json, str(out))
+
+
+def read_mask(box: str, picture: Image) -> Bool[np.ndarray, "height width"]:
+    """A box in percent, or a picture whose white pixels are to be redrawn."""
+    numbers = box.split(",")
+    if len(numbers) != 4:
+        shades = Image.read(box)
+        if (shades.height, shades.width) != (picture.height, picture.width):
+            raise GenerationError(
+                f"the mask is {shades.width}x{shades.height} but the picture is "
+                f"{picture.width}x{picture.height}; make them the same size"
+            )
+        return shades.pixels.mean(axis=2) > 127
+    try:
+        left, top, right, bottom = (float(number) / 100 for number in numbers)
+    except ValueError as error:
+        raise GenerationError(
+            f"the box {box!r} is not left,top,right,bottom in percent, e.g. 50,0,100,100"
+        ) from error
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise GenerationError(f"the box {box!r} is empty or leaves the picture (0 to 100 percent)")
+    mask = np.zeros((picture.height, picture.width), dtype=bool)
+    rows = slice(round(top * picture.height), round(bottom * picture.height))
+    mask[rows, round(left * picture.width) : round(right * picture.width)] = True
+    return mask

@@ -1,0 +1,119 @@
+"""`racm3 VERB ...`: every verb is a function; its signature is its command line."""
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from racm3 import __version__
+from racm3.errors import Racm3Error
+from racm3.interfaces.cli import answer, evaluate, memory, train
+from racm3.system import Settings
+
+Verb = Callable[..., None]
+
+VERBS: dict[str, Verb | dict[str, Verb]] = {
+    "draw": answer.draw,
+    "caption": answer.caption,
+    "infill": answer.infill,
+    "infill_text": answer.infill_text,
+    "edit": answer.edit,
+    "classify": answer.classify,
+    "complete": answer.complete,
+    "demo": evaluate.demo,
+    "memory": {
+        "build": memory.build,
+        "add": memory.add,
+        "remove": memory.remove,
+        "search": memory.search,
+        "show": memory.show,
+        "stats": memory.stats,
+        "verify": memory.verify,
+    },
+    "prepare": train.prepare,
+    "train": {
+        "sample": train.sample,
+        "tokenizer": train.tokenizer,
+        "clip": train.clip,
+        "text": train.text,
+        "generator": train.generator,
+    },
+    "assemble": train.assemble,
+    "export": train.export,
+    "evaluate": {"sample": evaluate.sample},
+}
+GROUPS = {
+    "memory": "build, change, search and check an external memory",
+    "train": "train the sample system, or parts for a collection of your own",
+    "evaluate": "measure",
+}
+
+
+def first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+def leaf(verb: Verb) -> ArgumentParser:
+    """A verb's parser: its own arguments, and `Settings` spread out where it asks for them."""
+    parser = ArgumentParser(description=first_line(verb.__doc__))
+    parser.add_argument("--config", action="config", help="A YAML file with any of these options.")
+    wants_settings = "settings" in verb.__annotations__
+    parser.add_function_arguments(verb, skip={"settings"}, as_positional=True)
+    if wants_settings:
+        parser.add_class_arguments(Settings, as_group=False)
+    return parser
+
+
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="racm3",
+        description="A multimodal model that looks things up before it draws or describes.",
+        version=__version__,
+    )
+    verbs = parser.add_subcommands(dest="verb")
+    for name, verb in VERBS.items():
+        if isinstance(verb, dict):
+            group = ArgumentParser(description=GROUPS[name])
+            verbs.add_subcommand(name, group, help=GROUPS[name])
+            inner = group.add_subcommands(dest="what")
+            for inner_name, inner_verb in verb.items():
+                inner.add_subcommand(
+                    inner_name, leaf(inner_verb), help=first_line(inner_verb.__doc__)
+                )
+        else:
+            verbs.add_subcommand(name, leaf(verb), help=first_line(verb.__doc__))
+    return parser
+
+
+def call(verb: Verb, options: Namespace) -> None:
+    values: dict[str, Any] = {key: value for key, value in vars(options).items() if key != "config"}
+    if "settings" in verb.__annotations__:
+        names = [field.name for field in dataclasses.fields(Settings)]
+        values["settings"] = Settings(**{name: values.pop(name) for name in names})
+    verb(**values)
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    parser = build_parser()
+    parsed = parser.instantiate_classes(parser.parse_args(arguments))
+    verb, options = VERBS[parsed.verb], parsed[parsed.verb]
+    if isinstance(verb, dict):
+        verb, options = verb[options.what], options[options.what]
+    call(verb, options)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Errors that people can act on become one sentence and exit status 1."""
+    try:
+        run(arguments)
+    except Racm3Error as error:
+        print(f"racm3: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("racm3: stopped; the same command goes on where it was", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,203 @@
+"""Verbs on an external memory."""
+
+import json as json_
+from pathlib import Path
+
+import numpy as np
+
+from racm3.data.sources import Tolerance, read_source
+from racm3.document import Document, Image
+from racm3.errors import MemoryStoreError, SourceError
+from racm3.recipes.collection import fill_memory
+from racm3.retrieval.encoder import ClipEncoder
+from racm3.retrieval.memory import MemoryStore
+from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.runtime import device, dice, progress
+from racm3.system.parts import sample_folder
+
+
+def open_encoder(clip: str) -> ClipEncoder:
+    where = sample_folder() / "clip" if clip == "sample" else clip
+    return ClipEncoder.open(where, device=device("auto"))
+
+
+def build(
+    memory: Path,
+    source: Path,
+    *,
+    clip: str = "sample",
+    vectors: Path | None = None,
+    tolerate: int = 0,
+) -> None:
+    """Make a memory from a folder, COCO JSON, .jsonl/.csv, img2dataset tar shards or Parquet.
+
+    Args:
+        memory: The folder to make.
+        source: Where the documents are.
+        clip: `sample`, a CLIP folder, or a hub name; it encodes the documents.
+        vectors: A .npy file with one vector for every document, instead of encoding them.
+        tolerate: How many unreadable documents to accept; they are listed either way.
+    """
+    if (memory / "about.json").exists():
+        raise MemoryStoreError(f"there is a memory at {memory} already; use `racm3 memory add`")
+    _fill(memory, source, clip, vectors, tolerate)
+
+
+def add(
+    memory: Path,
+    source: Path,
+    *,
+    clip: str = "sample",
+    vectors: Path | None = None,
+    tolerate: int = 0,
+) -> None:
+    """Add documents to a memory; sources that are there already are skipped.
+
+    Args:
+        memory: The memory's folder.
+        source: Where the documents are.
+        clip: The CLIP that the memory was built with.
+        vectors: A .npy file with one vector for every document, instead of encoding them.
+        tolerate: How many unreadable documents to accept.
+    """
+    MemoryStore.open(memory)
+    _fill(memory, source, clip, vectors, tolerate)
+
+
+def _fill(memory: Path, source: Path, clip: str, vectors: Path | None, tolerate: int) -> None:
+    tolerance = Tolerance(tolerate)
+    if not source.exists():
+        raise SourceError(f"there is nothing at {source}; give a folder, .json, .tar or .parquet")
+    own = _read_vectors(vectors) if vectors else None
+    encoder = None if own is not None else open_encoder(clip)
+    if not (memory / "about.json").exists():
+        name = encoder.name if encoder else str(vectors)
+        dim = encoder.dim if encoder else (own.shape[1] if own is not None else 0)
+        store = MemoryStore.create(memory, encoder=name, dim=dim)
+    else:
+        store = MemoryStore.open(memory)
+        if encoder and encoder.dim != store.about["dim"]:
+            raise MemoryStoreError(
+                f"the memory holds vectors of {store.about['dim']} numbers made by "
+                f"{store.about['encoder']}, but {clip} makes {encoder.dim}; give the same CLIP"
+            )
+    entries = progress(read_source(source, tolerance), label="documents")
+    filled = fill_memory(store, entries, encoder, vectors=own)
+    for problem in tolerance.problems:
+        print(f"unreadable\t{problem}")
+    print(
+        f"{filled.added} documents added, {filled.already_there} were there already, "
+        f"{len(tolerance.problems)} unreadable; {memory} holds {len(store)} at snapshot "
+        f"{store.snapshot}"
+    )
+
+
+def _read_vectors(path: Path) -> np.ndarray:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} cannot be read as a .npy array ({error})") from error
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "f":
+        raise SourceError(f"{path} must hold one row of floating-point numbers for every document")
+    return found.astype(np.float32)
+
+
+def remove(memory: Path, *, ids: list[int] | None = None, where: str | None = None) -> None:
+    """Remove documents for good: rows, bytes, vectors and earlier snapshots that held them.
+
+    Args:
+        memory: The memory's folder.
+        ids: Which documents, by id.
+        where: Or all that pass a filter, e.g. "licence = 'unknown'".
+    """
+    store = MemoryStore.open(memory)
+    if (ids is None) == (where is None):
+        raise MemoryStoreError("say which documents to remove: either --ids or --where")
+    chosen = store.ids(where) if where else list(ids or [])
+    store.entries(chosen)
+    print(f"{store.remove(chosen)} documents removed; {memory} holds {len(store)}")
+
+
+def search(
+    memory: Path,
+    text: str = "",
+    *,
+    picture: Path | None = None,
+    count: int = 5,
+    where: str | None = None,
+    clip: str = "sample",
+    snapshot: int | None = None,
+    json: bool = False,
+) -> None:
+    """Find the nearest documents to a text, a picture, or both; near-copies are skipped.
+
+    Args:
+        memory: The memory's folder.
+        text: Words to search by.
+        picture: A picture to search by.
+        count: How many to find.
+        where: A filter that is applied before the search.
+        clip: The CLIP that the memory was built with.
+        snapshot: Search an earlier state.
+        json: Print JSON.
+    """
+    store = MemoryStore.open(memory, snapshot=snapshot)
+    parts = [text] if text else []
+    query = Document.of(*parts, *([Image.read(picture)] if picture else [])).require_parts()
+    retriever = Retriever(open_encoder(clip), store, RetrieverConfig(), where=where)
+    found = retriever.neighbours([query], count, rng=dice(0))[0]
+    documents = store.documents([neighbour.id for neighbour in found])
+    rows = [
+        {"id": n.id, "score": round(n.score, 4), "text": d.text}
+        for n, d in zip(found, documents, strict=True)
+    ]
+    if json:
+        print(json_.dumps({"snapshot": store.snapshot, "hits": rows}, ensure_ascii=False))
+    else:
+        for row in rows:
+            print(f"{row['id']}\t{row['score']:.3f}\t{row['text']}")
+
+
+def show(memory: Path, id: int, *, out: Path | None = None) -> None:
+    """Show one document: text, source, metadata; its first picture can be saved.
+
+    Args:
+        memory: The memory's folder.
+        id: Which document.
+        out: Where the picture goes (PNG).
+    """
+    entry = MemoryStore.open(memory).entries([id])[0]
+    about = {"id": id, "text": entry.document.text, "source": entry.source, **entry.metadata}
+    about["pictures"] = ", ".join(f"{i.width}x{i.height}" for i in entry.document.images)
+    for key, value in about.items():
+        print(f"{key}\t{value}")
+    if out is not None:
+        if not entry.document.images:
+            raise MemoryStoreError(f"document {id} has no picture to save")
+        out.write_bytes(entry.document.images[0].png())
+
+
+def stats(memory: Path, *, json: bool = False) -> None:
+    """Say how many documents a memory holds, who encoded them, and which snapshots there are.
+
+    Args:
+        memory: The memory's folder.
+        json: Print JSON.
+    """
+    found = MemoryStore.open(memory).stats()
+    print(json_.dumps(found) if json else "\n".join(f"{k}\t{v}" for k, v in found.items()))
+
+
+def verify(memory: Path) -> None:
+    """Read everything once and list what is wrong; exit status 1 if anything is.
+
+    Args:
+        memory: The memory's folder.
+    """
+    store = MemoryStore.open(memory)
+    problems = store.verify()
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise MemoryStoreError(f"{len(problems)} problems in {memory}")
+    print(f"{len(store)} documents, nothing wrong")

@@ -1,0 +1,202 @@
+"""Verbs that prepare, train, assemble and export."""
+
+from pathlib import Path
+
+from racm3.data.prepare import Prepared
+from racm3.data.sources import Tolerance, read_source
+from racm3.data.stream import StreamConfig
+from racm3.document import Document
+from racm3.errors import ConfigError
+from racm3.interfaces.cli.memory import open_encoder
+from racm3.model.config import GeneratorConfig
+from racm3.model.export import open_generator, save_generator
+from racm3.recipes import collection
+from racm3.recipes.sample import SAMPLES, assemble_sample, build_sample
+from racm3.retrieval.memory import MemoryStore
+from racm3.retrieval.retriever import RetrieverConfig
+from racm3.system.parts import Parts, open_parts, sample_folder, save_parts
+from racm3.tokens.codec import Codec
+from racm3.tokens.image import ImageTokenizer
+from racm3.tokens.text import TextTokenizer
+from racm3.tokens.vqgan.config import VQGANConfig
+from racm3.training.clip import ClipTraining
+from racm3.training.generator import GeneratorTraining
+from racm3.training.loop import LoopConfig
+from racm3.training.vqgan import TokenizerTraining
+
+
+def sample(recipe: str = "sample_cpu", *, out: Path, device: str = "auto") -> None:
+    """Train the whole sample system; stopped at any time, the same command goes on.
+
+    Args:
+        recipe: sample_cpu (two hours on two cores), sample_gpu, or tiny (seconds, for tests).
+        out: The folder of the run; the finished system is in its `system`.
+        device: auto, cpu or cuda.
+    """
+    if recipe not in SAMPLES:
+        raise ConfigError(f"there is no recipe {recipe!r}; choose one of {', '.join(SAMPLES)}")
+    build_sample(SAMPLES[recipe](), out, on=device)
+    assemble_sample(SAMPLES[recipe](), out, out / "system")
+    print(out / "system")
+
+
+def _documents(source: Path) -> list[Document]:
+    return list(collection.documents_of(read_source(source, Tolerance())))
+
+
+def tokenizer(
+    source: Path,
+    *,
+    out: Path,
+    model: VQGANConfig = VQGANConfig(),
+    training: TokenizerTraining = TokenizerTraining(steps=4000),
+    loop: LoopConfig = LoopConfig(steps=4000),
+    batch: int = 32,
+) -> None:
+    """Train an image tokenizer (VQGAN) on the pictures of a source.
+
+    Args:
+        source: A folder, COCO JSON, tar shards, Parquet, ...
+        out: The folder of the run; the result is in its `final`.
+        model: Sizes.
+        training: Losses and schedule.
+        loop: How long, and how often to save.
+        batch: Pictures in a batch.
+    """
+    collection.train_tokenizer(_documents(source), model, training, loop, out, batch=batch)
+
+
+def clip(
+    source: Path,
+    *,
+    out: Path,
+    training: ClipTraining = ClipTraining(steps=1000),
+    loop: LoopConfig = LoopConfig(steps=1000),
+    batch: int = 128,
+) -> None:
+    """Train a small CLIP on the captioned pictures of a source.
+
+    Args:
+        source: A folder, COCO JSON, tar shards, Parquet, ...
+        out: The folder of the run; the result is in its `final`.
+        training: Sizes and schedule.
+        loop: How long, and how often to save.
+        batch: Pairs in a batch.
+    """
+    collection.train_clip(_documents(source), training, loop, out, batch=batch)
+
+
+def text(source: Path, *, out: Path, size: int = 8192) -> None:
+    """Train a byte-level BPE text tokenizer on the captions of a source.
+
+    Args:
+        source: A folder, COCO JSON, tar shards, Parquet, ...
+        out: Where tokenizer.json goes.
+        size: Number of ids.
+    """
+    collection.train_text(_documents(source), out, size=size)
+
+
+def prepare(
+    memory: Path,
+    *,
+    out: Path,
+    system: str = "sample",
+    retriever: RetrieverConfig = RetrieverConfig(),
+    draws: int = 2,
+) -> None:
+    """Make training material of a memory: ids, and neighbours by several dropout draws.
+
+    Args:
+        memory: The memory's folder.
+        out: The folder to write.
+        system: A system whose tokenizers and CLIP are used.
+        retriever: What counts as a good neighbour.
+        draws: Dropout draws for every document.
+    """
+    store, codec = MemoryStore.open(memory), _codec(system)
+    encoder = open_encoder("sample" if system == "sample" else str(Path(system) / "clip"))
+    collection.prepare_memory(codec, encoder, store, retriever, draws=draws).save(out)
+    print(out)
+
+
+def _codec(system: str) -> Codec:
+    folder = sample_folder() if system == "sample" else Path(system)
+    return Codec(TextTokenizer.open(folder / "text"), ImageTokenizer.open(folder / "tokenizer"))
+
+
+def generator(
+    prepared: Path,
+    *,
+    out: Path,
+    stream: StreamConfig,
+    training: GeneratorTraining,
+    loop: LoopConfig,
+    model: GeneratorConfig | None = None,
+    start_from: Path | None = None,
+    system: str = "sample",
+) -> None:
+    """Train RA-CM3 on prepared material, or vanilla CM3 with --stream.neighbours none.
+
+    Args:
+        prepared: What `racm3 prepare` wrote.
+        out: The folder of the run; the result is in its `final`.
+        stream: Rows, length, neighbours, K, masking.
+        training: Learning rate, alpha, precision, ...
+        loop: How long, and how often to save.
+        model: The generator's size, for a fresh start.
+        start_from: Or a trained generator's folder to go on from (fine-tuning CM3 into RA-CM3).
+        system: A system whose tokenizers made the material.
+    """
+    collection.train_generator(
+        _codec(system),
+        Prepared.open(prepared),
+        collection.Beginning(model, start_from),
+        training,
+        stream,
+        loop=loop,
+        folder=out,
+    )
+
+
+def assemble(
+    out: Path, *, tokenizer: Path, text: Path, clip: Path, generators: dict[str, Path]
+) -> None:
+    """Put trained parts together as a system that every other verb opens.
+
+    Args:
+        out: The system's folder.
+        tokenizer: An image tokenizer's folder.
+        text: A text tokenizer's folder.
+        clip: A CLIP folder.
+        generators: Generators by name: '{"racm3": "runs/mine/final"}'.
+    """
+    from racm3.retrieval.encoder import ClipEncoder
+    from racm3.system.parts import EmptyShelf
+
+    encoder = ClipEncoder.open(clip)
+    codec = Codec(TextTokenizer.open(text), ImageTokenizer.open(tokenizer))
+    models = {name: open_generator(folder) for name, folder in generators.items()}
+    parts = Parts(codec, encoder, models, RetrieverConfig(), EmptyShelf(encoder.dim), out.name)
+    save_parts(parts, out)
+    print(out)
+
+
+def export(out: Path, *, system: str = "sample", generator: str = "racm3") -> None:
+    """Write a generator as a plain Qwen3ForCausalLM folder for other libraries.
+
+    Args:
+        out: The folder to write.
+        system: A system's folder, or `sample`.
+        generator: Which of its generators.
+    """
+    from racm3.runtime import device as find_device
+
+    folder = sample_folder() if system == "sample" else Path(system)
+    parts = open_parts(folder, None, find_device("cpu"))
+    if generator not in parts.generators:
+        raise ConfigError(
+            f"{system} has no generator {generator!r}, only {', '.join(parts.generators)}"
+        )
+    save_generator(parts.generators[generator], out)
+    print(out)

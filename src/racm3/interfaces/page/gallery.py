@@ -1,0 +1,180 @@
+"""A self-contained page of what the sample system does, wins and failures, with its sources."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PIL
+from PIL import ImageDraw, ImageFont
+
+from racm3.data.sample_world.scenes import Scene
+from racm3.data.sample_world.things import Thing, things
+from racm3.document import Image
+from racm3.runtime import dice, progress, write_whole
+from racm3.system import RACM3, Consulted, Settings
+from racm3.system.results import picture_html
+
+SHADE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One line of the gallery."""
+
+    title: str
+    note: str
+    consulted: tuple[Consulted, ...]
+    given: Image | None
+    racm3: Image | str
+    cm3: Image | str
+
+
+def make_gallery(system: RACM3, settings: Settings, folder: Path) -> Path:
+    """Write gallery.html and contact-sheet.png; the path of the page."""
+    lines = list(progress(show_all(system, settings), label="demo", total=9))
+    write_whole(folder / "gallery.html", page(lines, system, settings))
+    write_whole(folder / "contact-sheet.png", sheet(lines).png())
+    return folder / "gallery.html"
+
+
+def prompts() -> list[tuple[str, Thing]]:
+    """A handful of held-out things and a handful of seen ones, each on some background."""
+    rng = dice(2022)
+    held = [thing for thing in things() if thing.held_out]
+    flags = [thing for thing in held if thing.name.startswith("flag of")]
+    others = [thing for thing in held if thing.group in ("Food & Drink", "Animals & Nature")]
+    seen = [thing for thing in things() if not thing.held_out and thing.group == "Objects"]
+    chosen = [*_some(flags, 2, rng), *_some(others, 3, rng), *_some(seen, 1, rng)]
+    grounds = ("blue", "white", "yellow", "pink", "green", "orange")
+    return [
+        (f"{thing.noun} on a {ground} background", thing)
+        for thing, ground in zip(chosen, grounds, strict=True)
+    ]
+
+
+def _some(which: Sequence[Thing], count: int, rng: np.random.Generator) -> list[Thing]:
+    return [which[i] for i in sorted(rng.choice(len(which), count, replace=False))]
+
+
+def show_all(system: RACM3, settings: Settings) -> "list[Shown]":
+    lines = [draw_line(system, settings, caption, thing) for caption, thing in prompts()]
+    pair = [thing for _, thing in prompts()[1:3]]
+    together = f"{pair[0].noun} left of {pair[1].noun} on a white background"
+    lines.append(draw_line(system, settings, together, pair[0]))
+    pictured = prompts()[3][1]
+    return [*lines, caption_line(system, settings, pictured), infill_line(system, settings)]
+
+
+def draw_line(system: RACM3, settings: Settings, caption: str, thing: Thing) -> Shown:
+    drawing = system.draw(caption, settings)
+    plain = system.without_retrieval.draw(caption, settings)
+    note = "never seen in training" if thing.held_out else "seen in training"
+    return Shown(caption, note, drawing.consulted, None, drawing.image, plain.image)
+
+
+def caption_line(system: RACM3, settings: Settings, thing: Thing) -> Shown:
+    picture = Scene((thing,), colour="yellow").draw()
+    written = system.caption(picture, settings)
+    plain = system.without_retrieval.caption(picture, settings)
+    note = "described in words"
+    return Shown("(what is this?)", note, written.consulted, picture, written.text, plain.text)
+
+
+def infill_line(system: RACM3, settings: Settings) -> Shown:
+    """The right half of a held-out flag is taken away and drawn again."""
+    thing = prompts()[0][1]
+    scene = Scene((thing,), colour="white")
+    mask = np.zeros((64, 64), dtype=bool)
+    mask[:, 32:] = True
+    whole, caption = scene.draw(), f"{thing.noun} on a white background"
+    blank = Image(np.where(mask[..., None], np.uint8(SHADE), whole.pixels))
+    drawing = system.infill(whole, mask, caption, settings)
+    plain = system.without_retrieval.infill(whole, mask, caption, settings)
+    return Shown(
+        caption, "right half infilled", drawing.consulted, blank, drawing.image, plain.image
+    )
+
+
+STYLE = """
+body{font:16px system-ui;margin:2rem auto;max-width:1100px;padding:0 1rem;color-scheme:light dark}
+table{border-collapse:collapse;width:100%}td,th{padding:.6rem;text-align:left;vertical-align:top;
+border-bottom:1px solid #8884}figure{margin:0 .6rem 0 0;display:inline-block;max-width:110px;
+font-size:.75rem;vertical-align:top}small{opacity:.7}
+"""
+
+
+def page(lines: Sequence[Shown], system: RACM3, settings: Settings) -> str:
+    rows = "".join(_row(line) for line in lines)
+    about = (
+        f"seed {settings.seed}, {settings.candidates} candidate(s), "
+        f"{settings.documents} documents, memory: {html.escape(system.snapshot)}"
+    )
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        '<meta name=viewport content="width=device-width,initial-scale=1">'
+        f"<title>racm3: looked up, then drawn</title><style>{STYLE}</style>"
+        "<h1>Looked up, then drawn</h1><p>RA-CM3 reads the consulted documents before it answers; "
+        "CM3 has the same size and training but reads nothing.</p>"
+        "<table><tr><th>prompt<th>consulted<th>RA-CM3<th>CM3 (no retrieval)</tr>"
+        f"{rows}</table><p><small>{about}</small></p></html>"
+    )
+
+
+def _row(line: Shown) -> str:
+    given = picture_html(line.given, 128) if line.given else ""
+    consulted = "".join(_source(one) for one in line.consulted)
+    return (
+        f"<tr><td>{html.escape(line.title)}<br><small>{html.escape(line.note)}</small><br>{given}"
+        f"<td>{consulted}<td>{_result(line.racm3)}<td>{_result(line.cm3)}</tr>"
+    )
+
+
+def _source(one: Consulted) -> str:
+    pictures = "".join(picture_html(image, 96) for image in one.document.images)
+    return f"<figure>{pictures}<figcaption>{html.escape(one.title)} {one.score:.2f}</figure>"
+
+
+def _result(result: Image | str) -> str:
+    return html.escape(result) if isinstance(result, str) else picture_html(result, 160)
+
+
+TILE, GAP, TEXT_WIDTH = 128, 8, 280
+
+
+def sheet(lines: Sequence[Shown]) -> Image:
+    """The same as one picture: prompt, two sources, RA-CM3, CM3."""
+    font = ImageFont.load_default(15)
+    width = TEXT_WIDTH + 4 * (TILE + GAP) + GAP
+    canvas = PIL.new("RGB", (width, 30 + len(lines) * (TILE + GAP)), "white")
+    pen = ImageDraw.Draw(canvas)
+    for column, head in enumerate(("consulted", "consulted", "RA-CM3", "CM3")):
+        pen.text((TEXT_WIDTH + column * (TILE + GAP), 6), head, "black", font)
+    for number, line in enumerate(lines):
+        top = 30 + number * (TILE + GAP)
+        words = _wrapped(f"{line.title} [{line.note}]", 34)
+        pen.multiline_text((GAP, top + 4), words, "black", font)
+        if line.given:
+            canvas.paste(line.given.pil().resize((64, 64)), (GAP, top + TILE - 66))
+        sources = [one.document.images[0] for one in line.consulted if one.document.images][:2]
+        for column, source in enumerate(sources):
+            _paste(canvas, source, column, top)
+        for column, result in ((2, line.racm3), (3, line.cm3)):
+            if isinstance(result, Image):
+                _paste(canvas, result, column, top)
+            else:
+                left = TEXT_WIDTH + column * (TILE + GAP)
+                pen.multiline_text((left, top + 4), _wrapped(result, 16), "black", font)
+    return Image.of(canvas)
+
+
+def _paste(canvas: PIL.Image, image: Image, column: int, top: int) -> None:
+    tile = image.pil().resize((TILE, TILE), PIL.Resampling.NEAREST)
+    canvas.paste(tile, (TEXT_WIDTH + column * (TILE + GAP), top))
+
+
+def _wrapped(text: str, width: int) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(text, width))

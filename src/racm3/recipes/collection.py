@@ -1,0 +1,192 @@
+"""A collection of one's own: from documents to a memory, training material and trained parts."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from racm3.data.prepare import Prepared, prepare
+from racm3.data.stream import Stream, StreamConfig
+from racm3.document import Document, Image, fit
+from racm3.errors import ConfigError, SourceError
+from racm3.model.config import GeneratorConfig
+from racm3.model.export import open_generator
+from racm3.model.transformer import Transformer
+from racm3.retrieval.encoder import Encoder, embed
+from racm3.retrieval.memory import Entry, MemoryStore
+from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.runtime import device, dice
+from racm3.tokens.codec import Codec
+from racm3.tokens.image import ImageTokenizer, to_pixels
+from racm3.tokens.text import TextTokenizer
+from racm3.tokens.vqgan.config import VQGANConfig
+from racm3.tokens.vqgan.model import VQGAN
+from racm3.training.clip import ClipLearner, ClipTraining, new_clip
+from racm3.training.generator import GeneratorLearner, GeneratorTraining
+from racm3.training.loop import LoopConfig, train
+from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
+
+AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What filling a memory did."""
+
+    added: int
+    already_there: int
+
+
+def fill_memory(
+    store: MemoryStore,
+    entries: Iterable[Entry],
+    encoder: Encoder | None = None,
+    *,
+    vectors: Float32[np.ndarray, "docs dim"] | None = None,
+) -> Filled:
+    """Add documents in batches; each batch is on disk before the next one is read.
+
+    A source that is there already is skipped, so the same call after a crash goes on where it
+    was. `vectors` brings one's own, row by row in the order of the entries.
+    """
+    known, stream = store.sources(), enumerate(entries)
+    added = skipped = seen = 0
+    while batch := list(islice(stream, AT_ONCE)):
+        fresh = [(row, entry) for row, entry in batch if entry.source not in known]
+        skipped += len(batch) - len(fresh)
+        seen = batch[-1][0] + 1
+        if not fresh:
+            continue
+        if vectors is not None:
+            _enough(vectors, seen)
+            rows = vectors[[row for row, _ in fresh]]
+        elif encoder is not None:
+            rows = embed(encoder, [entry.document for _, entry in fresh])
+        else:
+            raise ConfigError("either an encoder or vectors must be given")
+        added += len(store.add([entry for _, entry in fresh], rows))
+    if vectors is not None and seen != len(vectors):
+        raise SourceError(f"{len(vectors)} vectors were given for {seen} documents")
+    return Filled(added, skipped)
+
+
+def _enough(vectors: np.ndarray, needed: int) -> None:
+    if len(vectors) < needed:
+        raise SourceError(
+            f"there are only {len(vectors)} vectors but at least {needed} documents; "
+            "give one row for every document of the source, in its order"
+        )
+
+
+def prepare_memory(
+    codec: Codec, encoder: Encoder, store: MemoryStore, config: RetrieverConfig, *, draws: int
+) -> Prepared:
+    """Every document of a memory as training material, its neighbours found in the same memory.
+
+    A document never neighbours itself or another one of its group.
+    """
+    retriever = Retriever(encoder, store, config)
+    table = retriever.table
+    groups = [frozenset({group}) for group in table.groups]
+    documents = store.documents(table.ids.tolist())
+    return prepare(codec, documents, retriever, groups=groups, draws=draws)
+
+
+def pictures_of(documents: Sequence[Document], *, side: int) -> list[Image]:
+    found = [fit(picture, side) for document in documents for picture in document.images]
+    if not found:
+        raise SourceError("none of the documents has a picture; the image tokenizer needs some")
+    return found
+
+
+def train_tokenizer(
+    documents: Sequence[Document],
+    config: VQGANConfig,
+    training: TokenizerTraining,
+    loop: LoopConfig,
+    folder: Path,
+    *,
+    batch: int = 32,
+) -> ImageTokenizer:
+    """A VQGAN for one's own pictures; random batches are functions of (seed, step)."""
+    pictures = pictures_of(documents, side=config.side)
+    torch.manual_seed(training.seed)
+
+    def some(step: int) -> Float[Tensor, "batch 3 side side"]:
+        rows = dice(training.seed, 1, step).integers(len(pictures), size=batch)
+        return to_pixels([pictures[row] for row in rows])
+
+    learner = TokenizerLearner(
+        VQGAN(config), training, some, to_pixels(pictures[:64]), device("auto")
+    )
+    train(learner, loop, folder)
+    return ImageTokenizer.open(folder / "final")
+
+
+def train_clip(
+    documents: Sequence[Document],
+    config: ClipTraining,
+    loop: LoopConfig,
+    folder: Path,
+    *,
+    batch: int = 128,
+) -> None:
+    """A small CLIP for one's own captioned pictures."""
+    pairs = [d for d in documents if d.images and d.text.strip()]
+    if not pairs:
+        raise SourceError("none of the documents has both a text and a picture to learn CLIP from")
+    encoder = new_clip(config, [document.text for document in pairs])
+
+    def some(step: int) -> list[Document]:
+        rows = dice(config.seed, 2, step).integers(len(pairs), size=batch)
+        return [pairs[row] for row in rows]
+
+    train(ClipLearner(encoder, config, some, pairs[:200], device("auto")), loop, folder)
+
+
+def train_text(documents: Sequence[Document], folder: Path, *, size: int) -> TextTokenizer:
+    tokenizer = TextTokenizer.train((document.text for document in documents), size=size)
+    tokenizer.save(folder)
+    return tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a generator starts: fresh at a size, or from trained weights (RA-CM3 §D.2)."""
+
+    size: GeneratorConfig | None = None
+    weights: Path | None = None
+
+    def model(self, vocabulary: int, seed: int) -> Transformer:
+        if self.weights is not None:
+            return open_generator(self.weights)
+        if self.size is None:
+            raise ConfigError("either a size or weights to start from must be given")
+        torch.manual_seed(seed)
+        return Transformer(self.size.sized(vocabulary))
+
+
+def train_generator(
+    codec: Codec,
+    prepared: Prepared,
+    beginning: Beginning,
+    training: GeneratorTraining,
+    stream: StreamConfig,
+    *,
+    loop: LoopConfig,
+    folder: Path,
+) -> None:
+    """RA-CM3, or vanilla CM3 where `stream.neighbours` is none; the same loop either way."""
+    model = beginning.model(len(codec.vocabulary), training.seed)
+    source = Stream(prepared, stream, codec.vocabulary)
+    learner = GeneratorLearner(model, training, source, [], device("auto"))
+    train(learner, loop, folder)
+
+
+def documents_of(entries: Iterable[Entry]) -> Iterator[Document]:
+    return (entry.document for entry in entries)

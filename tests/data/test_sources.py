@@ -1,0 +1,109 @@
+import io
+import json
+import tarfile
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+
+from racm3.data.sources import Tolerance, read_source
+from racm3.errors import SourceError
+from tests.conftest import picture
+
+PICTURES = [picture(i) for i in range(3)]
+
+
+def folder(path):
+    for i, image in enumerate(PICTURES):
+        (path / f"{i}.png").write_bytes(image.png())
+        (path / f"{i}.txt").write_text(f"caption {i}")
+    return path
+
+
+def jsonl(path):
+    for i, image in enumerate(PICTURES):
+        (path / f"{i}.png").write_bytes(image.png())
+    rows = [{"file_name": f"{i}.png", "caption": f"caption {i}", "licence": "cc0"} for i in range(3)]
+    (path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def csv(path):
+    for i, image in enumerate(PICTURES):
+        (path / f"{i}.png").write_bytes(image.png())
+    rows = "\n".join(f'{i}.png,"caption {i}",cc0' for i in range(3))
+    (path / "list.csv").write_text(f"file,caption,licence\n{rows}\n")
+    return path / "list.csv"
+
+
+def coco(path):
+    (path / "images").mkdir()
+    images, notes = [], []
+    for i, image in enumerate(PICTURES):
+        (path / "images" / f"{i}.png").write_bytes(image.png())
+        images.append({"id": i, "file_name": f"{i}.png"})
+        notes.append({"image_id": i, "caption": f"caption {i}"})
+    (path / "captions.json").write_text(json.dumps({"images": images, "annotations": notes}))
+    return path / "captions.json"
+
+
+def tar(path):
+    with tarfile.open(path / "00000.tar", "w") as shard:
+        for i, image in enumerate(PICTURES):
+            about = json.dumps({"licence": "cc0"}).encode()
+            files = {"png": image.png(), "txt": f"caption {i}".encode(), "json": about}
+            for suffix, data in files.items():
+                member = tarfile.TarInfo(f"{i:05d}.{suffix}")
+                member.size = len(data)
+                shard.addfile(member, io.BytesIO(data))
+    return path
+
+
+def parquet_file(path):
+    rows = [
+        {"image": {"bytes": image.png()}, "caption": f"caption {i}", "licence": "cc0"}
+        for i, image in enumerate(PICTURES)
+    ]
+    parquet.write_table(pa.Table.from_pylist(rows), path / "a.parquet")
+    return path / "a.parquet"
+
+
+@pytest.mark.parametrize("make", [folder, jsonl, csv, coco, tar, parquet_file])
+def test_every_kind_of_source_gives_the_same_documents(tmp_path, make):
+    found = list(read_source(make(tmp_path), Tolerance()))
+    assert [e.document.text for e in found] == [f"caption {i}" for i in range(3)]
+    assert [e.document.images for e in found] == [(image,) for image in PICTURES]
+    assert len({e.source for e in found}) == 3
+    if make not in (folder, coco):
+        assert [e.metadata["licence"] for e in found] == ["cc0"] * 3
+
+
+def test_unreadable_pictures_are_refused_unless_tolerated(tmp_path):
+    folder(tmp_path)
+    (tmp_path / "1.png").write_bytes(b"not a picture")
+    with pytest.raises(SourceError, match=r"1 sources cannot be read, more than the 0 .*1\.png"):
+        list(read_source(tmp_path, Tolerance()))
+    tolerance = Tolerance(1)
+    assert len(list(read_source(tmp_path, tolerance))) == 2
+    assert "1.png" in tolerance.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.json", b"{}", "is not COCO captions JSON"),
+        ("a.tar", b"xx" * 600, "damaged tar shard"),
+        ("a.parquet", b"xx" * 600, "not a readable Parquet"),
+        ("a.docx", b"", "not a known kind of source"),
+        ("a.jsonl", b"[1]\n", "not a JSON object"),
+    ],
+)
+def test_broken_sources_are_named(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=words):
+        list(read_source(tmp_path / name, Tolerance()))
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path):
+    with pytest.raises(SourceError, match="holds no pictures"):
+        list(read_source(tmp_path, Tolerance()))

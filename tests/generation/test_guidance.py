@@ -1,0 +1,93 @@
+import math
+
+import pytest
+import torch
+
+from racm3.errors import ConfigError
+from racm3.generation.guidance import contrastive, ensemble, guide, guide_twice
+from racm3.generation.ranking import order_pictures, order_texts
+from racm3.generation.sampling import Sampling, draw, keep_top_k, keep_top_p, uniforms
+
+LOGITS = torch.randn(3, 4, 12, generator=torch.Generator().manual_seed(0))
+CONDITIONAL, VAGUE, OTHER = LOGITS
+
+
+def test_weight_one_is_the_conditional_stream_and_zero_the_other():
+    torch.testing.assert_close(guide(CONDITIONAL, VAGUE, 1.0), CONDITIONAL)
+    torch.testing.assert_close(guide(CONDITIONAL, VAGUE, 0.0), VAGUE)
+
+
+def test_three_streams_fall_back_to_two():
+    both = guide_twice(CONDITIONAL, OTHER, VAGUE, image_weight=1.0, text_weight=1.0)
+    torch.testing.assert_close(both, CONDITIONAL)
+    same = guide_twice(CONDITIONAL, VAGUE, VAGUE, image_weight=9.0, text_weight=2.0)
+    torch.testing.assert_close(same, guide(CONDITIONAL, VAGUE, 2.0))
+
+
+def test_contrastive_decoding_by_its_definition():
+    k, alpha = 3, 0.4
+    scores = contrastive(CONDITIONAL, VAGUE, k=k, alpha=alpha)
+    certain, vague = CONDITIONAL.softmax(-1), VAGUE.softmax(-1)
+    for row in range(4):
+        kth = sorted(certain[row].tolist(), reverse=True)[k - 1]
+        for id_ in range(12):
+            p, q = certain[row, id_].item(), vague[row, id_].item()
+            expected = math.log(p) - math.log(q) if p >= alpha * kth else -math.inf
+            assert scores[row, id_].item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_contrastive_decoding_survives_fewer_legal_ids_than_k():
+    legal = torch.zeros(4, 12, dtype=torch.bool)
+    legal[:, 5] = True
+    assert contrastive(CONDITIONAL, VAGUE, k=8, alpha=0.5, legal=legal).argmax(-1).tolist() == [5] * 4
+
+
+def test_an_ensemble_is_the_mean_probability():
+    torch.testing.assert_close(ensemble(LOGITS).exp(), LOGITS.softmax(-1).mean(0))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 1.0])
+def test_top_p_keeps_the_smallest_sufficient_set(share):
+    kept = keep_top_p(CONDITIONAL, share)
+    for row in range(4):
+        probabilities = sorted(CONDITIONAL[row].softmax(-1).tolist(), reverse=True)
+        total, needed = 0.0, 0
+        while total < share and needed < 12:
+            total += probabilities[needed]
+            needed += 1
+        assert kept[row].isfinite().sum() == needed
+
+
+def test_top_k_keeps_k():
+    assert keep_top_k(CONDITIONAL, 5).isfinite().sum(-1).tolist() == [5] * 4
+    torch.testing.assert_close(keep_top_k(CONDITIONAL, 0), CONDITIONAL)
+
+
+def test_draws_follow_the_distribution():
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.2]])).expand(20_000, -1)
+    throws = uniforms(1, 20_000, 1)[:, 0]
+    share = draw(logits, Sampling(top_p=1.0), throws).bincount(minlength=3) / 20_000
+    torch.testing.assert_close(share, torch.tensor([0.5, 0.3, 0.2]), atol=0.015, rtol=0)
+
+
+def test_temperature_sharpens():
+    logits = torch.log(torch.tensor([[0.6, 0.4]])).expand(5_000, -1)
+    throws = uniforms(2, 5_000, 1)[:, 0]
+    cold = (draw(logits, Sampling(temperature=0.5, top_p=1.0), throws) == 0).float().mean()
+    assert cold.item() == pytest.approx(0.36 / (0.36 + 0.16), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": -1}, {"cd_k": 0}]
+)
+def test_senseless_sampling_is_refused(wrong):
+    with pytest.raises(ConfigError):
+        Sampling(**wrong)
+
+
+def test_candidates_are_ordered_by_likeness_and_by_perplexity():
+    import numpy as np
+
+    pictures = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], dtype=np.float32)
+    assert order_pictures(np.array([0.0, 1.0], dtype=np.float32), pictures) == [2, 1, 0]
+    assert order_texts([[-2.0, -2.0], [-1.0], [-3.0]]) == [1, 0, 2]

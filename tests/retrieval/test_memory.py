@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+
+from racm3.document import Document
+from racm3.errors import MemoryStoreError
+from racm3.recipes.collection import fill_memory
+from racm3.retrieval.encoder import unit
+from racm3.retrieval.memory import Entry, MemoryStore
+from tests.conftest import picture
+
+
+def entries(count: int, start: int = 0) -> list[Entry]:
+    return [
+        Entry(
+            Document.of(f"SECRETWORD{i}X", picture(i)),
+            source=f"file-{i}",
+            metadata={"licence": "cc-by" if i % 2 else "cc0"},
+        )
+        for i in range(start, start + count)
+    ]
+
+
+def some_vectors(count: int, seed: int = 0) -> np.ndarray:
+    return unit(np.random.default_rng(seed).normal(size=(count, 8)))
+
+
+@pytest.fixture
+def store(tmp_path) -> MemoryStore:
+    made = MemoryStore.create(tmp_path / "memory", encoder="test", dim=8)
+    made.add(entries(6), some_vectors(6))
+    return made
+
+
+def test_what_goes_in_comes_out(store):
+    opened = MemoryStore.open(store.path)
+    assert [e.document for e in opened.entries(range(6))] == [e.document for e in entries(6)]
+    assert [e.metadata for e in opened.entries([3, 0])] == [{"licence": "cc-by"}, {"licence": "cc0"}]
+    table = opened.table()
+    assert table.ids.tolist() == list(range(6))
+    np.testing.assert_allclose(table.vectors, some_vectors(6), atol=1e-6)
+    assert opened.verify() == []
+
+
+def test_a_filter_comes_before_the_search(store):
+    assert store.table("licence = 'cc-by'").ids.tolist() == [1, 3, 5]
+    with pytest.raises(MemoryStoreError, match="cannot be used .* columns .*licence"):
+        store.table("colour = 'red'")
+
+
+def test_a_removed_document_is_gone_from_every_file(store):
+    before = store.snapshot
+    assert store.remove([2, 4]) == 2
+    assert store.table().ids.tolist() == [0, 1, 3, 5]
+    data = b"".join(p.read_bytes() for p in store.path.rglob("*") if p.is_file())
+    assert b"SECRETWORD3X" in data
+    assert b"SECRETWORD2X" not in data
+    assert picture(2).png() not in data
+    assert store.verify() == []
+    with pytest.raises(MemoryStoreError, match="there is no document 2"):
+        store.documents([2])
+    with pytest.raises(MemoryStoreError, match=f"snapshot {before}"):
+        MemoryStore.open(store.path, snapshot=before)
+
+
+def test_verify_notices_remains_of_removed_documents(store):
+    store._table.delete("id = 1")
+    assert "still hold removed documents" in store.verify()[0]
+
+
+def test_an_id_is_never_used_again(store):
+    store.remove([5])
+    assert store.add(entries(1, 9), some_vectors(1)) == [6]
+    reopened = MemoryStore.open(store.path)
+    reopened.remove([6])
+    assert MemoryStore.open(store.path).add(entries(1, 10), some_vectors(1)) == [7]
+
+
+def test_an_earlier_snapshot_can_be_read_but_not_changed(store):
+    version = store.snapshot
+    store.add(entries(2, 6), some_vectors(2))
+    earlier = MemoryStore.open(store.path, snapshot=version)
+    assert (len(earlier), len(MemoryStore.open(store.path))) == (6, 8)
+    with pytest.raises(MemoryStoreError, match="read-only"):
+        earlier.add(entries(1, 9), some_vectors(1))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "words"),
+    [
+        (np.ones((1, 5), np.float32), "vectors of 8 numbers"),
+        (np.full((1, 8), np.nan, np.float32), "NaN"),
+        (np.ones((1, 8), np.float32), "must have length 1 but one has 2.828"),
+    ],
+)
+def test_wrong_vectors_change_nothing(store, vectors, words):
+    with pytest.raises(MemoryStoreError, match=words):
+        store.add(entries(1, 7), vectors)
+    assert len(MemoryStore.open(store.path)) == 6
+
+
+def test_new_metadata_becomes_a_column(store):
+    store.add([Entry(Document.of("words"), metadata={"museum": "here"})], some_vectors(1))
+    assert store.table("museum = 'here'").ids.tolist() == [6]
+    with pytest.raises(MemoryStoreError, match="may not be called vector"):
+        store.add([Entry(Document.of("x"), metadata={"vector": "1"})], some_vectors(1))
+
+
+def test_same_picture_same_group(store):
+    twin = Entry(Document.of("another caption", picture(0)))
+    store.add([twin], some_vectors(1))
+    groups = store.table().groups
+    assert groups[6] == groups[0]
+    assert len(set(groups)) == 6
+
+
+def test_filling_again_adds_only_what_is_new(store):
+    filled = fill_memory(store, entries(9), vectors=some_vectors(9))
+    assert (filled.added, filled.already_there) == (3, 6)
+
+
+def test_a_memory_that_is_not_there_says_how_to_make_one(tmp_path):
+    with pytest.raises(MemoryStoreError, match="racm3 memory build"):
+        MemoryStore.open(tmp_path)
+
+
+def test_a_damaged_picture_is_found_by_verify(store):
+    broken = Entry(Document.of("x", picture(8)), encoded=(b"not a picture",))
+    store.add([broken], some_vectors(1))
+    assert "document 6 cannot be read" in store.verify()[0]

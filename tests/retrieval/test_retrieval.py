@@ -1,0 +1,181 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from racm3.document import Document, Image, Text
+from racm3.errors import CheckpointError, DocumentError
+from racm3.retrieval.encoder import ClipEncoder, Dropout, embed, mix, unit
+from racm3.retrieval.index import Block, ExactIndex
+from racm3.retrieval.lexical import BM25, words
+from racm3.retrieval.retriever import (
+    ListShelf,
+    Retriever,
+    RetrieverConfig,
+    ask,
+    one_side,
+    two_sided,
+)
+from racm3.retrieval.selection import select
+from racm3.runtime import dice
+from tests.conftest import picture
+
+
+def vectors(count: int, dim: int = 8, seed: int = 0) -> np.ndarray:
+    return unit(np.random.default_rng(seed).normal(size=(count, dim)))
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 7))
+def test_blocks_find_what_sorting_everything_finds(rows, count, block):
+    every, queries = vectors(rows), vectors(3, seed=1)
+    ids = np.arange(rows, dtype=np.int64) * 10
+    parts = [Block(ids[i : i + block], every[i : i + block]) for i in range(0, rows, block)]
+    hits = ExactIndex(lambda: parts).search(queries, count)
+    scores = queries @ every.T
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    np.testing.assert_array_equal(hits.ids[:, : order.shape[1]], ids[order])
+    assert (hits.ids[:, rows:] == -1).all()
+
+
+def test_mixing_is_symmetric_and_ends_on_the_sphere():
+    text, image = vectors(4), vectors(4, seed=1)
+    np.testing.assert_allclose(mix(text * 3, image), mix(image, text * 0.5), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(mix(text, image), axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(mix(text, None), text, atol=1e-6)
+    with pytest.raises(DocumentError):
+        mix(None, None)
+
+
+def test_a_document_is_the_mean_of_its_sides(encoder: ClipEncoder, documents):
+    text = encoder.texts([d.text for d in documents])
+    image = encoder.images([d.images[0] for d in documents])
+    np.testing.assert_allclose(embed(encoder, documents), mix(text, image), atol=1e-5)
+
+
+def test_a_long_text_is_read_in_windows_never_cut(encoder: ClipEncoder):
+    room = encoder.clip.config.text_config.max_position_embeddings - 2
+    text = "the flag of Bhutan and a guitar " * 30
+    windows = encoder.windows(text)
+    inner = [id_ for window in windows for id_ in window[1:-1]]
+    assert len(windows) > 1
+    assert max(map(len, windows)) == room + 2
+    assert inner == encoder.tokenizer.encode(text, add_special_tokens=False).ids
+    each = np.stack([_one_window(encoder, window) for window in windows])
+    np.testing.assert_allclose(encoder.texts([text])[0], unit(each.mean(0)[None])[0], atol=1e-5)
+
+
+def _one_window(encoder: ClipEncoder, window: list[int]) -> np.ndarray:
+    with torch.inference_mode():
+        vector = encoder.clip.text(torch.tensor([window]), torch.tensor([len(window)]))
+    return unit(vector.numpy())[0]
+
+
+def test_batching_does_not_change_a_vector(encoder: ClipEncoder):
+    texts = ["a guitar", "a much longer text about the flag of Bhutan on blue"]
+    alone = np.concatenate([encoder.texts([text]) for text in texts])
+    np.testing.assert_allclose(encoder.texts(texts), alone, atol=1e-5)
+
+
+def test_query_dropout_forgets_about_its_rate(encoder: ClipEncoder):
+    kept = [len(Dropout(0.2, dice(i)).keep(50)) for i in range(300)]
+    assert np.mean(kept) == pytest.approx(40, abs=0.8)
+    assert Dropout(0.99, dice(0)).keep(3)
+    full = encoder.images([picture(0)])
+    dropped = encoder.images([picture(0)], Dropout(0.5, dice(0)))
+    assert not np.allclose(full, dropped)
+
+
+def test_near_copies_of_the_query_and_of_each_other_are_skipped():
+    near = [[1, 0, 0], [0.6, 0.8, 0], [0.61, 0.79, 0], [0, 0, 1]]
+    candidates = unit(np.array(near, dtype=np.float32))
+    query = np.array([1, 0, 0], dtype=np.float32)
+    scores = candidates @ query
+    groups = list("abcd")
+    assert select(scores, candidates, groups, count=3) == [1, 3]
+    assert select(scores, candidates, groups, count=3, too_similar=None) == [0, 1, 2]
+    assert select(scores, candidates, groups, count=1, exclude=frozenset("ab")) == [2]
+
+
+@given(st.integers(0, 1000), st.floats(0.2, 0.99))
+def test_what_is_kept_is_pairwise_dissimilar_and_in_order(seed, limit):
+    every = vectors(20, dim=3, seed=seed)
+    scores = np.sort(every @ vectors(1, dim=3, seed=seed + 1)[0])[::-1].astype(np.float32)
+    kept = select(scores, every, [str(i) for i in range(20)], count=5, too_similar=limit)
+    assert kept == sorted(kept)
+    for one in kept:
+        assert scores[one] <= limit
+        assert all(every[one] @ every[other] <= limit + 1e-6 for other in kept if other < one)
+
+
+def test_bm25_is_its_formula():
+    texts = ["red apple", "green apple apple tree", "blue sky over the sea"]
+    scores = BM25(texts).scores("apple sky")
+    average = np.mean([len(words(text)) for text in texts])
+    for row, text in enumerate(texts):
+        expected = 0.0
+        for word in ("apple", "sky"):
+            times = words(text).count(word)
+            having = sum(word in words(t) for t in texts)
+            rarity = math.log(1 + (3 - having + 0.5) / (having + 0.5))
+            norm = times + 1.2 * (1 - 0.75 + 0.75 * len(words(text)) / average)
+            expected += rarity * times * 2.2 / norm
+        assert scores[row] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_document_never_neighbours_its_own_group(encoder, documents):
+    shelf = ListShelf(documents, embed(encoder, documents), groups=list("aabbcc"))
+    retriever = Retriever(encoder, shelf, RetrieverConfig(too_similar=None))
+    own = [frozenset(g) for g in "aabbcc"]
+    found = retriever.neighbours(documents, 6, rng=dice(0), exclude=own)
+    for row, neighbours in enumerate(found):
+        assert len(neighbours) == 4
+        assert not {n.id // 2 for n in neighbours} & {row // 2}
+
+
+def test_the_query_finds_itself_first_and_scores_descend(encoder, documents, shelf):
+    retriever = Retriever(encoder, shelf, RetrieverConfig(too_similar=None))
+    for row, neighbours in enumerate(retriever.neighbours(documents, 4, rng=dice(0))):
+        scores = [n.score for n in neighbours]
+        assert neighbours[0].id == row
+        assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("strategy", ["bm25", "random"])
+def test_other_strategies_come_through_the_same_door(encoder, documents, shelf, strategy):
+    retriever = Retriever(encoder, shelf, RetrieverConfig(strategy=strategy))
+    found = retriever.neighbours([Document.of("leopard")], 2, rng=dice(3))[0]
+    assert len(found) == 2
+    if strategy == "bm25":
+        assert documents[found[0].id].text == "a leopard"
+        with pytest.raises(DocumentError, match="BM25 searches by words"):
+            retriever.neighbours([Document.of(picture(0))], 2, rng=dice(0))
+
+
+def test_modality_decides_how_much_of_a_neighbour_is_read(encoder, shelf):
+    for modality, kind in (("text", Text), ("image", Image)):
+        retriever = Retriever(encoder, shelf, RetrieverConfig(modality=modality))
+        found = retriever.neighbours([Document.of("a train")], 2, rng=dice(0))[0]
+        for document in retriever.fetch(found):
+            assert [type(part) for part in document.parts] == [kind]
+
+
+def test_training_queries_use_one_side_and_both_come_up(documents):
+    kinds = {type(one_side(documents[0], dice(i)).parts[0]) for i in range(20)}
+    assert kinds == {Text, Image}
+    assert all(len(one_side(d, dice(1)).parts) == 1 for d in documents)
+    with pytest.raises(DocumentError, match="no image to query by"):
+        ask(Document.of("words"), "image")
+
+
+def test_cm3leons_variant_takes_as_many_by_picture_as_by_text(encoder, documents, shelf):
+    retriever = Retriever(encoder, shelf, RetrieverConfig(too_similar=None))
+    found = two_sided(retriever, documents[0], each=2, rng=dice(0))
+    assert len({n.id for n in found}) == len(found) == 4
+
+
+def test_a_clip_that_is_not_there_says_what_to_give(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no CLIP folder"):
+        ClipEncoder.open(tmp_path / "nothing")

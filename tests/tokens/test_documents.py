@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from racm3.document import Document, Image, Text, fit
+from racm3.errors import DocumentError
+from racm3.tokens.codec import Codec
+from racm3.tokens.markup import from_html, to_html
+from racm3.tokens.text import TextTokenizer
+from racm3.tokens.vocabulary import Vocabulary
+from tests.conftest import picture
+
+parts = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"])).map(Text),
+    st.integers(0, 3).map(lambda seed: picture(seed, 3, 5)),
+)
+
+
+@given(st.lists(parts, max_size=5))
+def test_html_and_back_is_the_same_document(found):
+    document = Document(tuple(found))
+    assert from_html(to_html(document)) == document
+
+
+def test_a_caption_becomes_the_alt_of_its_picture():
+    assert to_html(Document.of('a "cat"', picture(0))).startswith('<img alt="a &quot;cat&quot;" src=')
+
+
+def test_markup_that_cannot_be_read_says_where():
+    with pytest.raises(DocumentError, match="cannot be read at '<b>bold"):
+        from_html("<p>fine</p><b>bold</b>")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+def test_any_text_survives_the_byte_level_tokenizer(text):
+    tokenizer = TOKENIZER
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+TOKENIZER = TextTokenizer.train(["the flag of Bhutan", "a guitar on a red background"], size=280)
+
+
+def test_every_id_belongs_to_exactly_one_kind():
+    vocabulary = Vocabulary(10, 4)
+    kinds = [*vocabulary.text, *vocabulary.image, *vocabulary.names()]
+    assert sorted(kinds) == list(range(len(vocabulary)))
+
+
+def test_codes_of_a_document_decode_to_its_reconstruction(codec: Codec):
+    document = Document.of("a guitar", picture(3), "and an apple")
+    segments = codec.encode([document])[0]
+    ids = [i for s in segments for i in (*s.ids, codec.vocabulary.break_)]
+    rebuilt = codec.decode([*ids, codec.vocabulary.end])
+    assert rebuilt.only(Text) == document.only(Text)
+    codes = codec.image.encode([document.images[0]])
+    assert rebuilt.images[0] == codec.image.decode(codes)[0]
+
+
+def test_a_picture_that_is_not_one_grid_is_refused(codec: Codec):
+    with pytest.raises(DocumentError, match="do not make a picture of 16 codes"):
+        codec.picture([codec.vocabulary.image.start] * 3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (40, 20), (9, 31), (3, 3)])
+def test_fitting_keeps_the_centre_and_the_aspect(height, width):
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    pixels[:, width // 2 - 1 : width // 2 + 2] = 255
+    square = fit(Image(pixels), 16)
+    assert (square.height, square.width) == (16, 16)
+    columns = square.pixels[8, :, 0].astype(float)
+    centre = (columns * np.arange(16)).sum() / columns.sum()
+    assert abs(centre - 7.5) < 1.5
+
+
+def test_a_truncated_picture_is_refused_with_its_name():
+    data = picture(0, 64, 64).png()
+    with pytest.raises(DocumentError, match="cat.png cannot be read as a picture"):
+        Image.decode(data[: len(data) // 2], name="cat.png")
+
+
+@pytest.mark.parametrize(("side", "reason"), [(9_000, "9000x9000 pixels, more"), (20_000, "bomb")])
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(side, reason):
+    import io
+
+    from PIL import Image as PIL
+
+    buffer = io.BytesIO()
+    PIL.new("1", (side, side)).save(buffer, format="PNG")
+    with pytest.raises(DocumentError, match=reason):
+        Image.decode(buffer.getvalue())
+
+
+def test_transparency_is_laid_on_white():
+    from PIL import Image as PIL
+
+    clear = PIL.new("RGBA", (2, 2), (255, 0, 0, 0))
+    assert (Image.of(clear).pixels == 255).all()
