@@ -41,7 +41,7 @@ def emoji() -> list[tuple[str, str, str]]:
         if line.startswith("# group:"):
             group = line.split(":")[1].strip()
         match = re.match(r"([0-9A-F ]+?) *; fully-qualified +# \S+ E[\d.]+ (.+)", line)
-        if match and "skin tone" not in match[2] and "hair" != match[2][-4:]:
+        if match and "skin tone" not in match[2] and match[2][-4:] != "hair":
             found.append(("".join(chr(int(c, 16)) for c in match[1].split()), group, match[2]))
     return found
 
@@ -80,14 +80,19 @@ def main() -> None:
         if picture is None or digest in seen or name in {thing["name"] for thing in things}:
             continue
         seen.add(digest)
-        keywords = [w for w in words.get(characters, words.get(bare, [])) if w not in (name, "flag")]
+        keywords = [
+            w for w in words.get(characters, words.get(bare, [])) if w not in (name, "flag")
+        ]
         things.append({"name": name, "keywords": keywords[:6], "group": group, "flag": flag})
         pictures.append(picture)
     rng = np.random.default_rng(2022)
     flags = [i for i, thing in enumerate(things) if thing["flag"]]
     others = [i for i, thing in enumerate(things) if not thing["flag"]]
     rest = round(HELD_OUT_SHARE * len(things)) - HELD_OUT_FLAGS
-    held = {*rng.choice(flags, HELD_OUT_FLAGS, replace=False), *rng.choice(others, rest, replace=False)}
+    held = {
+        *rng.choice(flags, HELD_OUT_FLAGS, replace=False),
+        *rng.choice(others, rest, replace=False),
+    }
     for position, thing in enumerate(things):
         thing["held_out"] = position in held
     rows = -(-len(pictures) // COLUMNS)

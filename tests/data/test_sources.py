@@ -23,7 +23,9 @@ def folder(path):
 def jsonl(path):
     for i, image in enumerate(PICTURES):
         (path / f"{i}.png").write_bytes(image.png())
-    rows = [{"file_name": f"{i}.png", "caption": f"caption {i}", "licence": "cc0"} for i in range(3)]
+    rows = [
+        {"file_name": f"{i}.png", "caption": f"caption {i}", "licence": "cc0"} for i in range(3)
+    ]
     (path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return path
 

@@ -37,9 +37,9 @@ def naive(model: Transformer, request: Request) -> list[list[int]]:
             legal = request.grammar.legal(torch.tensor([place]))
             # CD-K alternates by candidate: put this one at its own row.
             rows = logits[:, None].expand(-1, sample + 1, -1)
-            scores = request.guidance.combine(
-                rows, request.sampling, legal.expand(sample + 1, -1)
-            )[-1:]
+            scores = request.guidance.combine(rows, request.sampling, legal.expand(sample + 1, -1))[
+                -1:
+            ]
             chosen = int(draw(scores, request.sampling, throws[sample : sample + 1, step]))
             forced = request.grammar.forced(ids)
             ids.append(chosen if forced is None else forced)
@@ -111,7 +111,9 @@ def test_what_prompts_share_is_read_once():
         return prefill(ids, chain)
 
     engine._prefill = counting  # type: ignore[method-assign]
-    engine.generate(request(streams=STREAMS, guidance=Guidance(weight=2, image_weight=1), samples=4))
+    engine.generate(
+        request(streams=STREAMS, guidance=Guidance(weight=2, image_weight=1), samples=4)
+    )
     together = {tuple(s[:n]) for s in STREAMS for n in range(1, len(s) + 1)}
     assert sum(read) == len(together)
 
@@ -121,7 +123,9 @@ def test_cuts_lie_where_prompts_part():
 
 
 def test_the_reported_probability_is_the_models():
-    said = Engine(MODEL).generate(request(grammar=Anything(VOCABULARY), longest=5, sampling=GREEDY))[0]
+    said = Engine(MODEL).generate(
+        request(grammar=Anything(VOCABULARY), longest=5, sampling=GREEDY)
+    )[0]
     expected = Engine(MODEL).score(STREAMS[0], said.ids).sum().item()
     assert said.log_probability == pytest.approx(expected, abs=1e-4)
 

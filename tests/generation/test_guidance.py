@@ -39,7 +39,9 @@ def test_contrastive_decoding_by_its_definition():
 def test_contrastive_decoding_survives_fewer_legal_ids_than_k():
     legal = torch.zeros(4, 12, dtype=torch.bool)
     legal[:, 5] = True
-    assert contrastive(CONDITIONAL, VAGUE, k=8, alpha=0.5, legal=legal).argmax(-1).tolist() == [5] * 4
+    assert (
+        contrastive(CONDITIONAL, VAGUE, k=8, alpha=0.5, legal=legal).argmax(-1).tolist() == [5] * 4
+    )
 
 
 def test_an_ensemble_is_the_mean_probability():

@@ -72,7 +72,7 @@ def test_weights_of_another_size_are_named(tmp_path):
     (tmp_path / "a" / "model.safetensors").write_bytes(
         (tmp_path / "b" / "model.safetensors").read_bytes()
     )
-    with pytest.raises(CheckpointError, match="does not fit .*embed_tokens"):
+    with pytest.raises(CheckpointError, match=r"does not fit .*embed_tokens"):
         open_generator(tmp_path / "a")
 
 
@@ -100,5 +100,5 @@ def test_impossible_sizes_are_refused(changes, words):
 
 
 def test_too_long_a_sequence_is_refused():
-    with pytest.raises(ConfigError, match="a generator with a context of 8"):
+    with pytest.raises(ConfigError, match=r"a generator with a context of 8"):
         tiny_generator(50, context=8)(IDS)

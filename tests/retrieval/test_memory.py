@@ -34,7 +34,10 @@ def store(tmp_path) -> MemoryStore:
 def test_what_goes_in_comes_out(store):
     opened = MemoryStore.open(store.path)
     assert [e.document for e in opened.entries(range(6))] == [e.document for e in entries(6)]
-    assert [e.metadata for e in opened.entries([3, 0])] == [{"licence": "cc-by"}, {"licence": "cc0"}]
+    assert [e.metadata for e in opened.entries([3, 0])] == [
+        {"licence": "cc-by"},
+        {"licence": "cc0"},
+    ]
     table = opened.table()
     assert table.ids.tolist() == list(range(6))
     np.testing.assert_allclose(table.vectors, some_vectors(6), atol=1e-6)
@@ -43,7 +46,7 @@ def test_what_goes_in_comes_out(store):
 
 def test_a_filter_comes_before_the_search(store):
     assert store.table("licence = 'cc-by'").ids.tolist() == [1, 3, 5]
-    with pytest.raises(MemoryStoreError, match="cannot be used .* columns .*licence"):
+    with pytest.raises(MemoryStoreError, match=r"cannot be used .* columns .*licence"):
         store.table("colour = 'red'")
 
 

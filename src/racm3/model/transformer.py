@@ -1,5 +1,7 @@
 """Ids to logits: the decoder itself. It knows nothing of tokens, losses or sampling."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -44,11 +46,15 @@ class Layer(nn.Module):
 class Transformer(nn.Module):
     """Parameter names are Qwen3's, so exporting is a copy; the head may be tied."""
 
+    layers: Sequence[Layer]
+
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocabulary, config.width)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
+        self.layers = nn.ModuleList(  # type: ignore[assignment]
+            Layer(config) for _ in range(config.depth)
+        )
         self.norm = RMSNorm(config.width, config.norm_eps)
         self.lm_head = (
             None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)

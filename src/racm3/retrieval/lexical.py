@@ -22,15 +22,15 @@ class BM25:
         self.size = len(texts)
         postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for row, count in enumerate(counts):
-            for word, times in count.items():
-                postings[word].append((row, times))
+            for word, seen in count.items():
+                postings[word].append((row, seen))
         self.postings = {}
         for word, entries in postings.items():
             rows = np.array([row for row, _ in entries])
             times = np.array([n for _, n in entries], dtype=np.float32)
             rarity = np.log(1 + (self.size - len(rows) + 0.5) / (len(rows) + 0.5))
-            norm = times + k1 * (1 - b + b * lengths[rows] / average)
-            self.postings[word] = (rows, rarity * times * (k1 + 1) / norm)
+            norms = times + k1 * (1 - b + b * lengths[rows] / average)
+            self.postings[word] = (rows, rarity * times * (k1 + 1) / norms)
 
     def scores(self, query: str) -> Float32[np.ndarray, " docs"]:
         total = np.zeros(self.size, dtype=np.float32)

@@ -307,7 +307,7 @@ def _matrix(column: Any, dim: int) -> Float32[np.ndarray, "docs dim"]:
 
 def _parts(entry: Entry) -> list[dict[str, Any]]:
     encoded = iter(entry.encoded)
-    parts = []
+    parts: list[dict[str, Any]] = []
     for part in entry.document.parts:
         if isinstance(part, Text):
             parts.append({"text": part.content, "image": None})

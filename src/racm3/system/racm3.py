@@ -1,6 +1,6 @@
 """RA-CM3 itself: look documents up, read them, then draw, describe, infill, edit or classify."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -222,7 +222,10 @@ class RACM3:
         )
 
     def classify(
-        self, picture: Image, examples: dict[str, Sequence[Image]], settings: Settings | None = None
+        self,
+        picture: Image,
+        examples: Mapping[str, Sequence[Image]],
+        settings: Settings | None = None,
     ) -> Classification:
         """k-shot: every pass reads one example of each label; label probabilities are averaged.
 
@@ -259,10 +262,10 @@ class RACM3:
         square = fit(Image(shades), self.codec.image.side).pixels[..., 0] > 127
         rows, columns = self.codec.image.grid.rows, self.codec.image.grid.columns
         blocks = square.reshape(rows, square.shape[0] // rows, columns, square.shape[1] // columns)
-        return blocks.any(axis=(1, 3))
+        return np.asarray(blocks.any(axis=(1, 3)))
 
     def _label_probabilities(
-        self, task: Task, pair: Sequence[Consulted], examples: dict[str, Sequence[Image]]
+        self, task: Task, pair: Sequence[Consulted], examples: Mapping[str, Sequence[Image]]
     ) -> dict[str, float]:
         vocabulary, found = self.codec.vocabulary, {}
         prompt = streams(task, [self._read(pair)], vocabulary, count=1, keep_documents=True)[0]

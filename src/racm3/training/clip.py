@@ -65,7 +65,7 @@ def new_clip(config: ClipTraining, texts: Sequence[str]) -> ClipEncoder:
         "num_attention_heads": max(1, config.width // 48),
         "hidden_act": "gelu",
     }
-    begin, end = (tokenizer.token_to_id(marker) for marker in (BEGIN, END))
+    begin, end = (tokenizer.encode(marker).ids[0] for marker in (BEGIN, END))
     sizes = ClipConfig(
         text_config=TowerConfig(
             **tower,

@@ -61,7 +61,7 @@ def resume(learner: Learner, folder: Path) -> int:
     if not found:
         return 0
     saved = checkpoint.load(found[-1])
-    theirs, ours = saved.about.get("learner"), _plain(learner.describe())
+    theirs, ours = saved.about.get("learner", {}), _plain(learner.describe())
     if theirs != ours:
         different = sorted(k for k in ours | theirs if ours.get(k) != theirs.get(k))
         raise CheckpointError(

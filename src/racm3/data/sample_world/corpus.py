@@ -23,7 +23,7 @@ PICTURES, UNSEEN, PAIRS, CAPTIONS, SCENES = 1, 2, 7, 8, 11
 @cache
 def memory(kind: str = "all") -> tuple[Document, ...]:
     """Every thing as the memory holds it; `seen` leaves out the held-out ones."""
-    chosen = {"all": things, "seen": seen_things, "held_out": held_out_things}[kind]()
+    chosen = {"all": things(), "seen": seen_things(), "held_out": held_out_things()}[kind]
     return tuple(thing.document() for thing in chosen)
 
 

@@ -55,8 +55,8 @@ class Scene:
     ) -> "Scene":
         """A scene of `count` things; three in four have one thing where it is not said."""
         count = count or (1 if rng.random() < 0.75 else 2)
-        first = things[rng.integers(len(things))]
-        second = first if rng.random() < 0.15 else things[rng.integers(len(things))]
+        first = things[int(rng.integers(len(things)))]
+        second = first if rng.random() < 0.15 else things[int(rng.integers(len(things)))]
         large = rng.random() < 0.6
         anywhere = tuple(PLACES)[rng.integers(len(PLACES))]
         return cls(

@@ -45,6 +45,8 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
     "export": train.export,
     "evaluate": {"sample": evaluate.sample},
 }
+# Arguments whose fields become options of their own: --seed, not --settings.seed.
+SPREAD: dict[str, type[Any]] = {"using": answer.Using, "settings": Settings}
 GROUPS = {
     "memory": "build, change, search and check an external memory",
     "train": "train the sample system, or parts for a collection of your own",
@@ -57,13 +59,16 @@ def first_line(text: str | None) -> str:
 
 
 def leaf(verb: Verb) -> ArgumentParser:
-    """A verb's parser: its own arguments, and `Settings` spread out where it asks for them."""
+    """A verb's parser: its own arguments, with `Using` and `Settings` spread out."""
     parser = ArgumentParser(description=first_line(verb.__doc__))
     parser.add_argument("--config", action="config", help="A YAML file with any of these options.")
-    wants_settings = "settings" in verb.__annotations__
-    parser.add_function_arguments(verb, skip={"settings"}, as_positional=True)
-    if wants_settings:
-        parser.add_class_arguments(Settings, as_group=False)
+    wanted = set(verb.__annotations__)
+    parser.add_function_arguments(verb, skip={*SPREAD, "json"} & wanted, as_positional=True)
+    for name, kind in SPREAD.items():
+        if name in wanted:
+            parser.add_class_arguments(kind, as_group=False)
+    if "json" in wanted:
+        parser.add_argument("--json", action="store_true", help="Print the answer as JSON.")
     return parser
 
 
@@ -90,15 +95,16 @@ def build_parser() -> ArgumentParser:
 
 def call(verb: Verb, options: Namespace) -> None:
     values: dict[str, Any] = {key: value for key, value in vars(options).items() if key != "config"}
-    if "settings" in verb.__annotations__:
-        names = [field.name for field in dataclasses.fields(Settings)]
-        values["settings"] = Settings(**{name: values.pop(name) for name in names})
+    for name, kind in SPREAD.items():
+        if name in verb.__annotations__:
+            fields = [field.name for field in dataclasses.fields(kind)]
+            values[name] = kind(**{field: values.pop(field) for field in fields})
     verb(**values)
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
     parser = build_parser()
-    parsed = parser.instantiate_classes(parser.parse_args(arguments))
+    parsed = parser.instantiate(parser.parse_args(arguments))
     verb, options = VERBS[parsed.verb], parsed[parsed.verb]
     if isinstance(verb, dict):
         verb, options = verb[options.what], options[options.what]

@@ -120,7 +120,7 @@ def remove(memory: Path, *, ids: list[int] | None = None, where: str | None = No
 
 def search(
     memory: Path,
-    text: str = "",
+    text: str,
     *,
     picture: Path | None = None,
     count: int = 5,
@@ -133,7 +133,7 @@ def search(
 
     Args:
         memory: The memory's folder.
-        text: Words to search by.
+        text: Words to search by; "" searches by the picture alone.
         picture: A picture to search by.
         count: How many to find.
         where: A filter that is applied before the search.
@@ -142,7 +142,7 @@ def search(
         json: Print JSON.
     """
     store = MemoryStore.open(memory, snapshot=snapshot)
-    parts = [text] if text else []
+    parts = [text] if text.strip() else []
     query = Document.of(*parts, *([Image.read(picture)] if picture else [])).require_parts()
     retriever = Retriever(open_encoder(clip), store, RetrieverConfig(), where=where)
     found = retriever.neighbours([query], count, rng=dice(0))[0]

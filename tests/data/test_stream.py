@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+
+from racm3.data.prepare import Prepared, TokenTable, find_neighbours
+from racm3.data.stream import Stream, StreamConfig, best_fit
+from racm3.errors import CheckpointError, ConfigError
+from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.tokens.codec import Kind, Segment, flatten
+from racm3.tokens.masking import Masking, unlay
+from racm3.tokens.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary(40, 20)
+
+
+def document(rng: np.random.Generator) -> tuple[Segment, ...]:
+    text = tuple(rng.integers(0, 40, rng.integers(3, 12)).tolist())
+    return (
+        Segment(Kind.TEXT, text),
+        Segment(Kind.IMAGE, tuple(rng.integers(40, 60, 16).tolist())),
+    )
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    rng = np.random.default_rng(0)
+    documents = [document(rng) for _ in range(50)]
+    memory = [document(rng) for _ in range(20)]
+    neighbours = rng.integers(0, 20, (50, 3, 2))
+    about = {"text_size": 40, "codebook_size": 20}
+    return Prepared(TokenTable.of(documents), TokenTable.of(memory), neighbours, about)
+
+
+def stream(prepared: Prepared, **changes: object) -> Stream:
+    return Stream(prepared, StreamConfig(**{"rows": 4, "length": 160, **changes}), VOCABULARY)
+
+
+def test_a_table_of_documents_gives_each_back(tmp_path):
+    rng = np.random.default_rng(1)
+    documents = [document(rng) for _ in range(9)] + [()]
+    TokenTable.of(documents).save(tmp_path)
+    opened = TokenTable.open(tmp_path)
+    assert [opened[i] for i in range(len(opened))] == documents
+
+
+def test_a_bookmark_continues_exactly_where_the_stream_was(prepared):
+    one, two = stream(prepared), stream(prepared)
+    for _ in range(3):
+        next(one)
+    two.seek(one.bookmark())
+    for _ in range(3):
+        for a, b in zip(next(one), next(two), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_every_document_comes_once_an_epoch(prepared):
+    masks = Masking(mean_spans=0)
+    source = stream(prepared, masking=masks, neighbours="none")
+    seen = []
+    for number in range(50):
+        ids = source.sample(number).ids.tolist()
+        seen.append(tuple(unlay(ids[1:], VOCABULARY)))
+    expected = [(*flatten(prepared.documents[i], VOCABULARY), VOCABULARY.end) for i in range(50)]
+    assert sorted(seen) == sorted(expected)
+
+
+def test_ranks_share_the_samples_without_overlap(prepared):
+    config = StreamConfig(rows=2, length=160)
+    taken = []
+    for rank in range(2):
+        source = Stream(prepared, config, VOCABULARY, rank=rank, world=2)
+        numbers = set()
+        for _ in range(3):
+            next(source)
+            numbers |= set(range(rank, source.fresh, 2))
+        taken.append(numbers)
+    assert not taken[0] & taken[1]
+
+
+def test_vanilla_cm3_is_the_same_stream_without_documents(prepared):
+    retrieved, plain = stream(prepared), stream(prepared, neighbours="none")
+    for number in range(30):
+        one, other = retrieved.sample(number), plain.sample(number)
+        assert one.ids[one.source <= 0].tolist() == other.ids.tolist()
+        assert other.source.max() == 0
+
+
+def test_the_number_of_documents_is_uniform(prepared):
+    counts = [int(stream(prepared).sample(i).source.max()) for i in range(900)]
+    share = np.bincount(counts, minlength=3) / 900
+    np.testing.assert_allclose(share, 1 / 3, atol=0.06)
+
+
+def test_long_rows_waste_little(prepared):
+    source = stream(prepared, rows=4, length=2048)
+    waste = np.mean([(next(source).sample < 0).mean() for _ in range(5)])
+    assert waste < 0.03
+
+
+def test_samples_are_placed_into_the_fullest_row_with_room():
+    assert best_fit([6, 5, 4, 3], rows=2, length=10) == [[0, 2], [1, 3]]
+    assert best_fit([11], rows=1, length=10) == [[]]
+
+
+def test_material_of_other_tokenizers_is_refused(prepared):
+    with pytest.raises(ConfigError, match="prepared with 40 text ids and 20 codes"):
+        Stream(prepared, StreamConfig(rows=1, length=64), Vocabulary(41, 20))
+
+
+def test_a_damaged_file_is_named(prepared, tmp_path):
+    prepared.save(tmp_path / "p")
+    (tmp_path / "p" / "neighbours.npy").write_bytes(b"junk")
+    with pytest.raises(CheckpointError, match=r"neighbours\.npy cannot be read"):
+        Prepared.open(tmp_path / "p")
+
+
+def test_offline_neighbours_differ_by_draw_and_repeat_by_seed(encoder, documents, shelf):
+    retriever = Retriever(encoder, shelf, RetrieverConfig(too_similar=None, query_dropout=0.5))
+    own = [frozenset({str(i)}) for i in range(len(documents))]
+    options = {"draws": 4, "depth": 2}
+    one = find_neighbours(retriever, documents, own, seed=1, **options)
+    again = find_neighbours(retriever, documents, own, seed=1, **options)
+    np.testing.assert_array_equal(one, again)
+    assert (one != find_neighbours(retriever, documents, own, seed=2, **options)).any()
+    assert len({one[:, draw].tobytes() for draw in range(4)}) > 1
+    for row in range(len(documents)):
+        assert row not in one[row]

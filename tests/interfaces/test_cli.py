@@ -1,0 +1,200 @@
+"""Every verb, started as a person would start it, on good and on broken input."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from racm3.document import Image
+from racm3.interfaces.cli import main
+from racm3.interfaces.cli.main import VERBS
+from tests.conftest import picture
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, system):
+    """A folder with a system, a source of six captioned pictures and a memory made of it."""
+    folder = tmp_path_factory.mktemp("cli")
+    system.save(folder / "system")
+    (folder / "source").mkdir()
+    rows = []
+    for i, document in enumerate(system.parts.shelf.documents(range(6))):
+        (folder / "source" / f"{i}.png").write_bytes(document.images[0].png())
+        licence = "cc0" if i % 2 else "cc-by"
+        rows.append({"file_name": f"{i}.png", "caption": document.text, "licence": licence})
+    text = "\n".join(map(json.dumps, rows))
+    (folder / "source" / "captions.jsonl").write_text(text)
+    (folder / "picture.png").write_bytes(picture(0).png())
+    (folder / "broken.png").write_bytes(picture(0, 64, 64).png()[:300])
+    run(f"memory build {folder}/memory {folder}/source --clip {folder}/system/clip")
+    return folder
+
+
+def run(line: str, *more: str) -> None:
+    main([*line.split(), *more])
+
+
+def using(place) -> str:
+    return f"--system {place}/system --memory {place}/memory --device cpu"
+
+
+def test_draw_saves_a_picture_and_says_what_was_consulted(place, tmp_path, capsys):
+    run(f"draw guitar --out {tmp_path}/a.png --candidates 2 {using(place)}")
+    out = capsys.readouterr().out
+    assert out.count("consulted") == 2
+    assert Image.read(tmp_path / "a.png").width == 16
+    assert (tmp_path / "a-2.png").exists()
+
+
+def test_draw_prints_json(place, tmp_path, capsys):
+    run(f"draw guitar --out {tmp_path}/a.png --seed 3 --json {using(place)}")
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["settings"]["seed"] == 3
+    assert answer["snapshot"].startswith("memory@")
+    assert len(answer["consulted"]) == 2
+
+
+def test_a_filter_reaches_the_search(place, tmp_path, capsys):
+    run(f"draw guitar --out {tmp_path}/a.png --json {using(place)}", "--where", "licence = 'cc0'")
+    ids = [one["id"] for one in json.loads(capsys.readouterr().out)["consulted"]]
+    assert all(i % 2 for i in ids)
+
+
+def test_like_replaces_the_search(place, tmp_path, capsys):
+    run(f"draw guitar --out {tmp_path}/a.png --like+ {place}/picture.png {using(place)}")
+    assert "given" in capsys.readouterr().out
+
+
+def test_every_answering_verb_answers(place, tmp_path, capsys):
+    with_ = using(place)
+    run(f"caption {place}/picture.png {with_}")
+    run(f"infill {place}/picture.png --box 50,0,100,100 --out {tmp_path}/i.png {with_}")
+    run(f"infill_text --picture {place}/picture.png {with_}", "a ___ here")
+    like = f"--like+ {place}/picture.png"
+    run(f"edit {place}/picture.png --box 0,0,50,50 {like} --out {tmp_path}/e.png {with_}")
+    shots = json.dumps({"X": [f"{place}/source/0.png"], "Y": [f"{place}/source/1.png"]})
+    run(f"classify {place}/picture.png {with_}", "--examples", shots)
+    (tmp_path / "d.html").write_text(f'<p>one</p><img alt="two" src="{place}/picture.png">')
+    run(f"complete {tmp_path}/d.html --out {tmp_path}/c.html {with_}")
+    assert (tmp_path / "i.png").exists()
+    assert (tmp_path / "e.png").exists()
+    assert (tmp_path / "c.html").read_text().startswith('<p>one</p><img alt="two"')
+    assert "X\t" in capsys.readouterr().out
+
+
+def test_the_memory_verbs(place, tmp_path, capsys):
+    shutil.copytree(place / "memory", tmp_path / "m")
+    clip = f"--clip {place}/system/clip"
+    run(f"memory search {tmp_path}/m guitar --count 3 --json {clip}")
+    hits = json.loads(capsys.readouterr().out)["hits"]
+    assert len(hits) >= 1
+    run(f"memory show {tmp_path}/m {hits[0]['id']} --out {tmp_path}/s.png")
+    assert hits[0]["text"] in capsys.readouterr().out
+    run(f"memory remove {tmp_path}/m --ids+ {hits[0]['id']}")
+    run(f"memory verify {tmp_path}/m")
+    assert "5 documents, nothing wrong" in capsys.readouterr().out
+    run(f"memory add {tmp_path}/m {place}/source {clip}")
+    assert "1 documents added, 5 were there already" in capsys.readouterr().out
+    run(f"memory stats {tmp_path}/m --json")
+    stats = json.loads(capsys.readouterr().out)
+    assert (stats["documents"], stats["next_id"]) == (6, 7)
+
+
+def test_own_vectors_need_no_encoder(place, tmp_path, capsys):
+    vectors = np.eye(6, 8, dtype=np.float32)
+    np.save(tmp_path / "v.npy", vectors)
+    run(f"memory build {tmp_path}/m {place}/source --vectors {tmp_path}/v.npy")
+    assert "6 documents added" in capsys.readouterr().out
+    np.save(tmp_path / "few.npy", vectors[:4])
+    failing(f"memory build {tmp_path}/n {place}/source --vectors {tmp_path}/few.npy",
+            "only 4 vectors", capsys)  # fmt: skip
+
+
+def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
+    """README's own-collection journey, at toy size; then plain CM3 and fine-tuning from it."""
+    out, source = tmp_path, place / "source"
+    short = "--training.steps 2 --loop.steps 2"
+    run(f"train tokenizer {source} --out {out}/tok --model.side 16 --model.patch 2 "
+        f"--model.widths [8,16] --model.codes 32 --batch 4 {short}")  # fmt: skip
+    run(f"train clip {source} --out {out}/clip --training.side 16 --training.patch 8 "
+        f"--training.width 48 --training.layers 1 --training.dim 16 --batch 4 {short}")  # fmt: skip
+    run(f"train text {source} --out {out}/text --size 300")
+    run(f"memory build {out}/memory {source} --clip {out}/clip/final")
+    with pytest.raises(SystemExit):
+        run(f"assemble {out}/system --tokenizer {out}/tok/final --text {out}/text")
+    run(f"assemble {out}/parts --tokenizer {out}/tok/final --text {out}/text "
+        f"--clip {out}/clip/final --generators {{}}")  # fmt: skip
+    run(f"prepare {out}/memory --out {out}/prepared --system {out}/parts")
+    rows = "--stream.rows 2 --stream.length 120"
+    size = "--model.width 16 --model.depth 1 --model.heads 2 --model.vocabulary 1"
+    run(f"train generator {out}/prepared --out {out}/cm3 --system {out}/parts {rows} {size} "
+        f"--stream.neighbours none {short}")  # fmt: skip
+    run(f"train generator {out}/prepared --out {out}/ra --system {out}/parts {rows} "
+        f"--start_from {out}/cm3/final {short}")  # fmt: skip
+    both = json.dumps({"racm3": f"{out}/ra/final", "cm3": f"{out}/cm3/final"})
+    run(f"assemble {out}/system --tokenizer {out}/tok/final --text {out}/text "
+        f"--clip {out}/clip/final --generators", both)  # fmt: skip
+    run(f"draw guitar --out {out}/a.png --system {out}/system --memory {out}/memory")
+    assert (out / "a.png").exists()
+    run(f"export {out}/qwen --system {out}/system")
+    assert json.loads((out / "qwen" / "config.json").read_text())["model_type"] == "qwen3"
+
+
+def failing(line: str, words: str, capsys, *more: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run(line, *more)
+    error = capsys.readouterr().err
+    assert stopped.value.code != 0
+    assert words in error, error
+    assert "Traceback" not in error
+
+
+BROKEN = [
+    ("draw  {using}", "caption", ("",)),
+    ("draw guitar --system {place}/nothing", "there is no system", ()),
+    ("draw guitar --memory {place}/nothing --system {place}/system", "there is no memory", ()),
+    ("draw guitar --generator dalle {using}", "no generator 'dalle'", ()),
+    ("draw guitar {using} --device cuda:9", "no CUDA card", ()),
+    ("draw guitar --documents -1 {using}", "documents is at least 0", ()),
+    ("draw guitar --sampling.top_p 3 {using}", "top_p 3.0 does not lie", ()),
+    ("draw guitar --colour red {using}", "colour", ()),
+    ("draw guitar {using} --where", "cannot be used", ("nope = 1",)),
+    ("caption {place}/broken.png {using}", "cannot be read as a picture", ()),
+    ("caption {place}/nothing.png {using}", "cannot read the picture", ()),
+    ("infill {place}/picture.png --box 9,9 {using}", "cannot read the picture 9,9", ()),
+    ("infill {place}/picture.png --box a,b,c,d {using}", "not left,top,right,bottom", ()),
+    ("infill {place}/picture.png --box 50,0,40,100 {using}", "is empty or leaves", ()),
+    ("complete {place}/nothing.html {using}", "cannot read the document", ()),
+    ("memory build {place}/memory {place}/source", "already; use `racm3 memory add`", ()),
+    ("memory build {place}/new {place}/nothing", "there is nothing at", ()),
+    ("memory search {place}/memory", "the document is empty", ("",)),
+    ("memory remove {place}/memory", "either --ids or --where", ()),
+    ("memory remove {place}/memory --ids+ 99", "there is no document 99", ()),
+    ("memory show {place}/memory 99", "there is no document 99", ()),
+    ("memory verify {place}/nothing", "there is no memory", ()),
+    ("prepare {place}/nothing --out {place}/p", "there is no memory", ()),
+    ("train sample --recipe huge --out {place}/r", "there is no recipe 'huge'", ()),
+    ("export {place}/x --system {place}/nothing", "there is no system", ()),
+]
+
+
+@pytest.mark.parametrize(("line", "words", "more"), BROKEN, ids=[b[0][:40] for b in BROKEN])
+def test_broken_input_gets_one_clear_sentence(place, capsys, line, words, more):
+    failing(line.format(place=place, using=using(place)), words, capsys, *more)
+
+
+def leaves(verbs: dict, before: tuple[str, ...] = ()):
+    for name, verb in verbs.items():
+        if isinstance(verb, dict):
+            yield from leaves(verb, (*before, name))
+        else:
+            yield (*before, name)
+
+
+@pytest.mark.parametrize("verb", list(leaves(VERBS)), ids=" ".join)
+def test_help_teaches_every_option(verb, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*verb, "--help"])
+    assert stopped.value.code == 0
+    assert "usage: racm3" in capsys.readouterr().out

@@ -1,0 +1,170 @@
+"""The Python API on untrained parts: what must hold whatever the weights are."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image as PIL
+
+from racm3.document import Document, Image, Text
+from racm3.errors import CheckpointError, ConfigError, GenerationError, VocabularyMismatch
+from racm3.generation.guidance import Guidance
+from racm3.generation.sampling import Sampling
+from racm3.retrieval.memory import Entry, MemoryStore
+from racm3.system import RACM3, Settings
+from racm3.system.parts import Parts
+from tests.conftest import picture, tiny_generator
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(candidates=3),
+        Settings(documents=4, candidates=2),
+        Settings(guidance=Guidance(weight=3.0)),
+        Settings(candidates=2, guidance=Guidance(weight=3.0, keep_documents=False)),
+        Settings(candidates=2, sampling=Sampling(strategy="half"), guidance=Guidance(weight=2.0)),
+    ],
+)
+def test_the_same_prompt_settings_and_memory_give_the_same_answer(system, settings):
+    one, two = (system.draw("a guitar on red", settings) for _ in range(2))
+    assert one.images == two.images
+    assert one.to_json() == two.to_json()
+    assert len(one.images) == settings.candidates
+    assert len(one.consulted) == settings.documents
+    assert list(one.scores) == sorted(one.scores, reverse=True)
+    other = system.draw("a guitar on red", replace(settings, seed=1))
+    assert other.images != one.images
+
+
+def test_what_is_consulted_changes_what_is_drawn(system):
+    free = system.draw("a guitar", Settings(documents=0))
+    led = system.draw("a guitar", like=[picture(7)])
+    assert free.consulted == ()
+    assert led.consulted[0].score is None
+    assert free.image != led.image
+
+
+def test_the_baseline_reads_nothing(system):
+    assert system.without_retrieval.draw("a guitar").consulted == ()
+
+
+def test_an_infilled_picture_keeps_every_pixel_that_was_not_masked(system):
+    image, mask = picture(3), np.zeros((16, 16), dtype=bool)
+    mask[8:12, 4:16] = True
+    for caption in ("", "a guitar"):
+        for guidance in (Guidance(), Guidance(weight=3.0), Guidance(weight=7.5, image_weight=1.5)):
+            drawing = system.infill(image, mask, caption, Settings(guidance=guidance))
+            kept = ~np.kron(system.cells(mask), np.ones((4, 4), dtype=bool))
+            np.testing.assert_array_equal(drawing.image.pixels[kept], image.pixels[kept])
+            assert (drawing.image.pixels[~kept] != image.pixels[~kept]).any()
+
+
+def test_an_empty_mask_is_refused(system):
+    with pytest.raises(GenerationError, match="the mask is empty"):
+        system.infill(picture(0), np.zeros((16, 16), dtype=bool))
+
+
+def test_captions_are_ordered_by_perplexity(system):
+    writing = system.caption(picture(0), Settings(candidates=4))
+    assert list(writing.perplexities) == sorted(writing.perplexities)
+    assert len(writing.texts) == 4
+
+
+def test_only_the_gap_of_a_text_is_filled(system):
+    writing = system.infill_text("a ___ on red", picture(0))
+    assert writing.text.startswith("a ")
+    assert writing.text.endswith(" on red")
+    with pytest.raises(GenerationError, match="has 0 gaps"):
+        system.infill_text("no gap")
+
+
+def test_a_completed_document_begins_as_it_began(system):
+    document = Document.of("one", picture(0), "two")
+    completion = system.complete(document, Settings(candidates=2), more=3)
+    for found in completion.documents:
+        assert found.parts[0] == Text("one")
+        assert found.parts[: len(document.parts)] == document.parts
+        assert len(found.parts) <= len(document.parts) + 3
+
+
+def test_label_probabilities_are_a_distribution_and_follow_the_labels(system):
+    examples = {"X": [picture(1), picture(2)], "Y": [picture(3), picture(4)]}
+    result = system.classify(picture(1), examples)
+    assert sum(result.probabilities.values()) == pytest.approx(1)
+    assert len(result.consulted) == 4
+    assert result.label in examples
+    with pytest.raises(GenerationError, match="equally many"):
+        system.classify(picture(1), {"X": [picture(1)], "Y": []})
+
+
+def test_an_ensemble_of_one_shot_is_that_shot(system):
+    once = system.classify(picture(1), {"X": [picture(1)], "Y": [picture(3)]})
+    twice = system.classify(picture(1), {"X": [picture(1)] * 2, "Y": [picture(3)] * 2})
+    assert twice.probabilities == pytest.approx(once.probabilities)
+
+
+def test_a_saved_png_carries_what_it_was_made_with(system, tmp_path):
+    drawing = system.draw("a guitar", Settings(seed=5))
+    drawing.save(tmp_path / "a.png")
+    with PIL.open(tmp_path / "a.png") as opened:
+        about = json.loads(opened.text["racm3"])  # type: ignore[attr-defined]
+        assert Image.of(opened) == drawing.image
+    assert about["settings"]["seed"] == 5
+    assert [c["id"] for c in about["consulted"]] == [c.id for c in drawing.consulted]
+    assert about["snapshot"] == system.snapshot
+
+
+def test_answers_show_themselves_in_a_notebook(system):
+    drawing = system.draw("a <guitar>")
+    assert drawing._repr_png_() == drawing.image.png()
+    page = drawing._repr_html_()
+    assert "a &lt;guitar&gt;" in page
+    assert page.count("<img") == 1 + len(drawing.consulted)
+
+
+def test_saving_and_opening_a_system_changes_no_answer(system, tmp_path):
+    system.save(tmp_path / "s")
+    opened = RACM3.open(tmp_path / "s", memory=system.parts.shelf, device="cpu")
+    assert opened.draw("a guitar").images == system.draw("a guitar").images
+    assert opened.caption(picture(0)).texts == system.caption(picture(0)).texts
+
+
+def test_mismatched_parts_are_refused(system):
+    wrong = {"racm3": tiny_generator(len(system.codec.vocabulary) + 1)}
+    with pytest.raises(VocabularyMismatch, match="open the tokenizers saved beside"):
+        Parts(system.codec, system.encoder, wrong, system.parts.retriever, system.parts.shelf, "x")
+
+
+def test_a_memory_of_another_encoder_is_refused(system, tmp_path):
+    system.save(tmp_path / "s")
+    MemoryStore.create(tmp_path / "m", encoder="another", dim=7)
+    with pytest.raises(ConfigError, match="vectors of 7 numbers made by another"):
+        RACM3.open(tmp_path / "s", memory=tmp_path / "m", device="cpu")
+
+
+def test_no_system_there_says_what_to_give(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no system"):
+        RACM3.open(tmp_path)
+
+
+def test_added_documents_are_consulted_at_once_and_removed_ones_never_again(system, tmp_path):
+    store = MemoryStore.create(tmp_path / "m", encoder=system.encoder.name, dim=system.encoder.dim)
+    parts = replace(system.parts, shelf=store)
+    mine = RACM3(parts)
+    assert mine.draw("a guitar").consulted == ()
+    document = Document.of("a guitar", picture(9))
+    vector = system.encoder.texts(["a guitar"])
+    (id_,) = store.add([Entry(document)], vector)
+    mine.forget_cache()
+    assert mine.draw("a guitar").consulted[0].document == document
+    store.remove([id_])
+    mine.forget_cache()
+    assert mine.draw("a guitar").consulted == ()
+
+
+@pytest.mark.parametrize("caption", ["", "   ", "x" * 10_000_000])
+def test_senseless_captions_are_refused(system, caption):
+    with pytest.raises(GenerationError, match="the caption"):
+        system.draw(caption)

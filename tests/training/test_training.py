@@ -1,0 +1,182 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from racm3.errors import CheckpointError, ConfigError
+from racm3.tokens.context import Packed, pack
+from racm3.training import checkpoint
+from racm3.training.generator import GeneratorTraining
+from racm3.training.loop import LoopConfig, train
+from racm3.training.objective import batch, objective
+from racm3.training.schedule import learning_rate
+from racm3.training.vqgan import edge_loss
+from tests.data.test_stream import VOCABULARY, prepared, stream  # noqa: F401
+from tests.training.tiny import learner
+
+LOGITS = torch.randn(2, 7, 11, generator=torch.Generator().manual_seed(0))
+TARGETS = torch.randint(0, 11, (2, 7), generator=torch.Generator().manual_seed(1))
+MAIN = torch.tensor([[1, 1, 0, 0, 1, 1, 0]] * 2).bool()
+RETRIEVED = torch.tensor([[0, 0, 1, 1, 0, 0, 0]] * 2).bool()
+
+
+def loss(alpha: float, rows: slice = slice(None)) -> tuple[float, float]:
+    weight = MAIN[rows].float() + alpha * RETRIEVED[rows].float()
+    losses = objective(LOGITS[rows], TARGETS[rows], weight)
+    return losses.summed.item(), losses.weight.item()
+
+
+def test_alpha_zero_is_plain_language_modelling_of_the_main_document():
+    summed, weight = loss(0.0)
+    plain = F.cross_entropy(LOGITS[MAIN], TARGETS[MAIN])
+    assert summed / weight == pytest.approx(plain.item(), rel=1e-6)
+
+
+def test_alpha_one_counts_every_id_alike():
+    summed, weight = loss(1.0)
+    both = MAIN | RETRIEVED
+    plain = F.cross_entropy(LOGITS[both], TARGETS[both])
+    assert summed / weight == pytest.approx(plain.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.1, 1.0])
+def test_how_the_batch_was_cut_changes_nothing(alpha):
+    whole = loss(alpha)
+    parts = [loss(alpha, slice(i, i + 1)) for i in range(2)]
+    assert sum(s for s, _ in parts) == pytest.approx(whole[0], rel=1e-6)
+    assert sum(w for _, w in parts) == pytest.approx(whole[1], rel=1e-6)
+
+
+def test_the_z_loss_is_the_squared_log_normaliser():
+    weight = MAIN.float()
+    plain = objective(LOGITS, TARGETS, weight).summed
+    with_z = objective(LOGITS, TARGETS, weight, z_loss=0.1).summed
+    expected = 0.1 * (LOGITS.exp().sum(-1).log() ** 2 * weight).sum()
+    torch.testing.assert_close(with_z - plain, expected)
+
+
+def test_targets_never_cross_samples_nor_count_twice(prepared):  # noqa: F811
+    samples = [stream(prepared).sample(i) for i in range(3)]
+    one = batch(pack([samples], 400, VOCABULARY), torch.device("cpu"))
+    expected = sum(int(s.learn[1:].sum()) for s in samples)
+    assert int((one.main | one.retrieved).sum()) == expected
+    assert not (one.main & one.retrieved).any()
+    followed = (one.main | one.retrieved)[0, :-1]
+    assert torch.equal(one.targets[0, :-1][followed], one.ids[0, 1:][followed])
+
+
+def test_warm_up_then_linear_decay():
+    rates = [learning_rate(s, peak=1.0, warmup=4, steps=12) for s in range(12)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[4] == 1.0
+    assert all(a > b for a, b in pairwise(rates[4:]))
+    assert rates[-1] == pytest.approx(1 / 8)
+
+
+def test_accumulating_micro_batches_is_one_large_batch(prepared):  # noqa: F811
+    """Two micro-batches of two rows learn what one batch of the same four rows learns."""
+    split = learner(prepared, accumulate=2)
+    halves = [next(split.stream) for _ in range(2)]
+    joined = Packed(*(np.concatenate(pair) for pair in zip(*halves, strict=True)))
+    split.stream.seek(learner(prepared).stream.bookmark())
+    whole = learner(prepared)
+    whole.stream = iter([joined])  # type: ignore[assignment]
+    assert split.learn_from(0)["loss"] == pytest.approx(whole.learn_from(0)["loss"], rel=1e-5)
+    for a, b in zip(split.model.parameters(), whole.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-3)
+
+
+def test_learning_lowers_the_loss(prepared, tmp_path):  # noqa: F811
+    train(learner(prepared, steps=40, lr=1e-2), LoopConfig(steps=40, save_every=40), tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if line["kind"] == "train"]
+    assert [line["step"] for line in lines if line["kind"] == "train"] == list(range(1, 41))
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.5
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "final" / "model.safetensors").read_bytes()
+
+
+def test_killed_at_any_instant_it_resumes_to_the_same_bytes(tmp_path):
+    """kill -9 twice, somewhere; the third run finishes what an undisturbed one would have."""
+    script = [sys.executable, "-m", "tests.training.tiny"]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    undisturbed = subprocess.run([*script, str(tmp_path / "a")], cwd=root, env=environment)
+    assert undisturbed.returncode == 0
+    for wanted in (3, 9):
+        process = subprocess.Popen([*script, str(tmp_path / "b")], cwd=root, env=environment)
+        while process.poll() is None and _logged(tmp_path / "b") < wanted:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / "b" / "final").exists(), "the run ended before it could be killed"
+    subprocess.run([*script, str(tmp_path / "b")], cwd=root, env=environment, check=True)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def _logged(folder: Path) -> int:
+    log = folder / "log.jsonl"
+    return log.read_text().count("\n") if log.exists() else 0
+
+
+def test_two_runs_from_one_seed_are_the_same_bytes(prepared, tmp_path):  # noqa: F811
+    for name in "ab":
+        train(learner(prepared), LoopConfig(steps=6), tmp_path / name)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_resuming_with_other_settings_is_refused(prepared, tmp_path):  # noqa: F811
+    train(learner(prepared), LoopConfig(steps=2), tmp_path)
+    with pytest.raises(CheckpointError, match=r"other settings \(training\)"):
+        train(learner(prepared, alpha=0.3), LoopConfig(steps=4), tmp_path)
+
+
+def test_a_half_written_checkpoint_is_never_seen(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path, 1, {"a": torch.ones(2)}, {})
+
+    def power_cut(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save_json", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(tmp_path, 2, {"a": torch.ones(2)}, {})
+    assert [path.name for path in checkpoint.steps(tmp_path)] == ["step-00000001"]
+
+
+def test_a_damaged_checkpoint_says_what_to_do(tmp_path):
+    path = checkpoint.save(tmp_path, 1, {"a": torch.ones(2)}, {})
+    (path / "state.safetensors").write_bytes(b"x" * 20)
+    with pytest.raises(CheckpointError, match="remove it to resume earlier"):
+        checkpoint.load(path)
+
+
+def test_divergence_stops_the_run(prepared, tmp_path):  # noqa: F811
+    with pytest.raises(ConfigError, match="training has diverged"):
+        train(learner(prepared, lr=1e30, clip=1e30), LoopConfig(steps=30), tmp_path)
+
+
+def test_a_generator_of_another_vocabulary_is_refused(prepared):  # noqa: F811
+    with pytest.raises(ConfigError, match="the generator has 7 ids"):
+        learner(prepared, vocabulary=7)
+
+
+def test_senseless_training_is_refused():
+    with pytest.raises(ConfigError):
+        GeneratorTraining(steps=1, alpha=-1)
+
+
+def test_the_edge_loss_ignores_brightness_but_not_edges():
+    image = torch.rand(1, 3, 16, 16)
+    assert edge_loss(image, image + 0.3).item() == pytest.approx(0, abs=1e-6)
+    assert edge_loss(image, image.flip(-1)).item() > 0.1
