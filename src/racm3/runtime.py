@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,28 @@ def device(name: str = "auto") -> "torch.device":
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"device {name!r} was asked for but no CUDA card is visible; use 'cpu'")
     return torch.device(name)
+
+
+class Rank(NamedTuple):
+    """Which of how many processes this is."""
+
+    number: int
+    world: int
+
+
+def join_world() -> Rank:
+    """Meet the other processes that `torchrun` started; alone, be rank 0 of 1."""
+    import torch
+    import torch.distributed as dist
+
+    if "WORLD_SIZE" not in os.environ:
+        return Rank(0, 1)
+    if not dist.is_initialized():
+        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        if backend == "nccl":
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group(backend)
+    return Rank(dist.get_rank(), dist.get_world_size())
 
 
 def autocast(where: "torch.device", precision: str) -> contextlib.AbstractContextManager[Any]:

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from racm3.data.prepare import Prepared
 from racm3.document import Image
 from racm3.interfaces.cli import main
 from racm3.interfaces.cli.main import VERBS
@@ -126,6 +127,15 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
     run(f"assemble {out}/parts --tokenizer {out}/tok/final --text {out}/text "
         f"--clip {out}/clip/final --generators {{}}")  # fmt: skip
     run(f"prepare {out}/memory --out {out}/prepared --system {out}/parts")
+    before = Prepared.open(out / "prepared")
+    run(f"memory remove {out}/memory --ids+ 2")
+    after = Prepared.open(out / "prepared")
+    assert after.about["ids"] == [0, 1, 3, 4, 5]
+    assert [after.memory[row] for row in (1, 2)] == [before.memory[row] for row in (1, 3)]
+    for row, old in enumerate((0, 1, 3, 4, 5)):
+        named = before.neighbours[old]
+        ids = [after.about["ids"][n] if n >= 0 else -1 for n in after.neighbours[row].ravel()]
+        assert ids == [n if n != 2 else -1 for n in named.ravel()]
     rows = "--stream.rows 2 --stream.length 120"
     size = "--model.width 16 --model.depth 1 --model.heads 2 --model.vocabulary 1"
     run(f"train generator {out}/prepared --out {out}/cm3 --system {out}/parts {rows} {size} "

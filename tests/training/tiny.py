@@ -16,7 +16,13 @@ from racm3.training.loop import LoopConfig, train
 
 
 def learner(
-    prepared: Prepared, *, vocabulary: int | None = None, steps: int = 12, **changes: object
+    prepared: Prepared,
+    *,
+    vocabulary: int | None = None,
+    steps: int = 12,
+    rank: int = 0,
+    world: int = 1,
+    **changes: object,
 ) -> GeneratorLearner:
     from tests.data.test_stream import VOCABULARY
 
@@ -24,7 +30,7 @@ def learner(
     size = vocabulary or len(VOCABULARY)
     config = GeneratorConfig(width=16, depth=1, heads=2, vocabulary=size, context=256)
     training = GeneratorTraining(steps=steps, warmup=2, **{"lr": 1e-3, **changes})
-    stream = Stream(prepared, StreamConfig(rows=2, length=160), VOCABULARY)
+    stream = Stream(prepared, StreamConfig(rows=2, length=160), VOCABULARY, rank=rank, world=world)
     return GeneratorLearner(Transformer(config), training, stream, [], torch.device("cpu"))
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Int64
 
 from racm3.document import Document
 from racm3.errors import CheckpointError, ConfigError, Racm3Error
-from racm3.retrieval.retriever import Retriever, one_side
+from racm3.retrieval.retriever import Neighbour, Retriever, one_side, two_sided
 from racm3.runtime import dice, folder_written_whole, load_json, progress, save_json
 from racm3.tokens.codec import Codec, Kind, Segment, Segments
 
@@ -94,6 +94,19 @@ class Prepared:
             np.save(temporary / "neighbours.npy", self.neighbours, allow_pickle=False)
             save_json(temporary / "about.json", self.about)
 
+    def without(self, ids: set[int]) -> "Prepared":
+        """The same material after documents of its memory were removed, read into RAM.
+
+        Their ids vanish from both tables and from everybody's neighbours.
+        """
+        rows = {row for row, id_ in enumerate(self.about["ids"]) if id_ in ids}
+        keep = [row for row in range(len(self.memory)) if row not in rows]
+        new = np.full(len(self.memory) + 1, -1, dtype=np.int64)  # the last stands for "none"
+        new[keep] = np.arange(len(keep))
+        tables = [TokenTable.of([t[row] for row in keep]) for t in (self.documents, self.memory)]
+        about = {**self.about, "ids": [self.about["ids"][row] for row in keep]}
+        return Prepared(tables[0], tables[1], new[self.neighbours[keep]], about)
+
     @classmethod
     def open(cls, folder: Path) -> "Prepared":
         return cls(
@@ -131,17 +144,30 @@ def find_neighbours(
     for draw, start in progress(work, label="neighbours", total=len(work)):
         rng = dice(seed, draw, start)
         some = documents[start : start + AT_ONCE]
-        lists = retriever.neighbours(
-            [one_side(document, rng) for document in some],
-            depth,
-            rng=rng,
-            training=True,
-            exclude=groups[start : start + AT_ONCE],
-        )
+        lists = _neighbours(retriever, some, groups[start : start + AT_ONCE], depth, rng)
         for offset, neighbours in enumerate(lists):
             rows = [row_of[neighbour.id] for neighbour in neighbours]
             found[start + offset, draw, : len(rows)] = rows
     return found
+
+
+def _neighbours(
+    retriever: Retriever,
+    documents: Sequence[Document],
+    groups: Sequence[frozenset[str]],
+    depth: int,
+    rng: np.random.Generator,
+) -> list[list[Neighbour]]:
+    """By one side of each document, or by both in turn for CM3Leon's variant."""
+    if retriever.config.two_sided:
+        return [
+            two_sided(
+                retriever, document, each=-(-depth // 2), rng=rng, training=True, exclude=group
+            )[:depth]
+            for document, group in zip(documents, groups, strict=True)
+        ]
+    queries = [one_side(document, rng) for document in documents]
+    return retriever.neighbours(queries, depth, rng=rng, training=True, exclude=groups)
 
 
 def prepare(

@@ -29,6 +29,8 @@ class StreamConfig:
         length: Ids in a row.
         neighbours: retrieved (RA-CM3), none (vanilla CM3) or random (ablation).
         counts: K is drawn uniformly from these.
+        any_of: Take K at random among all prepared neighbours (CM3Leon: 3 of 2 + 2) instead of
+            the K nearest.
         masking: CM3 masking of the main document.
         seed: Decides order, masks, K and draws.
     """
@@ -37,6 +39,7 @@ class StreamConfig:
     length: int
     neighbours: Literal["retrieved", "none", "random"] = "retrieved"
     counts: tuple[int, ...] = (0, 1, 2)
+    any_of: bool = False
     masking: Masking = field(default_factory=Masking)
     seed: int = 0
 
@@ -98,7 +101,9 @@ class Stream:
         if config.neighbours == "random":
             rows = rng.integers(len(prepared.memory), size=count)
         else:
-            rows = prepared.neighbours[document, draw, :count]
+            depth = prepared.neighbours.shape[2]
+            order = rng.permutation(depth) if config.any_of else np.arange(depth)
+            rows = prepared.neighbours[document, draw, order[:count]]
         return [prepared.memory[int(row)] for row in rows if row >= 0]
 
     def __next__(self) -> Packed:

@@ -20,7 +20,7 @@ from racm3.model.transformer import Transformer
 from racm3.retrieval.encoder import Encoder, embed
 from racm3.retrieval.memory import Entry, MemoryStore
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
-from racm3.runtime import device, dice
+from racm3.runtime import device, dice, join_world
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer, to_pixels
 from racm3.tokens.text import TextTokenizer
@@ -84,7 +84,13 @@ def _enough(vectors: np.ndarray, needed: int) -> None:
 
 
 def prepare_memory(
-    codec: Codec, encoder: Encoder, store: MemoryStore, config: RetrieverConfig, *, draws: int
+    codec: Codec,
+    encoder: Encoder,
+    store: MemoryStore,
+    config: RetrieverConfig,
+    *,
+    draws: int = 2,
+    depth: int = 2,
 ) -> Prepared:
     """Every document of a memory as training material, its neighbours found in the same memory.
 
@@ -94,7 +100,17 @@ def prepare_memory(
     table = retriever.table
     groups = [frozenset({group}) for group in table.groups]
     documents = store.documents(table.ids.tolist())
-    return prepare(codec, documents, retriever, groups=groups, draws=draws)
+    made = prepare(codec, documents, retriever, groups=groups, draws=draws, depth=depth)
+    made.about["ids"] = table.ids.tolist()
+    return made
+
+
+def remove_documents(store: MemoryStore, ids: Sequence[int]) -> int:
+    """Delete for good: from the memory, and from the training material made of it."""
+    for folder in store.derived():
+        if folder.exists():
+            Prepared.open(folder).without(set(ids)).save(folder)
+    return store.remove(ids)
 
 
 def pictures_of(documents: Sequence[Document], *, side: int) -> list[Image]:
@@ -181,11 +197,15 @@ def train_generator(
     loop: LoopConfig,
     folder: Path,
 ) -> None:
-    """RA-CM3, or vanilla CM3 where `stream.neighbours` is none; the same loop either way."""
+    """RA-CM3, or vanilla CM3 where `stream.neighbours` is none; the same loop either way.
+
+    Under `torchrun` every process takes its share of the samples; the weights stay equal.
+    """
+    rank = join_world()
     model = beginning.model(len(codec.vocabulary), training.seed)
-    source = Stream(prepared, stream, codec.vocabulary)
+    source = Stream(prepared, stream, codec.vocabulary, rank=rank.number, world=rank.world)
     learner = GeneratorLearner(model, training, source, [], device("auto"))
-    train(learner, loop, folder)
+    train(learner, loop, folder, rank=rank.number)
 
 
 def documents_of(entries: Iterable[Entry]) -> Iterator[Document]:

@@ -176,9 +176,14 @@ class MemoryStore:
         dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
         self._table = _connect(self.path).open_table(TABLE)
 
-    def compact(self) -> None:
-        """Merge small files; snapshots stay."""
-        self._table.optimize(cleanup_older_than=timedelta(days=36500))
+    def remember_derived(self, folder: Path) -> None:
+        """Note training material that was made of this memory, so that removal reaches it."""
+        known = {*map(str, self.derived()), str(folder.resolve())}
+        save_json(self.path / "derived.json", sorted(known))
+
+    def derived(self) -> list[Path]:
+        path = self.path / "derived.json"
+        return [Path(name) for name in load_json(path)] if path.exists() else []
 
     def ids(self, where: str | None = None) -> list[int]:
         return sorted(row for batch in self._scan(["id"], where) for row in batch["id"].to_pylist())

@@ -26,6 +26,7 @@ class RetrieverConfig:
         strategy: clip (default), bm25 (words only) or random.
         too_similar: Redundancy threshold; None is plain top-K.
         modality: What a neighbour brings: the whole document, its text or its image.
+        two_sided: CM3Leon's variant: half of the neighbours by the picture, half by the text.
         candidates: How many the index is asked for before the walk.
         query_dropout: Share of query tokens or patches forgotten in training.
     """
@@ -33,6 +34,7 @@ class RetrieverConfig:
     strategy: Literal["clip", "bm25", "random"] = "clip"
     too_similar: float | None = 0.9
     modality: Literal["document", "text", "image"] = "document"
+    two_sided: bool = False
     candidates: int = 64
     query_dropout: float = 0.2
 

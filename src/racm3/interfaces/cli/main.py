@@ -63,7 +63,8 @@ def leaf(verb: Verb) -> ArgumentParser:
     parser = ArgumentParser(description=first_line(verb.__doc__))
     parser.add_argument("--config", action="config", help="A YAML file with any of these options.")
     wanted = set(verb.__annotations__)
-    parser.add_function_arguments(verb, skip={*SPREAD, "json"} & wanted, as_positional=True)
+    skip: set[str | int] = {"json", *SPREAD}
+    parser.add_function_arguments(verb, skip=skip, as_positional=True)
     for name, kind in SPREAD.items():
         if name in wanted:
             parser.add_class_arguments(kind, as_group=False)

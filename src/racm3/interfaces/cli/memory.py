@@ -8,7 +8,7 @@ import numpy as np
 from racm3.data.sources import Tolerance, read_source
 from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError, SourceError
-from racm3.recipes.collection import fill_memory
+from racm3.recipes.collection import fill_memory, remove_documents
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
@@ -103,7 +103,7 @@ def _read_vectors(path: Path) -> np.ndarray:
 
 
 def remove(memory: Path, *, ids: list[int] | None = None, where: str | None = None) -> None:
-    """Remove documents for good: rows, bytes, vectors and earlier snapshots that held them.
+    """Remove documents for good: rows, bytes, vectors, neighbour lists, and earlier snapshots.
 
     Args:
         memory: The memory's folder.
@@ -115,7 +115,7 @@ def remove(memory: Path, *, ids: list[int] | None = None, where: str | None = No
         raise MemoryStoreError("say which documents to remove: either --ids or --where")
     chosen = store.ids(where) if where else list(ids or [])
     store.entries(chosen)
-    print(f"{store.remove(chosen)} documents removed; {memory} holds {len(store)}")
+    print(f"{remove_documents(store, chosen)} documents removed; {memory} holds {len(store)}")
 
 
 def search(

@@ -104,6 +104,7 @@ def prepare(
     system: str = "sample",
     retriever: RetrieverConfig = RetrieverConfig(),
     draws: int = 2,
+    depth: int = 2,
 ) -> None:
     """Make training material of a memory: ids, and neighbours by several dropout draws.
 
@@ -113,10 +114,13 @@ def prepare(
         system: A system whose tokenizers and CLIP are used.
         retriever: What counts as a good neighbour.
         draws: Dropout draws for every document.
+        depth: Neighbours kept for every draw (4 for CM3Leon's 2 + 2).
     """
     store, codec = MemoryStore.open(memory), _codec(system)
     encoder = open_encoder("sample" if system == "sample" else str(Path(system) / "clip"))
-    collection.prepare_memory(codec, encoder, store, retriever, draws=draws).save(out)
+    made = collection.prepare_memory(codec, encoder, store, retriever, draws=draws, depth=depth)
+    made.save(out)
+    store.remember_derived(out)
     print(out)
 
 

@@ -1,0 +1,84 @@
+"""Decoding against `transformers` on the same exported weights, same prompt, same ids.
+
+python benchmarks/decoding.py
+"""
+
+import tempfile
+from pathlib import Path
+
+import torch
+from common import arguments, seconds, show
+from transformers import AutoModelForCausalLM
+
+from racm3 import RACM3
+from racm3.document import Document
+from racm3.generation.engine import Request
+from racm3.generation.sampling import Sampling
+from racm3.generation.tasks import draw_task, passes, streams
+from racm3.model.export import save_generator
+from racm3.system import Settings
+
+CAPTION = "the flag of Bhutan on a blue background"
+
+
+def main() -> None:
+    chosen = arguments("tokens per second: ours against transformers", repeats=5)
+    system = RACM3.open("sample", device="cpu")
+    vocabulary = system.codec.vocabulary
+    consulted = system.consult(Document.of(CAPTION), Settings())
+    cells = len(system.codec.image.grid)
+    task = draw_task(system._text(CAPTION), cells, vocabulary)
+    read = passes(system._read(consulted))
+    prompt = streams(task, read, vocabulary, count=1, keep_documents=True)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        save_generator(system.engine.model, Path(folder))
+        theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    rows = [measure(system, theirs, prompt, task, cells, samples, chosen) for samples in (1, 10)]
+    rows.append(bandwidth(system, float(str(rows[0]["ours, tokens/s"])), chosen))
+    show(rows, chosen)
+
+
+def measure(system, theirs, prompt, task, cells, samples, chosen) -> dict[str, object]:
+    request = Request(
+        streams=[prompt], grammar=task.grammar, longest=cells, samples=samples,
+        sampling=Sampling(top_p=1.0), guidance=Settings().guidance, seed=0,
+    )  # fmt: skip
+    ids = torch.tensor([prompt]).expand(samples, -1)
+
+    def reference() -> object:
+        with torch.inference_mode():
+            return theirs.generate(
+                ids, attention_mask=torch.ones_like(ids), max_new_tokens=cells,
+                min_new_tokens=cells, do_sample=True, pad_token_id=0,
+            )  # fmt: skip
+
+    runs = {"ours": lambda: system.engine.generate(request), "transformers": reference}
+    taken = seconds(runs, repeats=chosen.repeats)
+    made = samples * cells
+    return {
+        "samples": samples,
+        "prompt ids": len(prompt),
+        "ours, tokens/s": round(made / taken["ours"], 1),
+        "transformers, tokens/s": round(made / taken["transformers"], 1),
+        "ratio": round(taken["transformers"] / taken["ours"], 2),
+    }
+
+
+def bandwidth(system, rate: float, chosen) -> dict[str, object]:
+    """The limit that reading every weight once an id sets, by measured matrix-vector speed."""
+    matrix, vector = torch.randn(4096, 4096), torch.randn(4096)
+    taken = seconds({"mv": lambda: [matrix @ vector for _ in range(10)]}, repeats=chosen.repeats)
+    speed = 10 * matrix.numel() * 4 / taken["mv"]
+    weights = sum(p.numel() * 4 for p in system.engine.model.parameters())
+    limit = speed / weights
+    return {
+        "samples": "bandwidth limit",
+        "prompt ids": "",
+        "ours, tokens/s": rate,
+        "transformers, tokens/s": f"limit {limit:.0f}",
+        "ratio": round(rate / limit, 2),
+    }
+
+
+if __name__ == "__main__":
+    main()
