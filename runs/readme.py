@@ -1,0 +1,52 @@
+"""Write the measured table into README.md: `python runs/readme.py` after `racm3 evaluate sample`."""
+
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SHOWN = (
+    "fidelity",
+    "all things among",
+    "caption names",
+    "image perplexity, K = 0",
+    "image perplexity, K = 2",
+    "text perplexity, K = 2",
+    "reconstruction",
+    "recall@1",
+)
+
+
+def number(estimate: dict | None) -> str:
+    if estimate is None:
+        return ""
+    return f"{estimate['value']:.3g} [{estimate['low']:.3g}, {estimate['high']:.3g}]"
+
+
+def main() -> None:
+    report = json.loads((ROOT / "docs/results/sample.json").read_text())
+    lines = ["| measure | on | RA-CM3 | CM3 |", "| --- | --- | --- | --- |"]
+    for row in report["rows"]:
+        if row["measure"].startswith(SHOWN):
+            values = (row["measure"], row["on"], number(row["racm3"]), number(row["cm3"]))
+            lines.append("| " + " | ".join(values) + " |")
+    count = report["rows"][0]["racm3"]["count"]
+    lines.append("")
+    lines.append(
+        f"`{report['command']}`: seed {report['seed']}, {count} scenes a row unless the report "
+        "says otherwise, 95% bootstrap intervals; all rows are in "
+        "[docs/results/sample.md](docs/results/sample.md)."
+    )
+    block = "\n".join(lines)
+    readme = ROOT / "README.md"
+    text = re.sub(
+        r"(<!-- results: written by runs/readme.py -->\n).*?(<!-- end of results -->)",
+        lambda match: f"{match[1]}{block}\n{match[2]}",
+        readme.read_text(),
+        flags=re.DOTALL,
+    )
+    readme.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from racm3.data.sample_world import corpus
+from racm3.data.sample_world.scenes import COLOURS, Scene
+from racm3.data.sample_world.things import held_out_things, seen_things, things
+from racm3.document import Image
+from racm3.runtime import dice
+
+
+def test_a_tenth_of_the_things_and_forty_flags_are_held_out():
+    held = held_out_things()
+    assert len(held) == round(0.1 * len(things()))
+    assert sum(thing.name.startswith("flag of") for thing in held) == 40
+    assert len({thing.name for thing in things()}) == len(things())
+
+
+def test_no_training_document_shows_a_held_out_thing():
+    held = {thing.name for thing in held_out_things()}
+    for scene, document in corpus.scenes(seen_things(), 200, seed=0):
+        assert not {thing.name for thing in scene.things} & held
+        assert all(thing.name in document.text for thing in scene.things)
+    assert not {thing.name for thing in seen_things()} & held
+    texts = {document.text for document in corpus.memory("held_out")}
+    assert not texts & {document.text for document in corpus.memory("seen")}
+
+
+def test_scenes_depend_on_their_seed_and_number_alone():
+    few, many = (corpus.scenes(seen_things(), n, seed=3) for n in (5, 9))
+    assert [d for _, d in few] == [d for _, d in many[:5]]
+    assert [d for _, d in few] != [d for _, d in corpus.scenes(seen_things(), 5, seed=4)]
+
+
+@pytest.mark.parametrize("colour", list(COLOURS))
+def test_a_background_has_its_colour(colour):
+    pixels = Scene((), colour=colour).background().pixels
+    assert (pixels == COLOURS[colour]).all()
+
+
+@pytest.mark.parametrize(("place", "where"), [("left", 0), ("right", 1)])
+def test_a_thing_stands_where_the_caption_says(place, where):
+    scene = Scene((things()[100],), colour="white", size="small", place=place)
+    changed = (scene.draw().pixels != scene.background().pixels).any(axis=(0, 2))
+    assert (np.flatnonzero(changed).mean() > 32) == bool(where)
+    assert f"at the {place}" in scene.caption(dice(0))
+
+
+def test_two_things_are_said_in_their_order():
+    first, second = things()[10], things()[20]
+    caption = Scene((first, second), size="small").caption(dice(1))
+    assert f"{first.noun} left of {second.noun}" in caption
+    assert "two of" in Scene((first, first), size="small").caption(dice(1))
+
+
+def test_articles_fit():
+    nouns = {thing.name: thing.noun for thing in things()}
+    assert nouns["avocado"] == "an avocado"
+    assert nouns["guitar"] == "a guitar"
+    assert nouns["flag of Bhutan"] == "the flag of Bhutan"
+
+
+def test_a_memory_document_shows_the_thing_on_white():
+    document = things()[5].document()
+    (image,) = document.images
+    assert isinstance(image, Image)
+    assert (image.pixels[:3] == 255).all()
+    assert document.text.startswith(things()[5].name)

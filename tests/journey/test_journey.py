@@ -1,0 +1,97 @@
+"""From nothing to an answer, as the README tells it."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import racm3
+from racm3.interfaces.cli.main import VERBS, build_parser
+from racm3.interfaces.page.gallery import make_gallery
+from racm3.recipes.papers import PAPER_RATES, photos_gpu
+from racm3.recipes.papers import racm3 as paper_recipe
+from racm3.recipes.sample import assemble_sample, build_sample, tiny
+from racm3.system import RACM3, Settings
+from tests.architecture.test_floors import FLOORS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    build_sample(tiny(), folder, on="cpu")
+    assemble_sample(tiny(), folder, folder / "system")
+    return folder
+
+
+def test_the_whole_sample_recipe_ends_in_a_system_that_answers(run, tmp_path):
+    from racm3.system.parts import SampleShelf
+
+    shelf = SampleShelf(run / "system", 16)
+    system = RACM3.open(run / "system", memory=shelf, device="cpu")
+    page = make_gallery(system, Settings(), tmp_path).read_text()
+    assert (tmp_path / "contact-sheet.png").exists()
+    assert page.count("<tr>") >= 9
+    assert 'src="http' not in page
+    assert "never seen in training" in page
+
+
+def test_a_finished_run_is_not_trained_again(run):
+    before = (run / "racm3" / "log.jsonl").stat().st_mtime_ns
+    build_sample(tiny(), run, on="cpu")
+    assert (run / "racm3" / "log.jsonl").stat().st_mtime_ns == before
+
+
+def commands() -> list[str]:
+    joined = README.replace("\\\n", " ")
+    lines = re.findall(r"^\$ (?:\.venv/bin/)?racm3 (.*)$", joined, re.MULTILINE)
+    return [part.split("#")[0].strip() for line in lines for part in line.split("&& racm3 ")]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_of_the_readme_parses(line):
+    words = shlex.split(line.replace("&&", "").strip())
+    assert words[0] in VERBS
+    build_parser().parse_args(words)
+
+
+def test_the_readme_has_commands_and_a_picture():
+    assert len(commands()) > 10
+    for image in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
+        assert (ROOT / image).exists(), image
+
+
+def test_the_map_of_the_readme_is_true():
+    block = README.split("## The map")[1].split("```")[1]
+    named = [line.split()[0] for line in block.strip().splitlines()]
+    floors = [name for floor in reversed(FLOORS[1:]) for name in sorted(floor, reverse=True)]
+    assert named == floors
+
+
+def test_the_paper_map_names_files_that_exist():
+    text = (ROOT / "docs" / "paper-map.md").read_text()
+    package = Path(racm3.__file__).parent
+    for name in re.findall(r"`([\w/]+\.py|[\w/]+/)`", text):
+        assert (package / name).exists() or (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("name", PAPER_RATES)
+def test_the_papers_recipes_have_the_papers_numbers(name):
+    recipe = paper_recipe(name)
+    assert recipe.stream.length == 4096
+    assert recipe.training.warmup == 1500
+    assert recipe.training.alpha == 0.1
+    assert recipe.training.betas == (0.9, 0.98)
+    assert photos_gpu().stream.counts == (0, 1, 2)
+
+
+def test_importing_racm3_imports_nothing_heavy():
+    import subprocess
+    import sys
+
+    code = "import sys, racm3; print([m for m in ('torch','lancedb','PIL') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
