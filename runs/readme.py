@@ -1,4 +1,4 @@
-"""Write the measured table into README.md: `python runs/readme.py` after `racm3 evaluate sample`."""
+"""Write the measured table into README.md, after `racm3 evaluate sample`: python runs/readme.py."""
 
 import json
 import re

@@ -63,7 +63,7 @@ def test_a_filter_reaches_the_search(place, tmp_path, capsys):
 
 
 def test_like_replaces_the_search(place, tmp_path, capsys):
-    run(f"draw guitar --out {tmp_path}/a.png --like+ {place}/picture.png {using(place)}")
+    run(f"draw guitar --out {tmp_path}/a.png --like {place}/picture.png {using(place)}")
     assert "given" in capsys.readouterr().out
 
 
@@ -72,7 +72,7 @@ def test_every_answering_verb_answers(place, tmp_path, capsys):
     run(f"caption {place}/picture.png {with_}")
     run(f"infill {place}/picture.png --box 50,0,100,100 --out {tmp_path}/i.png {with_}")
     run(f"infill_text --picture {place}/picture.png {with_}", "a ___ here")
-    like = f"--like+ {place}/picture.png"
+    like = f"--like {place}/picture.png"
     run(f"edit {place}/picture.png --box 0,0,50,50 {like} --out {tmp_path}/e.png {with_}")
     shots = json.dumps({"X": [f"{place}/source/0.png"], "Y": [f"{place}/source/1.png"]})
     run(f"classify {place}/picture.png {with_}", "--examples", shots)
@@ -92,7 +92,7 @@ def test_the_memory_verbs(place, tmp_path, capsys):
     assert len(hits) >= 1
     run(f"memory show {tmp_path}/m {hits[0]['id']} --out {tmp_path}/s.png")
     assert hits[0]["text"] in capsys.readouterr().out
-    run(f"memory remove {tmp_path}/m --ids+ {hits[0]['id']}")
+    run(f"memory remove {tmp_path}/m --ids {hits[0]['id']}")
     run(f"memory verify {tmp_path}/m")
     assert "5 documents, nothing wrong" in capsys.readouterr().out
     run(f"memory add {tmp_path}/m {place}/source {clip}")
@@ -128,7 +128,11 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
         f"--clip {out}/clip/final --generators {{}}")  # fmt: skip
     run(f"prepare {out}/memory --out {out}/prepared --system {out}/parts")
     before = Prepared.open(out / "prepared")
-    run(f"memory remove {out}/memory --ids+ 2")
+    run(f"prepare {out}/memory --out {out}/unseen --system {out}/parts --documents {source}")
+    unseen = Prepared.open(out / "unseen")
+    assert all(row not in unseen.neighbours[row] for row in range(6))
+    run(f"memory remove {out}/memory --ids 2")
+    assert len(Prepared.open(out / "unseen").documents) == 6
     after = Prepared.open(out / "prepared")
     assert after.about["ids"] == [0, 1, 3, 4, 5]
     assert [after.memory[row] for row in (1, 2)] == [before.memory[row] for row in (1, 3)]
@@ -141,7 +145,8 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
     run(f"train generator {out}/prepared --out {out}/cm3 --system {out}/parts {rows} {size} "
         f"--stream.neighbours none {short}")  # fmt: skip
     run(f"train generator {out}/prepared --out {out}/ra --system {out}/parts {rows} "
-        f"--start_from {out}/cm3/final {short}")  # fmt: skip
+        f"--start_from {out}/cm3/final --validation {out}/unseen {short}")  # fmt: skip
+    assert '"validation"' in (out / "ra" / "log.jsonl").read_text()
     both = json.dumps({"racm3": f"{out}/ra/final", "cm3": f"{out}/cm3/final"})
     run(f"assemble {out}/system --tokenizer {out}/tok/final --text {out}/text "
         f"--clip {out}/clip/final --generators", both)  # fmt: skip
@@ -180,7 +185,7 @@ BROKEN = [
     ("memory build {place}/new {place}/nothing", "there is nothing at", ()),
     ("memory search {place}/memory", "the document is empty", ("",)),
     ("memory remove {place}/memory", "either --ids or --where", ()),
-    ("memory remove {place}/memory --ids+ 99", "there is no document 99", ()),
+    ("memory remove {place}/memory --ids 99", "there is no document 99", ()),
     ("memory show {place}/memory 99", "there is no document 99", ()),
     ("memory verify {place}/nothing", "there is no memory", ()),
     ("prepare {place}/nothing --out {place}/p", "there is no memory", ()),

@@ -53,6 +53,20 @@ def test_a_shared_block_is_the_same_as_one_copied_for_everybody():
     torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+def test_fusing_changes_no_logit_and_copies_no_weight(kv_heads):
+    model = tiny_generator(50, kv_heads=kv_heads)
+    for norm in (model.layers[0].self_attn.q_norm, model.layers[0].self_attn.k_norm):
+        torch.nn.init.uniform_(norm.weight, 0.5, 2.0)
+    before, names = model(IDS), model.state_dict().keys()
+    torch.testing.assert_close(model.fuse()(IDS), before)
+    assert model.state_dict().keys() == names
+    attention = model.layers[0].self_attn
+    assert attention.k_proj.weight.untyped_storage().data_ptr() == (
+        attention.fused.untyped_storage().data_ptr()
+    )
+
+
 def test_rotary_positions_are_relative():
     model = tiny_generator(50)
     positions = torch.arange(12).expand(2, -1)

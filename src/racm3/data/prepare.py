@@ -97,15 +97,17 @@ class Prepared:
     def without(self, ids: set[int]) -> "Prepared":
         """The same material after documents of its memory were removed, read into RAM.
 
-        Their ids vanish from both tables and from everybody's neighbours.
+        They vanish from the tables and from everybody's neighbours.
         """
         rows = {row for row, id_ in enumerate(self.about["ids"]) if id_ in ids}
         keep = [row for row in range(len(self.memory)) if row not in rows]
         new = np.full(len(self.memory) + 1, -1, dtype=np.int64)  # the last stands for "none"
         new[keep] = np.arange(len(keep))
-        tables = [TokenTable.of([t[row] for row in keep]) for t in (self.documents, self.memory)]
         about = {**self.about, "ids": [self.about["ids"][row] for row in keep]}
-        return Prepared(tables[0], tables[1], new[self.neighbours[keep]], about)
+        mine = keep if self.about["of_memory"] else range(len(self.documents))
+        documents = TokenTable.of([self.documents[row] for row in mine])
+        memory = TokenTable.of([self.memory[row] for row in keep])
+        return Prepared(documents, memory, new[self.neighbours[list(mine)]], about)
 
     @classmethod
     def open(cls, folder: Path) -> "Prepared":

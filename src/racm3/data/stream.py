@@ -1,7 +1,7 @@
 """Prepared documents to packed batches: seeded, sharded, and resumable from a bookmark."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -12,7 +12,7 @@ from racm3.data.prepare import Prepared
 from racm3.errors import ConfigError
 from racm3.runtime import dice
 from racm3.tokens.codec import Segments
-from racm3.tokens.context import Context, Packed, context, fitting, pack, shorten, size
+from racm3.tokens.context import Context, Packed, context, fitting, pack, shorten
 from racm3.tokens.masking import Laid, Masking, choose_spans, lay
 from racm3.tokens.vocabulary import Vocabulary
 
@@ -131,6 +131,15 @@ class Stream:
         self.fresh, *self.pending = bookmark.tolist()
 
 
+def validation_batches(
+    prepared: Prepared, config: StreamConfig, vocabulary: Vocabulary, *, batches: int = 2
+) -> list[Packed]:
+    """Unmasked documents with as many neighbours as training ever shows, always the same ones."""
+    whole = replace(config, counts=(max(config.counts),), masking=Masking(mean_spans=0), seed=99)
+    stream = Stream(prepared, whole, vocabulary)
+    return [next(stream) for _ in range(batches)]
+
+
 def best_fit(lengths: Sequence[int], rows: int, length: int) -> list[list[int]]:
     """Each sample, in order of arrival, into the fullest row that still has room for it."""
     plan: list[list[int]] = [[] for _ in range(rows)]
@@ -142,10 +151,3 @@ def best_fit(lengths: Sequence[int], rows: int, length: int) -> list[list[int]]:
             plan[row].append(index)
             free[row] -= needed
     return plan
-
-
-def longest(prepared: Prepared, counts: Sequence[int]) -> int:
-    """Ids that the longest unmasked sample could need: a help for choosing `length`."""
-    documents = max(size(prepared.documents[i]) for i in range(len(prepared.documents)))
-    memory = max(size(prepared.memory[i]) for i in range(len(prepared.memory)))
-    return 2 + documents + max(counts) * memory

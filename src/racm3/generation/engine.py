@@ -76,7 +76,7 @@ class Own:
 
 class Engine:
     def __init__(self, model: Transformer) -> None:
-        self.model = model.eval()
+        self.model = model.eval().fuse()
 
     @torch.inference_mode()
     def generate(self, request: Request, watch: Watcher | None = None) -> list[Said]:

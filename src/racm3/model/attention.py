@@ -66,8 +66,36 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(config.heads * dim, width, bias=False)
         self.q_norm = RMSNorm(dim, config.norm_eps)
         self.k_norm = RMSNorm(dim, config.norm_eps)
+        self.fused: Tensor | None = None
+        self.scales = torch.empty(0)
+
+    def fuse(self) -> None:
+        """For inference: one matrix for queries, keys and values; the three become views of it."""
+        parts = (self.q_proj, self.k_proj, self.v_proj)
+        self.fused = torch.cat([part.weight.data for part in parts])
+        pieces = self.fused.split([part.out_features for part in parts])
+        for part, piece in zip(parts, pieces, strict=True):
+            part.weight.data = piece
+        heads = (part.out_features // self.dim for part in parts[:2])
+        norms = (self.q_norm.weight, self.k_norm.weight)
+        scales = [n.data.expand(h, -1) for n, h in zip(norms, heads, strict=True)]
+        self.scales = torch.cat(scales)[:, None]
+
+    def _project_fused(
+        self, fused: Tensor, x: Float[Tensor, "batch seq width"], by: Rotation
+    ) -> Projected:
+        # Plain views: at one id a step, einops would cost as much as the arithmetic.
+        batch, seq, _ = x.shape
+        heads = F.linear(x, fused).view(batch, seq, -1, self.dim).transpose(1, 2)
+        turned, values = heads.split([len(self.scales), heads.shape[1] - len(self.scales)], dim=1)
+        normed = F.rms_norm(turned, (self.dim,), None, self.q_norm.eps) * self.scales
+        both = rotate(normed, by)
+        count = self.groups * values.shape[1]
+        return Projected(both[:, :count], both[:, count:], values)
 
     def project(self, x: Float[Tensor, "batch seq width"], by: Rotation) -> Projected:
+        if self.fused is not None:
+            return self._project_fused(self.fused, x, by)
         query, key, value = (
             rearrange(project(x), "b s (h d) -> b h s d", d=self.dim)
             for project in (self.q_proj, self.k_proj, self.v_proj)
@@ -103,8 +131,8 @@ class Attention(nn.Module):
         A block shared by the whole batch is multiplied once, the batch folded into the queries,
         so its bytes are read once however many samples there are.
         """
-        batch, seq = query.shape[0], query.shape[2]
-        q = rearrange(query, "b (k g) s d -> b k (g s) d", g=self.groups) * self.dim**-0.5
+        batch, _, seq, _ = query.shape
+        q = query.reshape(batch, -1, self.groups * seq, self.dim) * self.dim**-0.5
         scores = [_against(q, block.keys.transpose(-1, -2)) for block in blocks]
         if visible is not None:
             scores[-1] = scores[-1].masked_fill(~visible.repeat(self.groups, 1), float("-inf"))
@@ -112,7 +140,7 @@ class Attention(nn.Module):
         parts = weights.split([block.keys.shape[2] for block in blocks], dim=-1)
         mixed = sum(_against(w, block.values) for w, block in zip(parts, blocks, strict=True))
         assert isinstance(mixed, Tensor)
-        merged = rearrange(mixed, "b k (g s) d -> b s (k g d)", g=self.groups, b=batch, s=seq)
+        merged = mixed.reshape(batch, -1, seq, self.dim).transpose(1, 2).flatten(2)
         return self.o_proj(merged)
 
 
@@ -120,5 +148,6 @@ def _against(left: Tensor, right: Tensor) -> Tensor:
     """left @ right, where a `right` of batch one is shared by all of `left`."""
     if right.shape[0] == left.shape[0]:
         return left @ right
-    folded = rearrange(left, "b k s d -> 1 k (b s) d") @ right
-    return rearrange(folded, "1 k (b s) d -> b k s d", b=left.shape[0])
+    batch, heads, seq, dim = left.shape
+    folded = left.transpose(0, 1).reshape(1, heads, batch * seq, dim) @ right
+    return folded.view(heads, batch, seq, -1).transpose(0, 1)

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from racm3.data.prepare import Prepared, prepare
-from racm3.data.stream import Stream, StreamConfig
+from racm3.data.stream import Stream, StreamConfig, validation_batches
 from racm3.document import Document, Image, fit
 from racm3.errors import ConfigError, SourceError
 from racm3.model.config import GeneratorConfig
@@ -91,17 +91,22 @@ def prepare_memory(
     *,
     draws: int = 2,
     depth: int = 2,
+    others: Sequence[Entry] = (),
 ) -> Prepared:
     """Every document of a memory as training material, its neighbours found in the same memory.
 
-    A document never neighbours itself or another one of its group.
+    With `others` those are the material instead, and the memory only lends neighbours. A document
+    never neighbours itself or another one of its group.
     """
     retriever = Retriever(encoder, store, config)
     table = retriever.table
-    groups = [frozenset({group}) for group in table.groups]
-    documents = store.documents(table.ids.tolist())
+    groups = [frozenset({entry.own_group()}) for entry in others]
+    documents = [entry.document for entry in others]
+    if not others:
+        groups = [frozenset({group}) for group in table.groups]
+        documents = store.documents(table.ids.tolist())
     made = prepare(codec, documents, retriever, groups=groups, draws=draws, depth=depth)
-    made.about["ids"] = table.ids.tolist()
+    made.about |= {"ids": table.ids.tolist(), "of_memory": not others}
     return made
 
 
@@ -196,6 +201,7 @@ def train_generator(
     *,
     loop: LoopConfig,
     folder: Path,
+    validation: Prepared | None = None,
 ) -> None:
     """RA-CM3, or vanilla CM3 where `stream.neighbours` is none; the same loop either way.
 
@@ -204,7 +210,8 @@ def train_generator(
     rank = join_world()
     model = beginning.model(len(codec.vocabulary), training.seed)
     source = Stream(prepared, stream, codec.vocabulary, rank=rank.number, world=rank.world)
-    learner = GeneratorLearner(model, training, source, [], device("auto"))
+    unseen = validation_batches(validation, stream, codec.vocabulary) if validation else []
+    learner = GeneratorLearner(model, training, source, unseen, device("auto"))
     train(learner, loop, folder, rank=rank.number)
 
 

@@ -10,7 +10,7 @@ import torch
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.things import held_out_things, seen_things
-from racm3.data.stream import Stream, StreamConfig
+from racm3.data.stream import Stream, StreamConfig, validation_batches
 from racm3.document import Document
 from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
@@ -20,9 +20,7 @@ from racm3.retrieval.retriever import ListShelf, Retriever, RetrieverConfig
 from racm3.runtime import device, write_whole
 from racm3.system.parts import GENERATORS, EmptyShelf, Parts, save_parts, write_sample_vectors
 from racm3.tokens.codec import Codec
-from racm3.tokens.context import Packed
 from racm3.tokens.image import ImageTokenizer
-from racm3.tokens.masking import Masking
 from racm3.tokens.text import TextTokenizer
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.tokens.vqgan.model import VQGAN
@@ -173,13 +171,6 @@ def prepare_scenes(
     return Prepared.open(folder)
 
 
-def validation_batches(recipe: SampleRecipe, prepared: Prepared, codec: Codec) -> list[Packed]:
-    """Unmasked held-out scenes, each with its two nearest documents where the recipe retrieves."""
-    config = replace(recipe.stream, counts=(2,), masking=Masking(mean_spans=0), seed=99)
-    stream = Stream(prepared, config, codec.vocabulary)
-    return [next(stream) for _ in range(2)]
-
-
 def train_generator(
     recipe: SampleRecipe, codec: Codec, prepared: list[Prepared], folder: Path, where: torch.device
 ) -> None:
@@ -188,7 +179,7 @@ def train_generator(
     torch.manual_seed(recipe.training.seed)
     model = Transformer(recipe.generator.sized(len(codec.vocabulary)))
     stream = Stream(prepared[0], recipe.stream, codec.vocabulary)
-    validation = validation_batches(recipe, prepared[1], codec)
+    validation = validation_batches(prepared[1], recipe.stream, codec.vocabulary)
     learner = GeneratorLearner(model, recipe.training, stream, validation, where)
     train(learner, loop(recipe.training.steps, recipe.save_every), folder)
 

@@ -1,10 +1,13 @@
 """`racm3 VERB ...`: every verb is a function; its signature is its command line."""
 
 import dataclasses
+import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -58,13 +61,32 @@ def first_line(text: str | None) -> str:
     return (text or "").strip().splitlines()[0]
 
 
+def item_type(verb: Verb, name: str) -> type | None:
+    """What a list option holds: `--like a.png b.png` reads better than a repeated option."""
+    annotation = verb.__annotations__[name]
+    choices = get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
+    return next((get_args(one)[0] for one in choices if get_origin(one) is list), None)
+
+
+def described(verb: Verb, name: str) -> str:
+    """A parameter's line in the docstring."""
+    found = re.search(rf"^ +{name}: (.*(?:\n {{12,}}.*)*)", verb.__doc__ or "", re.MULTILINE)
+    return " ".join(found[1].split()) if found else ""
+
+
 def leaf(verb: Verb) -> ArgumentParser:
     """A verb's parser: its own arguments, with `Using` and `Settings` spread out."""
     parser = ArgumentParser(description=first_line(verb.__doc__))
     parser.add_argument("--config", action="config", help="A YAML file with any of these options.")
     wanted = set(verb.__annotations__)
-    skip: set[str | int] = {"json", *SPREAD}
+    lists = {name: kind for name in wanted if (kind := item_type(verb, name))}
+    skip: set[str | int] = {"json", *SPREAD, *lists}
     parser.add_function_arguments(verb, skip=skip, as_positional=True)
+    for name, kind in lists.items():
+        needed = inspect.signature(verb).parameters[name].default is inspect.Parameter.empty
+        parser.add_argument(
+            f"--{name}", type=kind, nargs="+", required=needed, help=described(verb, name)
+        )
     for name, kind in SPREAD.items():
         if name in wanted:
             parser.add_class_arguments(kind, as_group=False)

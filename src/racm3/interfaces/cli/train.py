@@ -105,6 +105,7 @@ def prepare(
     retriever: RetrieverConfig = RetrieverConfig(),
     draws: int = 2,
     depth: int = 2,
+    documents: Path | None = None,
 ) -> None:
     """Make training material of a memory: ids, and neighbours by several dropout draws.
 
@@ -115,10 +116,15 @@ def prepare(
         retriever: What counts as a good neighbour.
         draws: Dropout draws for every document.
         depth: Neighbours kept for every draw (4 for CM3Leon's 2 + 2).
+        documents: Another source whose documents are the material (for validation, say); the
+            memory then only lends neighbours.
     """
     store, codec = MemoryStore.open(memory), _codec(system)
     encoder = open_encoder("sample" if system == "sample" else str(Path(system) / "clip"))
-    made = collection.prepare_memory(codec, encoder, store, retriever, draws=draws, depth=depth)
+    others = list(read_source(documents, Tolerance())) if documents else []
+    made = collection.prepare_memory(
+        codec, encoder, store, retriever, draws=draws, depth=depth, others=others
+    )
     made.save(out)
     store.remember_derived(out)
     print(out)
@@ -138,6 +144,7 @@ def generator(
     loop: LoopConfig,
     model: GeneratorConfig | None = None,
     start_from: Path | None = None,
+    validation: Path | None = None,
     system: str = "sample",
 ) -> None:
     """Train RA-CM3 on prepared material, or vanilla CM3 with --stream.neighbours none.
@@ -150,6 +157,7 @@ def generator(
         loop: How long, and how often to save.
         model: The generator's size, for a fresh start.
         start_from: Or a trained generator's folder to go on from (fine-tuning CM3 into RA-CM3).
+        validation: Prepared material that is only looked at, for image and text perplexity.
         system: A system whose tokenizers made the material.
     """
     collection.train_generator(
@@ -160,6 +168,7 @@ def generator(
         stream,
         loop=loop,
         folder=out,
+        validation=Prepared.open(validation) if validation else None,
     )
 
 
