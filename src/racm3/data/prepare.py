@@ -9,7 +9,7 @@ from jaxtyping import Int64
 
 from racm3.document import Document
 from racm3.errors import CheckpointError, ConfigError, Racm3Error
-from racm3.retrieval.retriever import Neighbour, Retriever, one_side, two_sided
+from racm3.retrieval.retriever import Neighbour, Retriever, ask, one_side, two_sided
 from racm3.runtime import dice, folder_written_whole, load_json, progress, save_json
 from racm3.tokens.codec import Codec, Kind, Segment, Segments
 
@@ -168,7 +168,8 @@ def _neighbours(
             )[:depth]
             for document, group in zip(documents, groups, strict=True)
         ]
-    queries = [one_side(document, rng) for document in documents]
+    side = retriever.config.query
+    queries = [one_side(d, rng) if side == "either" else ask(d, side) for d in documents]
     return retriever.neighbours(queries, depth, rng=rng, training=True, exclude=groups)
 
 

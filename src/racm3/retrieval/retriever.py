@@ -29,6 +29,7 @@ class RetrieverConfig:
         two_sided: CM3Leon's variant: half of the neighbours by the picture, half by the text.
         candidates: How many the index is asked for before the walk.
         query_dropout: Share of query tokens or patches forgotten in training.
+        query: Which side of a document asks in training: `either` draws one, never both.
     """
 
     strategy: Literal["clip", "bm25", "random"] = "clip"
@@ -37,6 +38,7 @@ class RetrieverConfig:
     two_sided: bool = False
     candidates: int = 64
     query_dropout: float = 0.2
+    query: Literal["either", "text", "image"] = "either"
 
     def __post_init__(self) -> None:
         if not 0 <= self.query_dropout < 1:

@@ -12,7 +12,7 @@ from racm3.recipes.collection import fill_memory, remove_documents
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
-from racm3.runtime import device, dice, progress
+from racm3.runtime import device, dice, load_json, progress, save_json
 from racm3.system.parts import sample_folder
 
 
@@ -31,6 +31,8 @@ def build(
 ) -> None:
     """Make a memory from a folder, COCO JSON, .jsonl/.csv, img2dataset tar shards or Parquet.
 
+    Stopped at any time, the same command goes on where it was.
+
     Args:
         memory: The folder to make.
         source: Where the documents are.
@@ -38,9 +40,15 @@ def build(
         vectors: A .npy file with one vector for every document, instead of encoding them.
         tolerate: How many unreadable documents to accept; they are listed either way.
     """
-    if (memory / "about.json").exists():
+    began = memory / "building.json"
+    this = {"source": str(source.resolve())}
+    if (memory / "about.json").exists() and not (began.exists() and load_json(began) == this):
         raise MemoryStoreError(f"there is a memory at {memory} already; use `racm3 memory add`")
+    if not source.exists():
+        raise SourceError(f"there is nothing at {source}; give a folder, .json, .tar or .parquet")
+    save_json(began, this)
     _fill(memory, source, clip, vectors, tolerate)
+    began.unlink()
 
 
 def add(
