@@ -60,7 +60,7 @@ def _reference(system, documents) -> dict[str, float]:
 
 
 def test_what_is_predicted_is_never_the_query(system):
-    retriever, asked = system.retriever(), []
+    retriever, asked = system.library.retriever(), []
     neighbours = retriever.neighbours
 
     def spy(queries, count, **options):

@@ -157,10 +157,10 @@ def test_added_documents_are_consulted_at_once_and_removed_ones_never_again(syst
     document = Document.of("a guitar", picture(9))
     vector = system.encoder.texts(["a guitar"])
     (id_,) = store.add([Entry(document)], vector)
-    mine.forget_cache()
+    mine.library.refresh()
     assert mine.draw("a guitar").consulted[0].document == document
     store.remove([id_])
-    mine.forget_cache()
+    mine.library.refresh()
     assert mine.draw("a guitar").consulted == ()
 
 

@@ -66,7 +66,7 @@ def psnr(one: Image, other: Image) -> float:
 
 def recall(system: RACM3, seed: int) -> list[Row]:
     """Text to document by name, and picture to document from scenes of one thing."""
-    retriever, every = system.retriever(), things()
+    retriever, every = system.library.retriever(), things()
     rows = []
     by_name = [Document.of(thing.name) for thing in every]
     pictured, right = [], []
@@ -98,7 +98,7 @@ def perplexities(
     rows = []
     for count, way in ((0, "retrieved"), (1, "retrieved"), (2, "retrieved"), (2, "random")):
         shown = perplexity.look_up(
-            system.retriever(),
+            system.library.retriever(),
             documents,
             kind,
             count,

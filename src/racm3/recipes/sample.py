@@ -51,7 +51,7 @@ class SampleRecipe:
 
 def sample_cpu() -> SampleRecipe:
     """About two hours on two cores with AVX512-bf16: what ships with the package."""
-    steps = 1800
+    steps = 1500
     return SampleRecipe(
         vqgan=VQGANConfig(),
         tokenizer=TokenizerTraining(steps=4500, precision="bf16"),
@@ -59,7 +59,7 @@ def sample_cpu() -> SampleRecipe:
         clip=ClipTraining(steps=2000, precision="bf16", width=192, patch=16),
         clip_batch=256,
         text_vocabulary=2048,
-        documents=24_000,
+        documents=16_000,
         draws=2,
         generator=GeneratorConfig(
             width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True

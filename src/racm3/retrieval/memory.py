@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32
 
-from racm3.document import Document, Image, Text
+from racm3.document import Document
 from racm3.errors import CheckpointError, MemoryStoreError
+from racm3.retrieval.entry import OWN_COLUMNS, Entry, entry_of, matrix, parts_of, schema
 from racm3.retrieval.index import Block
 from racm3.retrieval.retriever import Table
 from racm3.runtime import load_json, save_json
@@ -20,30 +20,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 TABLE, FORMAT = "documents", 1
-OWN_COLUMNS = ("id", "group", "source", "parts", "text", "vector")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A document on its way into the memory, or out of it.
-
-    Args:
-        document: What is remembered.
-        source: Where it came from; adding the same source twice adds it once.
-        metadata: Further columns to filter by, as text.
-        encoded: The pictures' original bytes in order, kept as they are; PNG where not given.
-        group: Documents of one group show the same picture; by default its fingerprint.
-    """
-
-    document: Document
-    source: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
-    encoded: tuple[bytes, ...] = ()
-    group: str = ""
-
-    def own_group(self) -> str:
-        images = self.document.images
-        return self.group or (images[0].digest() if images else f"text:{self.document.text}")
 
 
 class MemoryStore:
@@ -60,7 +36,7 @@ class MemoryStore:
             )
         path.mkdir(parents=True, exist_ok=True)
         about = {"format": FORMAT, "encoder": encoder, "dim": dim, "next_id": 0}
-        table = _connect(path).create_table(TABLE, schema=_schema(dim), exist_ok=True)
+        table = _connect(path).create_table(TABLE, schema=schema(dim), exist_ok=True)
         save_json(path / "about.json", about)
         return cls(path, about, table, pinned=False)
 
@@ -113,7 +89,7 @@ class MemoryStore:
                 "id": first + offset,
                 "group": entry.own_group(),
                 "source": entry.source,
-                "parts": _parts(entry),
+                "parts": parts_of(entry),
                 "text": entry.document.text,
                 "vector": vector.tolist(),
                 **entry.metadata,
@@ -212,7 +188,7 @@ class MemoryStore:
     def blocks(self, where: str | None = None, *, rows: int = 65_536) -> Iterator[Block]:
         """Vectors in bounded blocks, for memories that do not fit into RAM."""
         for batch in self._scan(["id", "vector"], where, rows=rows):
-            yield Block(batch["id"].to_numpy(), _matrix(batch["vector"], self.about["dim"]))
+            yield Block(batch["id"].to_numpy(), matrix(batch["vector"], self.about["dim"]))
 
     def table(self, where: str | None = None) -> Table:
         """Ids, groups and vectors of the documents that pass the filter, by ascending id."""
@@ -221,7 +197,7 @@ class MemoryStore:
         ids = np.concatenate([np.zeros(0, np.int64), *(b["id"].to_numpy() for b in batches)])
         groups = [group for batch in batches for group in batch["group"].to_pylist()]
         empty = np.zeros((0, dim), dtype=np.float32)
-        vectors = np.concatenate([empty, *(_matrix(b["vector"], dim) for b in batches)])
+        vectors = np.concatenate([empty, *(matrix(b["vector"], dim) for b in batches)])
         order = np.argsort(ids, kind="stable")
         return Table(ids[order].astype(np.int64), [groups[i] for i in order], vectors[order])
 
@@ -233,7 +209,7 @@ class MemoryStore:
             some = ",".join(str(int(i)) for i in ids[start : start + 1000])
             for batch in self._scan(["id", "group", "source", "parts", *extra], f"id IN ({some})"):
                 for row in batch.to_pylist():
-                    found[row["id"]] = _entry(row, extra)
+                    found[row["id"]] = entry_of(row, extra)
         missing = [i for i in ids if i not in found]
         if missing:
             raise MemoryStoreError(
@@ -263,7 +239,7 @@ class MemoryStore:
         problems, seen = [], set[int]()
         columns = ["id", "group", "source", "parts", "vector"]
         for batch in self._scan(columns, None, rows=1024):
-            vectors = _matrix(batch["vector"], self.about["dim"])
+            vectors = matrix(batch["vector"], self.about["dim"])
             for row, vector in zip(batch.to_pylist(), vectors, strict=True):
                 name = f"document {row['id']}"
                 if row["id"] in seen:
@@ -274,7 +250,7 @@ class MemoryStore:
                 if not np.isfinite(vector).all() or abs(np.linalg.norm(vector) - 1) > 1e-3:
                     problems.append(f"{name} has a vector that is not of length 1")
                 try:
-                    _entry(row, []).document.require_parts()
+                    entry_of(row, []).document.require_parts()
                 except Exception as error:
                     problems.append(f"{name} cannot be read: {error}")
         return problems + self._remains()
@@ -296,42 +272,4 @@ def _connect(path: Path) -> Any:
         return lancedb.connect(str(path))
 
 
-def _schema(dim: int) -> "pyarrow.Schema":
-    import pyarrow as pa
-
-    part = pa.struct([("text", pa.string()), ("image", pa.binary())])
-    return pa.schema([
-        ("id", pa.int64()), ("group", pa.string()), ("source", pa.string()),
-        ("parts", pa.list_(part)), ("text", pa.string()), ("vector", pa.list_(pa.float32(), dim)),
-    ])  # fmt: skip
-
-
-def _matrix(column: Any, dim: int) -> Float32[np.ndarray, "docs dim"]:
-    return np.asarray(column.flatten().to_numpy(zero_copy_only=False), np.float32).reshape(-1, dim)
-
-
-def _parts(entry: Entry) -> list[dict[str, Any]]:
-    encoded = iter(entry.encoded)
-    parts: list[dict[str, Any]] = []
-    for part in entry.document.parts:
-        if isinstance(part, Text):
-            parts.append({"text": part.content, "image": None})
-        else:
-            parts.append({"text": None, "image": next(encoded, None) or part.png()})
-    return parts
-
-
-def _entry(row: dict[str, Any], extra: list[str]) -> Entry:
-    parts: list[Text | Image] = []
-    for part in row["parts"]:
-        if part["text"] is not None:
-            parts.append(Text(part["text"]))
-        else:
-            parts.append(Image.decode(part["image"], name=f"a picture of document {row['id']}"))
-    return Entry(
-        Document(tuple(parts)),
-        source=row["source"],
-        metadata={key: row[key] for key in extra if row[key] is not None},
-        encoded=tuple(part["image"] for part in row["parts"] if part["image"] is not None),
-        group=row["group"],
-    )
+__all__ = ["Entry", "MemoryStore"]

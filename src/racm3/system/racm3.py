@@ -23,9 +23,9 @@ from racm3.generation.tasks import (
     streams,
     text_infill_task,
 )
-from racm3.retrieval.retriever import Retriever, Shelf
+from racm3.retrieval.retriever import Shelf
 from racm3.runtime import device as find_device
-from racm3.runtime import dice
+from racm3.system.library import Library, given
 from racm3.system.parts import Parts, SampleShelf, open_parts, sample_folder, save_parts
 from racm3.system.results import (
     Classification,
@@ -54,7 +54,7 @@ class RACM3:
         self.parts, self.generator = parts, generator
         self.codec, self.encoder = parts.codec, parts.encoder
         self.engine = Engine(parts.generators[generator])
-        self._retrievers: dict[str | None, Retriever] = {}
+        self.library = Library(parts)
 
     @classmethod
     def open(
@@ -83,32 +83,11 @@ class RACM3:
 
     @property
     def snapshot(self) -> str:
-        return self.parts.shelf.snapshot_name
-
-    def retriever(self, where: str | None = None) -> Retriever:
-        if where not in self._retrievers:
-            shelf = self.parts.shelf
-            self._retrievers[where] = Retriever(
-                self.encoder, shelf, self.parts.retriever, where=where
-            )
-        return self._retrievers[where]
-
-    def forget_cache(self) -> None:
-        """Look at the memory again: call it after documents were added or removed."""
-        self._retrievers.clear()
+        return self.library.snapshot
 
     def consult(self, query: Document, settings: Settings) -> tuple[Consulted, ...]:
-        """The documents that will be read before answering, best first."""
-        retriever = self.retriever(settings.where)
-        if not settings.documents or self.generator == "cm3" or not len(retriever.table.ids):
-            return ()
-        rng = dice(settings.seed, 1)
-        found = retriever.neighbours([query], settings.documents, rng=rng)[0]
-        documents = retriever.fetch(found)
-        return tuple(
-            Consulted(neighbour.id, neighbour.score, document)
-            for neighbour, document in zip(found, documents, strict=True)
-        )
+        """The documents that will be read before answering, best first; none for the baseline."""
+        return () if self.generator == "cm3" else self.library.consult(query, settings)
 
     def draw(
         self,
@@ -121,7 +100,7 @@ class RACM3:
         """Draw a caption; `like` gives the documents to read instead of looking any up."""
         settings = settings or Settings()
         text = self._text(caption)
-        consulted = self._given(like) or self.consult(Document.of(caption), settings)
+        consulted = given(like) or self.consult(Document.of(caption), settings)
         task = draw_task(text, len(self.codec.image.grid), self.codec.vocabulary)
         said = self._say(task, consulted, settings, watch)
         images = [self.codec.picture(one.ids) for one in said]
@@ -178,7 +157,7 @@ class RACM3:
         settings = settings or Settings()
         text = self._text(caption) if caption.strip() else None
         known = Document.of(*([caption] if text else []), picture)
-        consulted = self._given(documents) or self.consult(known, settings)
+        consulted = given(documents) or self.consult(known, settings)
         cells, whole = self.cells(mask), self._segment(picture)
         task = picture_infill_task(text, whole, cells, self.codec.vocabulary)
         said = self._say(task, consulted, settings)
@@ -243,7 +222,7 @@ class RACM3:
         total = dict.fromkeys(examples, 0.0)
         shown: list[Consulted] = []
         for shot in range(counts.pop()):
-            pair = self._given([Document.of(name, p[shot]) for name, p in examples.items()])
+            pair = given([Document.of(name, p[shot]) for name, p in examples.items()])
             shown += pair
             for label, probability in self._label_probabilities(task, pair, examples).items():
                 total[label] += probability
@@ -343,10 +322,6 @@ class RACM3:
     def _likeness(self, caption: str, images: Sequence[Image]) -> list[float]:
         vectors = self.encoder.images(list(images))
         return (vectors @ self.encoder.texts([caption])[0]).tolist()
-
-    def _given(self, documents: Sequence[Document | Image]) -> tuple[Consulted, ...]:
-        wrapped = [Document.of(d) if isinstance(d, Image) else d for d in documents]
-        return tuple(Consulted(None, None, document.require_parts()) for document in wrapped)
 
     def _read(self, consulted: Sequence[Consulted]) -> list[Segments]:
         return self.codec.encode([one.document for one in consulted])

@@ -53,8 +53,8 @@ class Scene:
     def random(
         cls, things: Sequence[Thing], rng: np.random.Generator, *, count: int | None = None
     ) -> "Scene":
-        """A scene of `count` things; three in four have one thing where it is not said."""
-        count = count or (1 if rng.random() < 0.75 else 2)
+        """A scene of `count` things; most have one thing where it is not said."""
+        count = count or (1 if rng.random() < 0.85 else 2)
         first = things[int(rng.integers(len(things)))]
         second = first if rng.random() < 0.15 else things[int(rng.integers(len(things)))]
         large = rng.random() < 0.6

@@ -11,7 +11,7 @@ from PIL import Image as PIL
 
 from racm3.document import Document, Image
 
-MEMORY_MARGIN = 4
+MEMORY_MARGIN = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,51 @@
+"""What is read before answering: looked up in the memory, or handed in."""
+
+from collections.abc import Sequence
+
+from racm3.document import Document, Image
+from racm3.retrieval.retriever import Retriever
+from racm3.runtime import dice
+from racm3.system.parts import Parts
+from racm3.system.results import Consulted, Settings
+
+
+class Library:
+    """The memory as answering sees it; retrievers are kept by filter until told otherwise."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._retrievers: dict[str | None, Retriever] = {}
+
+    @property
+    def snapshot(self) -> str:
+        return self.parts.shelf.snapshot_name
+
+    def retriever(self, where: str | None = None) -> Retriever:
+        if where not in self._retrievers:
+            self._retrievers[where] = Retriever(
+                self.parts.encoder, self.parts.shelf, self.parts.retriever, where=where
+            )
+        return self._retrievers[where]
+
+    def refresh(self) -> None:
+        """Look at the memory again: call it after documents were added or removed."""
+        self._retrievers.clear()
+
+    def consult(self, query: Document, settings: Settings) -> tuple[Consulted, ...]:
+        """The nearest documents that pass the filter, best first."""
+        retriever = self.retriever(settings.where)
+        if not settings.documents or not len(retriever.table.ids):
+            return ()
+        rng = dice(settings.seed, 1)
+        found = retriever.neighbours([query], settings.documents, rng=rng)[0]
+        documents = retriever.fetch(found)
+        return tuple(
+            Consulted(neighbour.id, neighbour.score, document)
+            for neighbour, document in zip(found, documents, strict=True)
+        )
+
+
+def given(documents: Sequence[Document | Image]) -> tuple[Consulted, ...]:
+    """Documents that the user chose, to be read instead of any that would be found."""
+    wrapped = [Document.of(d) if isinstance(d, Image) else d for d in documents]
+    return tuple(Consulted(None, None, document.require_parts()) for document in wrapped)
