@@ -11,6 +11,7 @@ from racm3.generation.engine import Engine, Request, _cuts
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import GREEDY, Sampling, draw, uniforms
 from racm3.model.transformer import Transformer
+from racm3.tokens.context import Placing
 from racm3.tokens.vocabulary import Vocabulary
 from tests.conftest import tiny_generator
 
@@ -20,7 +21,9 @@ DOCUMENTS = [50, 3, 4, 5, 52, 31, 32, 52]
 STREAMS = [[*DOCUMENTS, 7, 8, 52], [*DOCUMENTS, 54, 52], [50, 54, 52]]
 
 
-def naive(model: Transformer, request: Request) -> list[list[int]]:
+def naive(
+    model: Transformer, request: Request, placing: Placing = Placing(range(0))
+) -> list[list[int]]:
     """Every prompt is read whole again for every id of every candidate."""
     throws = uniforms(request.seed, request.samples, request.longest)
     said = []
@@ -32,7 +35,13 @@ def naive(model: Transformer, request: Request) -> list[list[int]]:
                 break
             with torch.inference_mode():
                 logits = torch.stack(
-                    [model(torch.tensor([stream + ids]))[0, -1] for stream in request.streams]
+                    [
+                        model(
+                            torch.tensor([stream + ids]),
+                            torch.tensor([placing.positions(stream + ids)]),
+                        )[0, -1]
+                        for stream in request.streams
+                    ]
                 )
             legal = request.grammar.legal(torch.tensor([place]))
             # CD-K alternates by candidate: put this one at its own row.
@@ -95,6 +104,25 @@ def test_an_ensemble_of_passes_says_what_the_naive_twin_says():
     assert [said.ids for said in Engine(MODEL).generate(asked)] == naive(MODEL, asked)
 
 
+@pytest.mark.parametrize("grammar", GRAMMARS, ids=lambda grammar: type(grammar).__name__)
+def test_aligned_positions_are_walked_as_they_are_read(grammar):
+    placing = Placing(VOCABULARY.image, 8)
+    asked = request(
+        streams=STREAMS, grammar=grammar, longest=9, samples=3, sampling=Sampling(),
+        guidance=Guidance(weight=2.0, image_weight=1.5),
+    )  # fmt: skip
+    said = [one.ids for one in Engine(MODEL, placing).generate(asked)]
+    assert said == naive(MODEL, asked, placing)
+    assert said != [one.ids for one in Engine(MODEL).generate(asked)]
+
+
+def test_aligned_pictures_lie_at_fixed_distances():
+    placing = Placing(VOCABULARY.image, 8)
+    places = placing.positions([50, 1, 2, 3, 31, 32, 52, 7, 33, 34, 52])
+    assert places == [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18]
+    assert Placing(VOCABULARY.image).positions([1, 31, 2]) == [0, 1, 2]
+
+
 def test_a_candidate_is_the_same_however_many_there_are():
     few = Engine(MODEL).generate(request(samples=2, sampling=Sampling()))
     many = Engine(MODEL).generate(request(samples=5, sampling=Sampling()))
@@ -106,9 +134,9 @@ def test_what_prompts_share_is_read_once():
     engine, read = Engine(MODEL), list[int]()
     prefill = engine._prefill
 
-    def counting(ids, chain):
+    def counting(ids, places, chain):
         read.append(len(ids))
-        return prefill(ids, chain)
+        return prefill(ids, places, chain)
 
     engine._prefill = counting  # type: ignore[method-assign]
     engine.generate(

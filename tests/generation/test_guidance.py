@@ -5,7 +5,7 @@ import torch
 
 from racm3.errors import ConfigError
 from racm3.generation.guidance import contrastive, ensemble, guide, guide_twice
-from racm3.generation.ranking import order_pictures, order_texts
+from racm3.generation.ranking import best_first, text_score
 from racm3.generation.sampling import Sampling, draw, keep_top_k, keep_top_p, uniforms
 
 LOGITS = torch.randn(3, 4, 12, generator=torch.Generator().manual_seed(0))
@@ -87,9 +87,6 @@ def test_senseless_sampling_is_refused(wrong):
         Sampling(**wrong)
 
 
-def test_candidates_are_ordered_by_likeness_and_by_perplexity():
-    import numpy as np
-
-    pictures = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], dtype=np.float32)
-    assert order_pictures(np.array([0.0, 1.0], dtype=np.float32), pictures) == [2, 1, 0]
-    assert order_texts([[-2.0, -2.0], [-1.0], [-3.0]]) == [1, 0, 2]
+def test_candidates_are_ordered_best_first_and_ties_as_they_came():
+    assert best_first([0.1, 0.9, 0.5, 0.9]) == [1, 3, 2, 0]
+    assert best_first([text_score([-2.0, -2.0]), text_score([-1.0]), text_score([])]) == [1, 0, 2]

@@ -32,6 +32,7 @@ class StreamConfig:
         any_of: Take K at random among all prepared neighbours (CM3Leon: 3 of 2 + 2) instead of
             the K nearest.
         masking: CM3 masking of the main document.
+        align: Begin every picture at a position that is a multiple of this; 0 for plain positions.
         seed: Decides order, masks, K and draws.
     """
 
@@ -41,6 +42,7 @@ class StreamConfig:
     counts: tuple[int, ...] = (0, 1, 2)
     any_of: bool = False
     masking: Masking = field(default_factory=Masking)
+    align: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -122,7 +124,8 @@ class Stream:
         plan = best_fit([len(one.ids) for one in contexts], config.rows, config.length)
         placed = {index for row in plan for index in row}
         self.pending = [n for index, n in enumerate(numbers) if index not in placed]
-        return pack([[contexts[i] for i in row] for row in plan], config.length, self.vocabulary)
+        rows = [[contexts[i] for i in row] for row in plan]
+        return pack(rows, config.length, self.vocabulary, align=config.align)
 
     def bookmark(self) -> Int64[np.ndarray, " numbers"]:
         return np.array([self.fresh, *self.pending], dtype=np.int64)

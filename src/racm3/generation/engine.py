@@ -14,6 +14,7 @@ from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling, draw, uniforms
 from racm3.model.attention import Block
 from racm3.model.transformer import Transformer
+from racm3.tokens.context import Placing
 
 Ids = Sequence[int]
 Watcher = Callable[[list[list[int]]], None]
@@ -23,7 +24,6 @@ class Chunk(NamedTuple):
     """Part of a prompt that has been read: a block of keys and values for every layer."""
 
     layers: list[Block]
-    length: int
 
 
 class Said(NamedTuple):
@@ -74,15 +74,33 @@ class Own:
         return Block(self.keys[layer, stream, :, :, kept], self.values[layer, stream, :, :, kept])
 
 
+class Walk:
+    """Where the next id of every candidate stands, stream by stream."""
+
+    def __init__(self, placing: Placing, streams: Sequence[Ids], samples: int) -> None:
+        self.placing, self.samples = placing, samples
+        self.places = [placing.positions(stream)[-1] for stream in streams for _ in range(samples)]
+        self.last = [stream[-1] for stream in streams for _ in range(samples)]
+
+    def on(self, chosen: list[int]) -> list[int]:
+        ids = chosen * (len(self.last) // self.samples)
+        steps = zip(self.places, self.last, ids, strict=True)
+        self.places = [self.placing.after(*step) for step in steps]
+        self.last = ids
+        return self.places
+
+
 class Engine:
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: Transformer, placing: Placing | None = None) -> None:
         self.model = model.eval().fuse()
+        self.placing = placing or Placing(range(0))
 
     @torch.inference_mode()
     def generate(self, request: Request, watch: Watcher | None = None) -> list[Said]:
         """Candidates in order; `watch` sees what all of them have said after every step."""
         self._check(request)
         chains, logits = self._read(request.streams, request.samples)
+        walk = Walk(self.placing, request.streams, request.samples)
         own = Own(self.model, len(chains), request.samples, request.longest)
         throws = uniforms(request.seed, request.samples, request.longest)
         said: list[list[int]] = [[] for _ in range(request.samples)]
@@ -99,7 +117,7 @@ class Engine:
             if watch:
                 watch(said)
             if step + 1 < request.longest:
-                logits = self._advance(chosen, step, chains, own)
+                logits = self._advance(chosen, step, chains, own, walk.on(chosen.tolist()))
         return [Said(ids, total) for ids, total in zip(said, totals.tolist(), strict=True)]
 
     def _choose(
@@ -140,20 +158,23 @@ class Engine:
         chains, last = [], []
         for stream in streams:
             chain, start = list[Chunk](), 0
+            positions = self.placing.positions(stream)
             for stop in _cuts(stream, streams):
                 key = tuple(stream[:stop])
                 if key not in read:
-                    read[key] = self._prefill(stream[start:stop], chain)
+                    read[key] = self._prefill(stream[start:stop], positions[start:stop], chain)
                 chain.append(read[key][0])
                 start = stop
             chains.append(chain)
             last.append(read[tuple(stream)][1])
         return chains, torch.stack(last)[:, None].expand(-1, samples, -1)
 
-    def _prefill(self, ids: Ids, chain: Sequence[Chunk]) -> tuple[Chunk, Float[Tensor, " vocab"]]:
-        model, seen = self.model, sum(chunk.length for chunk in chain)
+    def _prefill(
+        self, ids: Ids, places: Ids, chain: Sequence[Chunk]
+    ) -> tuple[Chunk, Float[Tensor, " vocab"]]:
+        model = self.model
         tensor = torch.tensor([list(ids)], device=model.device)
-        positions = torch.arange(seen, seen + len(ids), device=model.device)[None]
+        positions = torch.tensor([list(places)], device=model.device)
         by, x = model.rotation(positions), model.embed_tokens(tensor)
         causal = torch.ones(len(ids), len(ids), dtype=torch.bool, device=model.device).tril()
         layers = []
@@ -164,16 +185,19 @@ class Engine:
             x = x + layer.self_attn.over_blocks(projected.query, blocks, causal)
             x = x + layer.mlp(layer.post_attention_layernorm(x))
             layers.append(new)
-        return Chunk(layers, len(ids)), model.logits(model.norm(x[:, -1]))[0]
+        return Chunk(layers), model.logits(model.norm(x[:, -1]))[0]
 
     def _advance(
-        self, chosen: Int[Tensor, " samples"], step: int, chains: list[list[Chunk]], own: Own
+        self,
+        chosen: Int[Tensor, " samples"],
+        step: int,
+        chains: list[list[Chunk]],
+        own: Own,
+        places: list[int],
     ) -> Float[Tensor, "streams samples vocab"]:
         """Feed the chosen ids to every stream: linear maps together, attention stream by stream."""
         model, streams, samples = self.model, len(chains), len(chosen)
-        starts = torch.tensor([sum(chunk.length for chunk in chain) + step for chain in chains])
-        positions = starts.to(model.device).repeat_interleave(samples)[:, None]
-        by = model.rotation(positions)
+        by = model.rotation(torch.tensor(places, device=model.device)[:, None])
         x = model.embed_tokens(chosen.to(model.device).repeat(streams)[:, None])
         for number, layer in enumerate(model.layers):
             query, key, value = layer.self_attn.project(layer.input_layernorm(x), by)
@@ -190,8 +214,10 @@ class Engine:
     @torch.inference_mode()
     def score(self, prompt: Ids, continuation: Ids) -> Float[Tensor, " seq"]:
         """Log-probability of every id of a continuation, over the whole vocabulary."""
-        ids = torch.tensor([[*prompt, *continuation]], device=self.model.device)
-        logits = self.model(ids[:, :-1])[0, len(prompt) - 1 :]
+        whole = [*prompt, *continuation]
+        ids = torch.tensor([whole], device=self.model.device)
+        positions = torch.tensor([self.placing.positions(whole)], device=self.model.device)
+        logits = self.model(ids[:, :-1], positions[:, :-1])[0, len(prompt) - 1 :]
         targets = ids[0, len(prompt) :, None]
         return logits.float().log_softmax(dim=-1).gather(1, targets)[:, 0].cpu()
 

@@ -3,19 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 
 
-def order_pictures(
-    text: Float[np.ndarray, " dim"], pictures: Float[np.ndarray, "candidates dim"]
-) -> list[int]:
-    """Best first by cosine with the caption; ties keep the order of drawing."""
-    return np.argsort(-(pictures @ text), kind="stable").tolist()
+def best_first(scores: Sequence[float]) -> list[int]:
+    """Candidates by falling score; ties keep the order in which they were made."""
+    return np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable").tolist()
 
 
-def order_texts(log_probabilities: Sequence[Sequence[float]]) -> list[int]:
-    """Best first by perplexity per id; ties keep the order of writing."""
-    perplexity = [
-        -float(np.mean(values)) if len(values) else np.inf for values in log_probabilities
-    ]
-    return np.argsort(perplexity, kind="stable").tolist()
+def text_score(log_probabilities: Sequence[float]) -> float:
+    """Mean log-probability of an id: its negative exponential is the perplexity."""
+    return float(np.mean(log_probabilities)) if len(log_probabilities) else float("-inf")

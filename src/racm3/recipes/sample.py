@@ -51,7 +51,7 @@ class SampleRecipe:
 
 def sample_cpu() -> SampleRecipe:
     """About two hours on two cores with AVX512-bf16: what ships with the package."""
-    steps = 1500
+    steps = 1100
     return SampleRecipe(
         vqgan=VQGANConfig(),
         tokenizer=TokenizerTraining(steps=4500, precision="bf16"),
@@ -65,9 +65,9 @@ def sample_cpu() -> SampleRecipe:
             width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True
         ),
         training=GeneratorTraining(steps=steps, lr=2e-3, warmup=150, precision="bf16"),
-        stream=StreamConfig(rows=15, length=256),
+        stream=StreamConfig(rows=15, length=256, align=32),
         # The small CLIP's cosines run high and its picture queries are weak: see docs/log.md.
-        retriever=RetrieverConfig(too_similar=0.98, query="text"),
+        retriever=RetrieverConfig(too_similar=0.98, query="text", query_dropout=0.0),
     )
 
 
@@ -89,7 +89,7 @@ def sample_gpu() -> SampleRecipe:
             width=320, depth=8, heads=10, vocabulary=1, context=1024, tied=True
         ),
         training=GeneratorTraining(steps=20_000, lr=1e-3, warmup=500, precision="bf16"),
-        stream=StreamConfig(rows=96, length=256),
+        stream=StreamConfig(rows=96, length=256, align=32),
         save_every=500,
     )
 
@@ -211,7 +211,8 @@ def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     )
     models = {name: open_generator(run / name / "final") for name in GENERATORS}
     shelf = EmptyShelf(encoder.dim)
-    parts = Parts(codec, encoder, models, recipe.retriever, shelf, out.name)
+    align = recipe.stream.align
+    parts = Parts(codec, encoder, models, recipe.retriever, shelf, out.name, align)
     save_parts(parts, out, dtype=torch.float16)
     write_sample_vectors(out, encoder)
     logs = {name: run / name / "log.jsonl" for name in ("tokenizer", "clip", *GENERATORS)}

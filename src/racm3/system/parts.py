@@ -35,6 +35,7 @@ class Parts:
     retriever: RetrieverConfig
     shelf: Shelf
     name: str
+    align: int = 0
 
     def __post_init__(self) -> None:
         for model in self.generators.values():
@@ -54,6 +55,7 @@ def save_parts(parts: Parts, folder: Path, *, dtype: torch.dtype | None = None) 
             "format": FORMAT,
             "generators": sorted(parts.generators),
             "retriever": asdict(parts.retriever),
+            "align": parts.align,
         }
         save_json(temporary / "system.json", about)
 
@@ -72,6 +74,7 @@ def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -
         retriever=RetrieverConfig(**about["retriever"]),
         shelf=_shelf(folder, shelf, encoder),
         name=folder.name,
+        align=about["align"],
     )
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from racm3.document import Document, Image, fit
 from racm3.errors import GenerationError
 from racm3.generation.engine import Engine, Request, Said
-from racm3.generation.ranking import order_pictures, order_texts
+from racm3.generation.ranking import best_first, text_score
 from racm3.generation.tasks import (
     Task,
     caption_task,
@@ -36,6 +36,7 @@ from racm3.system.results import (
     Writing,
 )
 from racm3.tokens.codec import Kind, Segment, Segments
+from racm3.tokens.context import Placing
 
 GAP = "___"
 LONGEST_PROMPT = 2000
@@ -53,7 +54,8 @@ class RACM3:
             )
         self.parts, self.generator = parts, generator
         self.codec, self.encoder = parts.codec, parts.encoder
-        self.engine = Engine(parts.generators[generator])
+        placing = Placing(self.codec.vocabulary.image, parts.align)
+        self.engine = Engine(parts.generators[generator], placing)
         self.library = Library(parts)
 
     @classmethod
@@ -104,16 +106,7 @@ class RACM3:
         task = draw_task(text, len(self.codec.image.grid), self.codec.vocabulary)
         said = self._say(task, consulted, settings, watch)
         images = [self.codec.picture(one.ids) for one in said]
-        scores = self._likeness(caption, images)
-        best = order_pictures(self.encoder.texts([caption])[0], self.encoder.images(images))
-        return Drawing(
-            caption,
-            consulted,
-            self.snapshot,
-            settings,
-            tuple(images[i] for i in best),
-            tuple(scores[i] for i in best),
-        )
+        return self._drawing(caption, consulted, settings, images, caption)
 
     def caption(self, picture: Image, settings: Settings | None = None) -> Writing:
         """Describe a picture in words."""
@@ -162,18 +155,7 @@ class RACM3:
         task = picture_infill_task(text, whole, cells, self.codec.vocabulary)
         said = self._say(task, consulted, settings)
         images = [self._pasted(picture, whole, cells, task, one) for one in said]
-        order = list(range(len(images)))
-        scores = self._likeness(caption, images) if text else [0.0] * len(images)
-        if text:
-            order = order_pictures(self.encoder.texts([caption])[0], self.encoder.images(images))
-        return Drawing(
-            caption or "(infill)",
-            consulted,
-            self.snapshot,
-            settings,
-            tuple(images[i] for i in order),
-            tuple(scores[i] for i in order),
-        )
+        return self._drawing(caption, consulted, settings, images, caption or "(infill)")
 
     def complete(
         self, document: Document, settings: Settings | None = None, *, more: int = 2
@@ -291,16 +273,16 @@ class RACM3:
         said = self._say(task, consulted, settings)
         read = [streams(task, passes(self._read(consulted))[:1], self.codec.vocabulary, count=1,
                         keep_documents=True)[0]]  # fmt: skip
-        scores = [self.engine.score(read[0], one.ids).tolist() for one in said]
-        order = order_texts(scores)
+        scores = [text_score(self.engine.score(read[0], one.ids).tolist()) for one in said]
         texts = [self.codec.text.decode(one.ids[:-1]) for one in said]
+        order = best_first(scores)
         return Writing(
             prompt,
             consulted,
             self.snapshot,
             settings,
             tuple(form.replace("{}", texts[i]) for i in order),
-            tuple(float(np.exp(-np.mean(scores[i]))) for i in order),
+            tuple(float(np.exp(-scores[i])) for i in order),
         )
 
     def _pasted(
@@ -319,9 +301,27 @@ class RACM3:
         keep = np.kron(cells, np.ones((patch, patch), dtype=bool))[..., None]
         return Image(np.where(keep, drawn.pixels, original.pixels))
 
-    def _likeness(self, caption: str, images: Sequence[Image]) -> list[float]:
-        vectors = self.encoder.images(list(images))
-        return (vectors @ self.encoder.texts([caption])[0]).tolist()
+    def _drawing(
+        self,
+        caption: str,
+        consulted: tuple[Consulted, ...],
+        settings: Settings,
+        images: Sequence[Image],
+        prompt: str,
+    ) -> Drawing:
+        """The candidates, most like the caption first; as they came where there is no caption."""
+        scores = np.zeros(len(images))
+        if caption.strip():
+            scores = self.encoder.images(images) @ self.encoder.texts([caption])[0]
+        order = best_first(scores.tolist())
+        return Drawing(
+            prompt,
+            consulted,
+            self.snapshot,
+            settings,
+            tuple(images[i] for i in order),
+            tuple(float(scores[i]) for i in order),
+        )
 
     def _read(self, consulted: Sequence[Consulted]) -> list[Segments]:
         return self.codec.encode([one.document for one in consulted])

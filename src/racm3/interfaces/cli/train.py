@@ -173,7 +173,13 @@ def generator(
 
 
 def assemble(
-    out: Path, *, tokenizer: Path, text: Path, clip: Path, generators: dict[str, Path]
+    out: Path,
+    *,
+    tokenizer: Path,
+    text: Path,
+    clip: Path,
+    generators: dict[str, Path],
+    align: int = 0,
 ) -> None:
     """Put trained parts together as a system that every other verb opens.
 
@@ -183,6 +189,7 @@ def assemble(
         text: A text tokenizer's folder.
         clip: A CLIP folder.
         generators: Generators by name: '{"racm3": "runs/mine/final"}'.
+        align: The `--stream.align` that they were trained with.
     """
     from racm3.retrieval.encoder import ClipEncoder
     from racm3.system.parts import EmptyShelf
@@ -190,7 +197,9 @@ def assemble(
     encoder = ClipEncoder.open(clip)
     codec = Codec(TextTokenizer.open(text), ImageTokenizer.open(tokenizer))
     models = {name: open_generator(folder) for name, folder in generators.items()}
-    parts = Parts(codec, encoder, models, RetrieverConfig(), EmptyShelf(encoder.dim), out.name)
+    parts = Parts(
+        codec, encoder, models, RetrieverConfig(), EmptyShelf(encoder.dim), out.name, align
+    )
     save_parts(parts, out)
     print(out)
 
