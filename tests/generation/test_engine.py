@@ -21,10 +21,9 @@ DOCUMENTS = [50, 3, 4, 5, 52, 31, 32, 52]
 STREAMS = [[*DOCUMENTS, 7, 8, 52], [*DOCUMENTS, 54, 52], [50, 54, 52]]
 
 
-def naive(
-    model: Transformer, request: Request, placing: Placing = Placing(range(0))
-) -> list[list[int]]:
+def naive(model: Transformer, request: Request, placing: Placing | None = None) -> list[list[int]]:
     """Every prompt is read whole again for every id of every candidate."""
+    placing = placing or Placing(range(0))
     throws = uniforms(request.seed, request.samples, request.longest)
     said = []
     for sample in range(request.samples):

@@ -11,6 +11,7 @@ from racm3.generation.engine import Engine
 from racm3.retrieval.retriever import Retriever, ask
 from racm3.runtime import dice
 from racm3.tokens.codec import Codec, Kind, Segments, flatten
+from racm3.tokens.context import preamble
 
 Neighbours = Literal["retrieved", "random"]
 
@@ -33,9 +34,9 @@ def document_losses(
     vocabulary = codec.vocabulary
     losses, counts = [], []
     for document, before in zip(documents, shown, strict=True):
-        read = [id_ for segments in codec.encode(before) for id_ in flatten(segments, vocabulary)]
+        read = preamble(codec.encode(before), vocabulary)
         main = codec.encode([document])[0]
-        scores = engine.score([vocabulary.end, *read], flatten(main, vocabulary)).numpy()
+        scores = engine.score(read, flatten(main, vocabulary)).numpy()
         wanted = _places(main, kind)
         losses.append(-float(scores[wanted].sum()))
         counts.append(float(len(wanted)))

@@ -9,6 +9,7 @@ from jaxtyping import Bool
 from racm3.errors import GenerationError
 from racm3.generation.constraints import Grammar, Interleaved, OneGrid, Spans, SpanText
 from racm3.tokens.codec import Kind, Segment, Segments, flatten
+from racm3.tokens.context import preamble
 from racm3.tokens.masking import Span, contents, lay
 from racm3.tokens.vocabulary import MASKS, Vocabulary
 
@@ -42,7 +43,7 @@ def streams(
     """Every pass's prompts: conditional, then what guidance wants beside it."""
     found = []
     for group in groups:
-        read = [vocabulary.end] + [id_ for doc in group for id_ in flatten(doc, vocabulary)]
+        read = preamble(group, vocabulary)
         vague = read if keep_documents else [vocabulary.end]
         if count == 3:
             found += [read + task.conditional, read + task.image_only, vague + task.unconditional]

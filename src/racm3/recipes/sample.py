@@ -51,7 +51,7 @@ class SampleRecipe:
 
 def sample_cpu() -> SampleRecipe:
     """About two hours on two cores with AVX512-bf16: what ships with the package."""
-    steps = 1100
+    steps = 700
     return SampleRecipe(
         vqgan=VQGANConfig(),
         tokenizer=TokenizerTraining(steps=4500, precision="bf16"),
@@ -59,12 +59,12 @@ def sample_cpu() -> SampleRecipe:
         clip=ClipTraining(steps=2000, precision="bf16", width=192, patch=16),
         clip_batch=256,
         text_vocabulary=2048,
-        documents=16_000,
+        documents=12_000,
         draws=2,
         generator=GeneratorConfig(
             width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True
         ),
-        training=GeneratorTraining(steps=steps, lr=2e-3, warmup=150, precision="bf16"),
+        training=GeneratorTraining(steps=steps, lr=2.5e-3, warmup=60, precision="bf16"),
         stream=StreamConfig(rows=15, length=256, align=32),
         # The small CLIP's cosines run high and its picture queries are weak: see docs/log.md.
         retriever=RetrieverConfig(too_similar=0.98, query="text", query_dropout=0.0),
@@ -76,7 +76,7 @@ def sample_gpu() -> SampleRecipe:
     base = sample_cpu()
     return replace(
         base,
-        vqgan=VQGANConfig(widths=(128, 256), decoder_blocks=4),
+        vqgan=VQGANConfig(widths=(128, 256), decoder_blocks=4, local=True),
         tokenizer=TokenizerTraining(
             steps=20_000, precision="bf16", adversarial=0.02, adversarial_from=12_000
         ),

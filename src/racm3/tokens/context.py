@@ -24,14 +24,17 @@ class Context(NamedTuple):
     learn: Bool[np.ndarray, " seq"]
 
 
+def preamble(retrieved: Sequence[Segments], vocabulary: Vocabulary) -> list[int]:
+    """`</s>` and the retrieved documents (given best first), the best one next to what follows."""
+    return [vocabulary.end] + [i for one in reversed(retrieved) for i in flatten(one, vocabulary)]
+
+
 def context(retrieved: Sequence[Segments], main: Laid, vocabulary: Vocabulary) -> Context:
     """`</s> (text <break> codes <break>) x K  main`, every id knowing where it came from."""
-    ids, source, learn = [vocabulary.end], [STRUCTURE], [False]
-    for number, segments in enumerate(retrieved, start=1):
-        flat = flatten(segments, vocabulary)
-        ids += flat
-        source += [number] * len(flat)
-        learn += [True] * len(flat)
+    ids = preamble(retrieved, vocabulary)
+    source, learn = [STRUCTURE], [False] + [True] * (len(ids) - 1)
+    for number in range(len(retrieved), 0, -1):
+        source += [number] * size(retrieved[number - 1])
     ids += main.ids
     source += [MAIN] * len(main.ids)
     learn += main.learn

@@ -13,17 +13,17 @@ from PIL import Image as PIL
 from racm3.data.sample_world.things import Thing
 from racm3.document import Document, Image
 
+# Pale on purpose: this image tokenizer's codes of a thing change with a strong background, and
+# what a memory picture shows could then not be recognised in a scene (docs/log.md).
 COLOURS = {
     "white": (250, 250, 250),
-    "black": (25, 25, 28),
-    "grey": (140, 140, 145),
-    "red": (205, 50, 50),
-    "orange": (240, 140, 40),
-    "yellow": (245, 215, 70),
-    "green": (60, 150, 75),
-    "blue": (55, 100, 205),
-    "purple": (130, 70, 165),
-    "pink": (240, 165, 190),
+    "grey": (222, 222, 226),
+    "orange": (252, 232, 215),
+    "yellow": (252, 247, 205),
+    "green": (226, 246, 232),
+    "blue": (225, 238, 250),
+    "purple": (238, 230, 250),
+    "pink": (250, 228, 233),
 }
 TEXTURES = ("plain", "striped", "checked")
 SIZES = {"large": 48, "small": 32}
@@ -57,15 +57,16 @@ class Scene:
         count = count or (1 if rng.random() < 0.85 else 2)
         first = things[int(rng.integers(len(things)))]
         second = first if rng.random() < 0.15 else things[int(rng.integers(len(things)))]
-        large = rng.random() < 0.6
+        large = rng.random() < 0.7
         anywhere = tuple(PLACES)[rng.integers(len(PLACES))]
+        white = rng.random() < 0.4
         return cls(
             things=(first, second)[:count],
-            colour=tuple(COLOURS)[rng.integers(len(COLOURS))],
-            texture=rng.choice(TEXTURES, p=(0.7, 0.15, 0.15)).item(),
+            colour="white" if white else tuple(COLOURS)[rng.integers(len(COLOURS))],
+            texture=rng.choice(TEXTURES, p=(0.9, 0.05, 0.05)).item(),
             size="large" if large and count == 1 else "small",
-            place=anywhere if count == 1 and rng.random() < 0.5 else "centre",
-            tilted=count == 1 and rng.random() < 0.08,
+            place=anywhere if count == 1 and rng.random() < 0.4 else "centre",
+            tilted=count == 1 and rng.random() < 0.05,
             relation=RELATIONS[rng.integers(len(RELATIONS))],
         )
 
@@ -131,7 +132,7 @@ class Scene:
 
 def _background(colour: str, texture: str, side: int) -> PIL.Image:
     base = np.array(COLOURS[colour], dtype=np.float32)
-    other = base * 0.8 if base.mean() > 60 else base + 45
+    other = base * 0.9
     step = max(1, round(STRIPE * side / 64))
     rows, columns = np.mgrid[:side, :side] // step
     shade = {"plain": rows * 0, "striped": rows % 2, "checked": (rows + columns) % 2}[texture]

@@ -10,7 +10,9 @@ class VQGANConfig:
     """VQGAN (Esser et al. 2021): `patch` pixels a side at once, then one halving a further width.
 
     The papers' tokenizer is 256 pixels, 8-fold, with 8192 codes; a picture becomes one code for
-    every `downsampling` x `downsampling` pixels.
+    every `downsampling` x `downsampling` pixels. `local` normalises every cell by itself instead of
+    groups of channels over the whole picture, so that a code says what is there whatever stands
+    elsewhere: what is copied from one picture to another stays recognisable.
     """
 
     side: int = 64
@@ -20,6 +22,7 @@ class VQGANConfig:
     decoder_blocks: int = 3
     codes: int = 1024
     code_width: int = 16
+    local: bool = False
 
     def __post_init__(self) -> None:
         if min(self.side, self.patch, self.codes, self.code_width, *self.widths) < 1:

@@ -9,13 +9,31 @@ from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.tokens.vqgan.quantizer import Codebook
 
 
-class ResidualBlock(nn.Module):
+class CellNorm(nn.Module):
+    """RMS normalisation over the channels of each cell alone."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
-        groups = max(g for g in (1, 2, 4, 8) if width % g == 0)
-        self.norm1 = nn.GroupNorm(groups, width)
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(
+        self, x: Float[Tensor, "batch width rows columns"]
+    ) -> Float[Tensor, "batch width rows columns"]:
+        scale = x.float().square().mean(dim=1, keepdim=True).add(1e-6).rsqrt()
+        return (x * scale * self.weight[:, None, None]).to(x.dtype)
+
+
+def norm(width: int, *, local: bool) -> nn.Module:
+    groups = max(g for g in (1, 2, 4, 8) if width % g == 0)
+    return CellNorm(width) if local else nn.GroupNorm(groups, width)
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, width: int, *, local: bool = False) -> None:
+        super().__init__()
+        self.norm1 = norm(width, local=local)
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.norm2 = nn.GroupNorm(groups, width)
+        self.norm2 = norm(width, local=local)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(
@@ -34,7 +52,7 @@ class VQGAN(nn.Module):
         first, last = config.widths[0], config.widths[-1]
         down: list[nn.Module] = [nn.Conv2d(3, first, config.patch, stride=config.patch)]
         for width, wider in zip(config.widths, (*config.widths[1:], None), strict=True):
-            down += [ResidualBlock(width) for _ in range(config.encoder_blocks)]
+            down += [ResidualBlock(width, local=config.local) for _ in range(config.encoder_blocks)]
             if wider:
                 down.append(nn.Conv2d(width, wider, 4, stride=2, padding=1))
         self.encoder = nn.Sequential(*down, nn.Conv2d(last, config.code_width, 1))
@@ -42,7 +60,7 @@ class VQGAN(nn.Module):
         up: list[nn.Module] = [nn.Conv2d(config.code_width, last, 3, padding=1)]
         backwards = config.widths[::-1]
         for width, narrower in zip(backwards, (*backwards[1:], None), strict=True):
-            up += [ResidualBlock(width) for _ in range(config.decoder_blocks)]
+            up += [ResidualBlock(width, local=config.local) for _ in range(config.decoder_blocks)]
             if narrower:
                 up += [nn.Conv2d(width, 4 * narrower, 3, padding=1), nn.PixelShuffle(2)]
         up += [nn.SiLU(), nn.Conv2d(first, 3 * config.patch**2, 3, padding=1)]
