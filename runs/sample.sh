@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The sample system from nothing to measured: about two hours on two cores, resumable at any time.
+# The sample system from nothing to measured: one to two hours on two cores, resumable at any time.
 #   runs/sample.sh [sample_cpu|sample_gpu|tiny] [folder]
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -50,7 +50,7 @@ class SampleRecipe:
 
 
 def sample_cpu() -> SampleRecipe:
-    """About two hours on two cores with AVX512-bf16: what ships with the package."""
+    """Between one and two hours on two cores with AVX512-bf16: what ships with the package."""
     steps = 700
     return SampleRecipe(
         vqgan=VQGANConfig(),

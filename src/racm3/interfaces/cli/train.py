@@ -29,7 +29,7 @@ def sample(recipe: str = "sample_cpu", *, out: Path, device: str = "auto") -> No
     """Train the whole sample system; stopped at any time, the same command goes on.
 
     Args:
-        recipe: sample_cpu (two hours on two cores), sample_gpu, or tiny (seconds, for tests).
+        recipe: sample_cpu (one to two hours on two cores), sample_gpu, or tiny (for tests).
         out: The folder of the run; the finished system is in its `system`.
         device: auto, cpu or cuda.
     """
