@@ -51,7 +51,7 @@ class SampleRecipe:
 
 def sample_cpu() -> SampleRecipe:
     """Between one and two hours on two cores with AVX512-bf16: what ships with the package."""
-    steps = 700
+    steps = 1050
     return SampleRecipe(
         vqgan=VQGANConfig(),
         tokenizer=TokenizerTraining(steps=4500, precision="bf16"),
