@@ -200,7 +200,7 @@ class ClipEncoder:
         pixels = self.preprocess(pictures).to(self.device)
         return unit(self.clip.image(pixels, patches).float().cpu().numpy())
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
         """A folder that `transformers.CLIPModel.from_pretrained` opens too."""
         from safetensors.torch import save_file
 
@@ -211,7 +211,8 @@ class ClipEncoder:
         save_json(folder / "preprocessor_config.json", self.preprocess.to_json())
         self.tokenizer.save(str(folder / "tokenizer.json"))
         save_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
-        state = {k: v.detach().cpu().contiguous() for k, v in self.clip.state_dict().items()}
+        tensors = self.clip.state_dict().items()
+        state = {k: v.detach().cpu().to(dtype).contiguous() for k, v in tensors}
         save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
     @classmethod

@@ -43,12 +43,12 @@ class Parts:
                 raise VocabularyMismatch(model.config.vocabulary, len(self.codec.vocabulary))
 
 
-def save_parts(parts: Parts, folder: Path, *, dtype: torch.dtype | None = None) -> None:
+def save_parts(parts: Parts, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
     """All of the folder or nothing; the memory is its own folder and stays where it is."""
     with folder_written_whole(folder) as temporary:
-        parts.codec.image.save(temporary / "tokenizer")
+        parts.codec.image.save(temporary / "tokenizer", dtype=dtype)
         parts.codec.text.save(temporary / "text")
-        parts.encoder.save(temporary / "clip")
+        parts.encoder.save(temporary / "clip", dtype=dtype)
         for name, model in parts.generators.items():
             save_generator(model, temporary / name, dtype=dtype)
         about = {

@@ -75,7 +75,7 @@ class RACM3:
             memory = SampleShelf(folder, dim)
         return cls(open_parts(folder, memory, place), generator=generator)
 
-    def save(self, folder: Path, *, dtype: torch.dtype | None = None) -> None:
+    def save(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
         save_parts(self.parts, folder, dtype=dtype)
 
     @cached_property

@@ -80,12 +80,13 @@ class ImageTokenizer:
             pictures += to_images(self.vqgan.decode(grids))
         return pictures
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
         save_json(folder / "config.json", self.config)
-        state = {k: v.detach().cpu().contiguous() for k, v in self.vqgan.state_dict().items()}
+        tensors = self.vqgan.state_dict().items()
+        state = {k: v.detach().cpu().to(dtype).contiguous() for k, v in tensors}
         save_file(state, folder / "model.safetensors")
 
     @classmethod
