@@ -183,6 +183,7 @@ BROKEN = [
     ("complete {place}/nothing.html {using}", "cannot read the document", ()),
     ("memory build {place}/memory {place}/source", "already; use `racm3 memory add`", ()),
     ("memory build {place}/new {place}/nothing", "there is nothing at", ()),
+    ("memory add {place}/memory {place}/source --vectors v.npy --tolerate 1", "another one", ()),
     ("memory search {place}/memory", "the document is empty", ("",)),
     ("memory remove {place}/memory", "either --ids or --where", ()),
     ("memory remove {place}/memory --ids 99", "there is no document 99", ()),

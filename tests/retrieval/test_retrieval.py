@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -65,6 +66,16 @@ def test_a_long_text_is_read_in_windows_never_cut(encoder: ClipEncoder):
     assert inner == encoder.tokenizer.encode(text, add_special_tokens=False).ids
     each = np.stack([_one_window(encoder, window) for window in windows])
     np.testing.assert_allclose(encoder.texts([text])[0], unit(each.mean(0)[None])[0], atol=1e-5)
+
+
+def test_begin_and_end_come_from_the_tokenizer_whatever_an_old_config_says(encoder, tmp_path):
+    encoder.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["text_config"] |= {"bos_token_id": 7, "eos_token_id": 2}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    opened = ClipEncoder.open(tmp_path)
+    assert opened.windows("a guitar") == encoder.windows("a guitar")
+    np.testing.assert_array_equal(opened.texts(["a guitar"]), encoder.texts(["a guitar"]))
 
 
 def _one_window(encoder: ClipEncoder, window: list[int]) -> np.ndarray:

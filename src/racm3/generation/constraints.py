@@ -1,5 +1,6 @@
 """Which id is legal next: a picture is exactly one grid, text holds no codes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -34,7 +35,7 @@ class Step:
     forced: int | None = None
 
 
-class Grammar:
+class Grammar(ABC):
     """What a task lets the generator say. Positions are walked one by one for every sample."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -58,9 +59,9 @@ class Grammar:
     def text_end(self) -> int:
         return self.vocabulary.break_
 
+    @abstractmethod
     def place(self, said: Sequence[int]) -> Place:
         """Where a sample stands after what it has said; DONE when nothing more is wanted."""
-        raise NotImplementedError
 
     def forced(self, said: Sequence[int]) -> int | None:
         """The id that must come next, where the task already knows it."""

@@ -4,7 +4,7 @@ The same folder opens in both, and a test holds them to the same vectors; this o
 milliseconds where importing the other takes seconds.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,10 @@ class ClipConfig:
     vision_config: TowerConfig
     projection_dim: int
     logit_scale_init_value: float = 2.6592
-    extra: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As `transformers` writes it."""
-        values = asdict(self)
-        values.pop("extra")
-        return {"model_type": "clip", "architectures": ["CLIPModel"], **values}
+        return {"model_type": "clip", "architectures": ["CLIPModel"], **asdict(self)}
 
     @classmethod
     def read(cls, folder: Path) -> "ClipConfig":

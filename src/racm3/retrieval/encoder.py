@@ -21,6 +21,7 @@ from racm3.tokens.image import load_weights
 from racm3.tokens.text import open_tokenizer
 
 Vectors = Float32[np.ndarray, "docs dim"]
+BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,14 @@ class ClipEncoder:
         # Windows do our cutting and padding; a tokenizer.json may carry its own.
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
+        # The published CLIP folders' configs still carry ids (0 and 2) that their tokenizers do not
+        # use; the tokenizer is what the weights were trained with.
+        known = (tokenizer.token_to_id(marker) for marker in (BEGIN, END))
+        config = clip.config.text_config
+        said = (config.bos_token_id, config.eos_token_id)
+        self.begin, self.end = (
+            found if found is not None else own for found, own in zip(known, said, strict=True)
+        )
 
     @property
     def name(self) -> str:
@@ -174,7 +183,7 @@ class ClipEncoder:
             ids = [ids[i] for i in dropout.keep(len(ids))]
         room = config.max_position_embeddings - 2
         pieces = [ids[i : i + room] for i in range(0, len(ids), room)] or [[]]
-        return [[config.bos_token_id, *piece, config.eos_token_id] for piece in pieces]
+        return [[self.begin, *piece, self.end] for piece in pieces]
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str], dropout: Dropout | None = None) -> Vectors:

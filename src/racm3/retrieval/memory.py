@@ -12,7 +12,6 @@ from jaxtyping import Float32
 from racm3.document import Document
 from racm3.errors import CheckpointError, MemoryStoreError
 from racm3.retrieval.entry import OWN_COLUMNS, Entry, entry_of, matrix, parts_of, schema
-from racm3.retrieval.index import Block
 from racm3.retrieval.retriever import Table
 from racm3.runtime import load_json, save_json
 
@@ -184,11 +183,6 @@ class MemoryStore:
                 f"the filter {where!r} cannot be used ({str(error).splitlines()[0]}); "
                 f"write SQL over the columns {columns_}"
             ) from error
-
-    def blocks(self, where: str | None = None, *, rows: int = 65_536) -> Iterator[Block]:
-        """Vectors in bounded blocks, for memories that do not fit into RAM."""
-        for batch in self._scan(["id", "vector"], where, rows=rows):
-            yield Block(batch["id"].to_numpy(), matrix(batch["vector"], self.about["dim"]))
 
     def table(self, where: str | None = None) -> Table:
         """Ids, groups and vectors of the documents that pass the filter, by ascending id."""

@@ -271,9 +271,10 @@ class RACM3:
         form: str,
     ) -> Writing:
         said = self._say(task, consulted, settings)
-        read = [streams(task, passes(self._read(consulted))[:1], self.codec.vocabulary, count=1,
-                        keep_documents=True)[0]]  # fmt: skip
-        scores = [text_score(self.engine.score(read[0], one.ids).tolist()) for one in said]
+        # Perplexity is the conditional stream's, after the first two documents.
+        group, vocabulary = passes(self._read(consulted))[:1], self.codec.vocabulary
+        (read,) = streams(task, group, vocabulary, count=1, keep_documents=True)
+        scores = [text_score(self.engine.score(read, one.ids).tolist()) for one in said]
         texts = [self.codec.text.decode(one.ids[:-1]) for one in said]
         order = best_first(scores)
         return Writing(

@@ -12,13 +12,12 @@ from torch import Tensor
 
 from racm3.document import Document, Image
 from racm3.retrieval.clip import Clip, ClipConfig, TowerConfig
-from racm3.retrieval.encoder import ClipEncoder, Preprocessing, pad
+from racm3.retrieval.encoder import BEGIN, END, ClipEncoder, Preprocessing, pad
 from racm3.runtime import autocast
 from racm3.tokens.text import train_bpe
 from racm3.training.checkpoint import named, optimizer_tensors, restore_optimizer, under
 from racm3.training.schedule import learning_rate
 
-BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 Pairs = Callable[[int], list[Document]]
 
 

@@ -74,6 +74,11 @@ def add(
 
 def _fill(memory: Path, source: Path, clip: str, vectors: Path | None, tolerate: int) -> None:
     tolerance = Tolerance(tolerate)
+    if vectors and tolerate:
+        raise SourceError(
+            "--vectors cannot be used with --tolerate: behind an unreadable document every vector "
+            "would belong to another one; mend the source first"
+        )
     if not source.exists():
         raise SourceError(f"there is nothing at {source}; give a folder, .json, .tar or .parquet")
     own = _read_vectors(vectors) if vectors else None
