@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from racm3.data.sample_world import corpus
 from racm3.document import Document, Image
@@ -24,6 +25,9 @@ from racm3.tokens.vqgan.model import VQGAN
 from racm3.training.clip import ClipTraining, new_clip
 
 torch.set_num_threads(1)
+# The same examples in every run, and no test that depends on how busy the machine is.
+settings.register_profile("racm3", deadline=None, derandomize=True)
+settings.load_profile("racm3")
 TINY_VQGAN = VQGANConfig(
     side=16, patch=2, widths=(8, 16), encoder_blocks=1, decoder_blocks=1, codes=32, code_width=4
 )

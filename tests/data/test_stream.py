@@ -26,7 +26,7 @@ def prepared() -> Prepared:
     documents = [document(rng) for _ in range(50)]
     memory = [document(rng) for _ in range(20)]
     neighbours = rng.integers(0, 20, (50, 3, 2))
-    about = {"text_size": 40, "codebook_size": 20}
+    about = {"text_size": 40, "codebook_size": 20, "cells": 9}
     return Prepared(TokenTable.of(documents), TokenTable.of(memory), neighbours, about)
 
 

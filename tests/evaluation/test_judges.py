@@ -12,6 +12,7 @@ from racm3.evaluation.report import mean, perplexity, table
 from racm3.evaluation.sample import psnr
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.tokens.codec import Kind
+from racm3.tokens.placing import Placing
 from racm3.training.generator import evaluating
 from racm3.training.generator import perplexity as training_perplexity
 from racm3.training.objective import batch
@@ -54,7 +55,7 @@ def _reference(system, documents) -> dict[str, float]:
     samples = [
         context([], lay(s, [], vocabulary), vocabulary) for s in system.codec.encode(documents)
     ]
-    packed = batch(pack([samples], 256, vocabulary), torch.device("cpu"))
+    packed = batch(pack([samples], 256, Placing(vocabulary, 9)), torch.device("cpu"))
     with evaluating(system.engine.model):
         return training_perplexity(system.engine.model, [packed], vocabulary)
 

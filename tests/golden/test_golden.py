@@ -28,7 +28,7 @@ def run() -> dict:
         guidance=Guidance(),
         seed=0,
     )
-    return {"curve": curve, "ids": Engine(one.model).generate(request)[0].ids}
+    return {"curve": curve, "ids": Engine(one.model, one.stream.placing).generate(request)[0].ids}
 
 
 def test_the_loss_curve_and_the_greedy_ids_have_not_moved(run, request):

@@ -39,7 +39,7 @@ def material() -> Prepared:
 
     rng = np.random.default_rng(0)
     tables = [TokenTable.of([document(rng) for _ in range(count)]) for count in (50, 20)]
-    about = {"text_size": 40, "codebook_size": 20}
+    about = {"text_size": 40, "codebook_size": 20, "cells": 9}
     return Prepared(*tables, rng.integers(0, 20, (50, 3, 2)), about)
 
 

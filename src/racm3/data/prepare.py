@@ -195,6 +195,7 @@ def prepare(
         "seed": seed,
         "text_size": codec.vocabulary.text_size,
         "codebook_size": codec.vocabulary.codebook_size,
+        "cells": len(codec.image.grid),
     }
     table = encode_all(codec, documents, label="documents")
     memory = encode_all(codec, shelf, label="memory")

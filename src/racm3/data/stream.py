@@ -14,6 +14,7 @@ from racm3.runtime import dice
 from racm3.tokens.codec import Segments
 from racm3.tokens.context import Context, Packed, context, fitting, pack, shorten
 from racm3.tokens.masking import Laid, Masking, choose_spans, lay
+from racm3.tokens.placing import Placing
 from racm3.tokens.vocabulary import Vocabulary
 
 LOOK_AHEAD = 1.25
@@ -32,7 +33,8 @@ class StreamConfig:
         any_of: Take K at random among all prepared neighbours (CM3Leon: 3 of 2 + 2) instead of
             the K nearest.
         masking: CM3 masking of the main document.
-        align: Begin every picture at a position that is a multiple of this; 0 for plain positions.
+        align: Place every picture's cells from a multiple of this on (`tokens/placing.py`); 0 for
+            plain positions.
         seed: Decides order, masks, K and draws.
     """
 
@@ -69,7 +71,12 @@ class Stream:
                 f"tokenizers have {vocabulary.text_size} and {vocabulary.codebook_size}; "
                 "run `racm3 prepare` again"
             )
+        if "cells" not in prepared.about:
+            raise ConfigError(
+                "the material was prepared by an older racm3; run `racm3 prepare` again"
+            )
         self.prepared, self.config, self.vocabulary = prepared, config, vocabulary
+        self.placing = Placing(vocabulary, prepared.about["cells"], config.align)
         self.world, self.fresh = world, rank
         self.pending: list[int] = []
         self._order = lru_cache(maxsize=2)(self._order_of)
@@ -125,7 +132,7 @@ class Stream:
         placed = {index for row in plan for index in row}
         self.pending = [n for index, n in enumerate(numbers) if index not in placed]
         rows = [[contexts[i] for i in row] for row in plan]
-        return pack(rows, config.length, self.vocabulary, align=config.align)
+        return pack(rows, config.length, self.placing)
 
     def bookmark(self) -> Int64[np.ndarray, " numbers"]:
         return np.array([self.fresh, *self.pending], dtype=np.int64)

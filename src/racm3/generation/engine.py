@@ -14,7 +14,7 @@ from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling, draw, uniforms
 from racm3.model.attention import Block
 from racm3.model.transformer import Transformer
-from racm3.tokens.context import Placing
+from racm3.tokens.placing import Placing
 
 Ids = Sequence[int]
 Watcher = Callable[[list[list[int]]], None]
@@ -74,33 +74,21 @@ class Own:
         return Block(self.keys[layer, stream, :, :, kept], self.values[layer, stream, :, :, kept])
 
 
-class Walk:
-    """Where the next id of every candidate stands, stream by stream."""
-
-    def __init__(self, placing: Placing, streams: Sequence[Ids], samples: int) -> None:
-        self.placing, self.samples = placing, samples
-        self.places = [placing.positions(stream)[-1] for stream in streams for _ in range(samples)]
-        self.last = [stream[-1] for stream in streams for _ in range(samples)]
-
-    def on(self, chosen: list[int]) -> list[int]:
-        ids = chosen * (len(self.last) // self.samples)
-        steps = zip(self.places, self.last, ids, strict=True)
-        self.places = [self.placing.after(*step) for step in steps]
-        self.last = ids
-        return self.places
-
-
 class Engine:
-    def __init__(self, model: Transformer, placing: Placing | None = None) -> None:
+    def __init__(self, model: Transformer, placing: Placing) -> None:
         self.model = model.eval().fuse()
-        self.placing = placing or Placing(range(0))
+        self.placing = placing
 
     @torch.inference_mode()
     def generate(self, request: Request, watch: Watcher | None = None) -> list[Said]:
         """Candidates in order; `watch` sees what all of them have said after every step."""
         self._check(request)
         chains, logits = self._read(request.streams, request.samples)
-        walk = Walk(self.placing, request.streams, request.samples)
+        walks = [
+            self.placing.walk().read(stream)
+            for stream in request.streams
+            for _ in range(request.samples)
+        ]
         own = Own(self.model, len(chains), request.samples, request.longest)
         throws = uniforms(request.seed, request.samples, request.longest)
         said: list[list[int]] = [[] for _ in range(request.samples)]
@@ -117,7 +105,9 @@ class Engine:
             if watch:
                 watch(said)
             if step + 1 < request.longest:
-                logits = self._advance(chosen, step, chains, own, walk.on(chosen.tolist()))
+                ids = chosen.tolist() * len(chains)
+                at = [walk.step(id_) for walk, id_ in zip(walks, ids, strict=True)]
+                logits = self._advance(chosen, step, chains, own, at)
         return [Said(ids, total) for ids, total in zip(said, totals.tolist(), strict=True)]
 
     def _choose(
@@ -154,19 +144,19 @@ class Engine:
         self, streams: Sequence[Ids], samples: int
     ) -> tuple[list[list[Chunk]], Float[Tensor, "streams samples vocab"]]:
         """Read every prompt, what several of them begin with only once."""
-        read: dict[tuple[int, ...], tuple[Chunk, Tensor]] = {}
+        read: dict[tuple[tuple[int, ...], ...], tuple[Chunk, Tensor]] = {}
         chains, last = [], []
         for stream in streams:
             chain, start = list[Chunk](), 0
             positions = self.placing.positions(stream)
             for stop in _cuts(stream, streams):
-                key = tuple(stream[:stop])
+                key = (tuple(stream[:stop]), tuple(positions[:stop]))
                 if key not in read:
                     read[key] = self._prefill(stream[start:stop], positions[start:stop], chain)
                 chain.append(read[key][0])
                 start = stop
             chains.append(chain)
-            last.append(read[tuple(stream)][1])
+            last.append(read[tuple(stream), tuple(positions)][1])
         return chains, torch.stack(last)[:, None].expand(-1, samples, -1)
 
     def _prefill(

@@ -51,21 +51,21 @@ class SampleRecipe:
 
 def sample_cpu() -> SampleRecipe:
     """Between one and two hours on two cores with AVX512-bf16: what ships with the package."""
-    steps = 1050
+    steps = 4000
     return SampleRecipe(
-        vqgan=VQGANConfig(),
+        vqgan=VQGANConfig(codes=2048, local=True),
         tokenizer=TokenizerTraining(steps=4500, precision="bf16"),
         tokenizer_batch=32,
         clip=ClipTraining(steps=2000, precision="bf16", width=192, patch=16),
         clip_batch=256,
         text_vocabulary=2048,
-        documents=12_000,
+        documents=24_000,
         draws=2,
         generator=GeneratorConfig(
             width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True
         ),
         training=GeneratorTraining(steps=steps, lr=2.5e-3, warmup=60, precision="bf16"),
-        stream=StreamConfig(rows=15, length=256, align=32),
+        stream=StreamConfig(rows=15, length=256, align=128),
         # The small CLIP's cosines run high and its picture queries are weak: see docs/log.md.
         retriever=RetrieverConfig(too_similar=0.98, query="text", query_dropout=0.0),
     )
@@ -76,7 +76,7 @@ def sample_gpu() -> SampleRecipe:
     base = sample_cpu()
     return replace(
         base,
-        vqgan=VQGANConfig(widths=(128, 256), decoder_blocks=4, local=True),
+        vqgan=VQGANConfig(widths=(128, 256), decoder_blocks=4, codes=2048, local=True),
         tokenizer=TokenizerTraining(
             steps=20_000, precision="bf16", adversarial=0.02, adversarial_from=12_000
         ),
@@ -89,7 +89,7 @@ def sample_gpu() -> SampleRecipe:
             width=320, depth=8, heads=10, vocabulary=1, context=1024, tied=True
         ),
         training=GeneratorTraining(steps=20_000, lr=1e-3, warmup=500, precision="bf16"),
-        stream=StreamConfig(rows=96, length=256, align=32),
+        stream=StreamConfig(rows=96, length=256, align=128),
         save_every=500,
     )
 

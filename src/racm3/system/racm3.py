@@ -36,7 +36,7 @@ from racm3.system.results import (
     Writing,
 )
 from racm3.tokens.codec import Kind, Segment, Segments
-from racm3.tokens.context import Placing
+from racm3.tokens.placing import Placing
 
 GAP = "___"
 LONGEST_PROMPT = 2000
@@ -54,7 +54,7 @@ class RACM3:
             )
         self.parts, self.generator = parts, generator
         self.codec, self.encoder = parts.codec, parts.encoder
-        placing = Placing(self.codec.vocabulary.image, parts.align)
+        placing = Placing(self.codec.vocabulary, len(self.codec.image.grid), parts.align)
         self.engine = Engine(parts.generators[generator], placing)
         self.library = Library(parts)
 

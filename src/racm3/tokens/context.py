@@ -1,7 +1,6 @@
 """What the generator reads: retrieved documents first, then the main one (RA-CM3 §3.3, Fig. 2)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from jaxtyping import Bool, Int32, Int64
 from racm3.errors import ConfigError, DocumentError
 from racm3.tokens.codec import Kind, Segment, Segments, flatten
 from racm3.tokens.masking import Laid
+from racm3.tokens.placing import Placing
 from racm3.tokens.vocabulary import Vocabulary
 
 STRUCTURE, MAIN = -1, 0
@@ -75,33 +75,6 @@ def fitting(retrieved: Sequence[Segments], main_length: int, room: int) -> list[
     return kept
 
 
-@dataclass(frozen=True, slots=True)
-class Placing:
-    """Where ids stand for the rotary embedding: one after the other, but with `align` every run of
-    codes begins at a multiple of it.
-
-    Then the same cell of two pictures is always a fixed distance apart, however long the texts
-    between them are, and attention can learn that distance. 0 leaves positions plain, which is
-    what other libraries assume of an exported generator.
-    """
-
-    image: range
-    align: int = 0
-
-    def after(self, position: int, previous: int, id_: int) -> int:
-        """The position of `id_` right behind `previous`, which stands at `position`."""
-        following = position + 1
-        if self.align and id_ in self.image and previous not in self.image:
-            return -(-following // self.align) * self.align
-        return following
-
-    def positions(self, ids: Sequence[int]) -> list[int]:
-        found: list[int] = []
-        for place, id_ in enumerate(ids):
-            found.append(self.after(found[-1], ids[place - 1], id_) if place else 0)
-        return found
-
-
 class Packed(NamedTuple):
     """Rows of several samples. `sample` numbers them within the row, -1 is padding; `position`
     starts again with every sample; the first id of a sample is never a target."""
@@ -113,13 +86,10 @@ class Packed(NamedTuple):
     position: Int64[np.ndarray, "rows seq"]
 
 
-def pack(
-    samples: Sequence[Sequence[Context]], length: int, vocabulary: Vocabulary, *, align: int = 0
-) -> Packed:
+def pack(samples: Sequence[Sequence[Context]], length: int, placing: Placing) -> Packed:
     """Lay the samples of each row one after the other and pad the rest."""
-    placing = Placing(vocabulary.image, align)
     shape = (len(samples), length)
-    ids = np.full(shape, vocabulary.pad, dtype=np.int64)
+    ids = np.full(shape, placing.vocabulary.pad, dtype=np.int64)
     source = np.full(shape, STRUCTURE, dtype=np.int64)
     learn = np.zeros(shape, dtype=bool)
     sample = np.full(shape, -1, dtype=np.int32)

@@ -52,14 +52,11 @@ def clip_pairs(step: int, *, batch: int) -> list[Document]:
 
 
 def _pair(rng: np.random.Generator) -> Document:
-    every, shown = things(), memory()
-    rows = rng.integers(len(every), size=1 if rng.random() < 0.8 else 2)
-    scene = Scene.random([every[row] for row in rows], rng, count=len(rows))
-    row = int(rows[rng.integers(len(rows))])
-    said = rng.random()
-    text = scene.caption(rng) if said < 0.5 else every[row].name if said < 0.8 else shown[row].text
-    picture = scene.draw() if rng.random() < 0.45 else shown[row].images[0]
-    return Document.of(text, picture)
+    scene = Scene.random(things(), rng, count=1 if rng.random() < 0.7 else 2)
+    thing = scene.things[rng.integers(len(scene.things))]
+    shown, said = thing.document(), rng.random()
+    text = scene.caption(rng) if said < 0.5 else thing.name if said < 0.8 else shown.text
+    return Document.of(text, scene.draw() if rng.random() < 0.5 else shown.images[0])
 
 
 def named_pictures() -> list[Document]:

@@ -13,20 +13,20 @@ from PIL import Image as PIL
 from racm3.data.sample_world.things import Thing
 from racm3.document import Document, Image
 
-# Pale on purpose: this image tokenizer's codes of a thing change with a strong background, and
-# what a memory picture shows could then not be recognised in a scene (docs/log.md).
 COLOURS = {
-    "white": (250, 250, 250),
-    "grey": (222, 222, 226),
-    "orange": (252, 232, 215),
-    "yellow": (252, 247, 205),
-    "green": (226, 246, 232),
-    "blue": (225, 238, 250),
-    "purple": (238, 230, 250),
-    "pink": (250, 228, 233),
+    "white": (255, 255, 255),
+    "grey": (190, 190, 196),
+    "orange": (247, 190, 130),
+    "yellow": (250, 230, 120),
+    "green": (160, 220, 170),
+    "blue": (140, 190, 240),
+    "purple": (195, 165, 235),
+    "pink": (248, 175, 200),
 }
 TEXTURES = ("plain", "striped", "checked")
-SIZES = {"large": 48, "small": 32}
+# Every place is a multiple of a quarter of the picture, so a thing keeps its cells wherever it
+# stands, and a small one is the large one with each 2 x 2 cells made one.
+SIZES = {"large": 64, "small": 32}
 PLACES = {
     "centre": (0.5, 0.5),
     "left": (0.0, 0.5),
@@ -54,18 +54,18 @@ class Scene:
         cls, things: Sequence[Thing], rng: np.random.Generator, *, count: int | None = None
     ) -> "Scene":
         """A scene of `count` things; most have one thing where it is not said."""
-        count = count or (1 if rng.random() < 0.85 else 2)
+        count = count or (1 if rng.random() < 0.8 else 2)
         first = things[int(rng.integers(len(things)))]
         second = first if rng.random() < 0.15 else things[int(rng.integers(len(things)))]
-        large = rng.random() < 0.7
+        small = count == 2 or rng.random() < 0.5
         anywhere = tuple(PLACES)[rng.integers(len(PLACES))]
-        white = rng.random() < 0.4
+        white = rng.random() < 0.25
         return cls(
             things=(first, second)[:count],
             colour="white" if white else tuple(COLOURS)[rng.integers(len(COLOURS))],
             texture=rng.choice(TEXTURES, p=(0.9, 0.05, 0.05)).item(),
-            size="large" if large and count == 1 else "small",
-            place=anywhere if count == 1 and rng.random() < 0.4 else "centre",
+            size="small" if small else "large",
+            place=anywhere if count == 1 and small else "centre",
             tilted=count == 1 and rng.random() < 0.05,
             relation=RELATIONS[rng.integers(len(RELATIONS))],
         )

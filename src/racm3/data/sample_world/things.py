@@ -11,8 +11,6 @@ from PIL import Image as PIL
 
 from racm3.document import Document, Image
 
-MEMORY_MARGIN = 8
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Thing:
@@ -29,15 +27,14 @@ class Thing:
         """The name with its article, as captions say it."""
         if self.name.startswith("flag of"):
             return f"the {self.name}"
-        return f"{'an' if self.name[0].lower() in 'aeiou' else 'a'} {self.name}"
+        spelt = self.name.lower()
+        vowel = spelt.startswith(tuple("aeiou")) and not spelt.startswith(("one", "uni", "eu"))
+        return f"{'an' if vowel else 'a'} {self.name}"
 
     def document(self) -> Document:
         """How the memory shows the thing: its picture on white, its name and a few keywords."""
-        side = self.rgba.shape[0]
-        inner = side - 2 * MEMORY_MARGIN
-        glyph = PIL.fromarray(self.rgba).resize((inner, inner), PIL.Resampling.LANCZOS)
-        canvas = PIL.new("RGBA", (side, side), (255, 255, 255, 255))
-        canvas.alpha_composite(glyph, (MEMORY_MARGIN, MEMORY_MARGIN))
+        canvas = PIL.new("RGBA", self.rgba.shape[1::-1], (255, 255, 255, 255))
+        canvas.alpha_composite(PIL.fromarray(self.rgba))
         words = [word for word in self.keywords if word not in self.name][:2]
         text = f"{self.name} ({', '.join(words)})" if words else self.name
         return Document.of(text, Image.of(canvas))

@@ -10,9 +10,9 @@ class VQGANConfig:
     """VQGAN (Esser et al. 2021): `patch` pixels a side at once, then one halving a further width.
 
     The papers' tokenizer is 256 pixels, 8-fold, with 8192 codes; a picture becomes one code for
-    every `downsampling` x `downsampling` pixels. `local` normalises every cell by itself instead of
-    groups of channels over the whole picture, so that a code says what is there whatever stands
-    elsewhere: what is copied from one picture to another stays recognisable.
+    every `downsampling` x `downsampling` pixels. A `local` encoder sees every such square by
+    itself, so that a code says what is there whatever stands elsewhere: what is copied from one
+    picture to another stays recognisable. The decoder sees the whole grid either way.
     """
 
     side: int = 64

@@ -23,18 +23,17 @@ class CellNorm(nn.Module):
         return (x * scale * self.weight[:, None, None]).to(x.dtype)
 
 
-def norm(width: int, *, local: bool) -> nn.Module:
-    groups = max(g for g in (1, 2, 4, 8) if width % g == 0)
-    return CellNorm(width) if local else nn.GroupNorm(groups, width)
-
-
 class ResidualBlock(nn.Module):
+    """Two convolutions; `local` ones look at no other cell, neither to mix nor to normalise."""
+
     def __init__(self, width: int, *, local: bool = False) -> None:
         super().__init__()
-        self.norm1 = norm(width, local=local)
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.norm2 = norm(width, local=local)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        groups = max(g for g in (1, 2, 4, 8) if width % g == 0)
+        kernel = 1 if local else 3
+        norms = [CellNorm(width) if local else nn.GroupNorm(groups, width) for _ in range(2)]
+        convs = [nn.Conv2d(width, width, kernel, padding=kernel // 2) for _ in range(2)]
+        self.norm1, self.norm2 = norms
+        self.conv1, self.conv2 = convs
 
     def forward(
         self, x: Float[Tensor, "batch width rows columns"]
@@ -54,13 +53,14 @@ class VQGAN(nn.Module):
         for width, wider in zip(config.widths, (*config.widths[1:], None), strict=True):
             down += [ResidualBlock(width, local=config.local) for _ in range(config.encoder_blocks)]
             if wider:
-                down.append(nn.Conv2d(width, wider, 4, stride=2, padding=1))
+                kernel, margin = (2, 0) if config.local else (4, 1)
+                down.append(nn.Conv2d(width, wider, kernel, stride=2, padding=margin))
         self.encoder = nn.Sequential(*down, nn.Conv2d(last, config.code_width, 1))
         self.codebook = Codebook(config.codes, config.code_width)
         up: list[nn.Module] = [nn.Conv2d(config.code_width, last, 3, padding=1)]
         backwards = config.widths[::-1]
         for width, narrower in zip(backwards, (*backwards[1:], None), strict=True):
-            up += [ResidualBlock(width, local=config.local) for _ in range(config.decoder_blocks)]
+            up += [ResidualBlock(width) for _ in range(config.decoder_blocks)]
             if narrower:
                 up += [nn.Conv2d(width, 4 * narrower, 3, padding=1), nn.PixelShuffle(2)]
         up += [nn.SiLU(), nn.Conv2d(first, 3 * config.patch**2, 3, padding=1)]

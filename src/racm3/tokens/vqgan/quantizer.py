@@ -51,11 +51,12 @@ class MovingAverages(nn.Module):
     counts: Tensor
     sums: Tensor
 
-    def __init__(self, codebook: Codebook, *, decay: float = 0.98, dead_below: float = 0.02):
+    def __init__(self, codebook: Codebook, *, decay: float = 0.98, dead_below: float = 0.05):
         super().__init__()
         self.decay, self.dead_below = decay, dead_below
-        self.register_buffer("counts", torch.ones(len(codebook.vectors)))
-        self.register_buffer("sums", codebook.vectors.clone())
+        # Nothing has members yet: the first update already gives every idle code a real feature.
+        self.register_buffer("counts", torch.zeros(len(codebook.vectors)))
+        self.register_buffer("sums", torch.zeros_like(codebook.vectors))
 
     @torch.no_grad()
     def update(
@@ -79,6 +80,7 @@ class MovingAverages(nn.Module):
             picks = torch.randint(
                 len(flat), (len(dead),), generator=generator, device=generator.device
             )
-            self.sums[dead] = flat[picks.to(flat.device)]
-            self.counts[dead] = 1.0
+            newborn = 5 * self.dead_below
+            self.sums[dead] = newborn * flat[picks.to(flat.device)]
+            self.counts[dead] = newborn
         codebook.vectors.copy_(F.normalize(self.sums, dim=-1))
