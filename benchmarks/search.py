@@ -10,7 +10,8 @@ from common import arguments, seconds, show
 from racm3.document import Document
 from racm3.retrieval.encoder import unit
 from racm3.retrieval.index import ExactIndex
-from racm3.retrieval.retriever import ListShelf, Retriever, RetrieverConfig
+from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
 
 DIM, QUERIES = 512, 32

@@ -14,7 +14,8 @@ from racm3.document import Document, Image
 from racm3.model.config import GeneratorConfig
 from racm3.model.transformer import Transformer
 from racm3.retrieval.encoder import ClipEncoder, embed
-from racm3.retrieval.retriever import ListShelf, RetrieverConfig
+from racm3.retrieval.retriever import RetrieverConfig
+from racm3.retrieval.shelf import ListShelf
 from racm3.system import RACM3
 from racm3.system.parts import Parts
 from racm3.tokens.codec import Codec

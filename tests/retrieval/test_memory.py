@@ -4,8 +4,10 @@ import pytest
 from racm3.document import Document
 from racm3.errors import MemoryStoreError
 from racm3.recipes.collection import fill_memory
-from racm3.retrieval.encoder import unit
+from racm3.retrieval.encoder import embed, unit
 from racm3.retrieval.memory import Entry, MemoryStore
+from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.runtime import dice
 from tests.conftest import picture
 
 
@@ -130,3 +132,24 @@ def test_a_damaged_picture_is_found_by_verify(store):
     broken = Entry(Document.of("x", picture(8)), encoded=(b"not a picture",))
     store.add([broken], some_vectors(1))
     assert "document 6 cannot be read" in store.verify()[0]
+
+
+@pytest.mark.parametrize("strategy", ["clip", "random", "bm25"])
+def test_a_memory_that_does_not_fit_is_searched_from_disk_alike(tmp_path, encoder, strategy):
+    store = MemoryStore.create(tmp_path / "m", encoder="tiny", dim=encoder.dim)
+    made = entries(9)
+    for some in (made[:5], made[5:]):
+        store.add(some, embed(encoder, [entry.document for entry in some]))
+    queries = [Document.of("words"), *(entry.document for entry in made[:4])]
+    if strategy == "bm25":
+        queries = queries[:1]
+    found = []
+    for gigabytes in (1.0, 0.0):
+        config = RetrieverConfig(strategy=strategy, resident_gb=gigabytes)
+        retriever = Retriever(encoder, store, config, where="licence = 'cc0'")
+        assert (retriever.resident is None) == (gigabytes == 0)
+        found.append(retriever.neighbours(queries, 3, rng=dice(1)))
+    assert [[n.id for n in one] for one in found[0]] == [[n.id for n in one] for one in found[1]]
+    assert {n.id % 2 for one in found[0] for n in one} == {0}
+    for one, other in zip(*found, strict=True):
+        assert [n.score for n in one] == pytest.approx([n.score for n in other], abs=1e-6)

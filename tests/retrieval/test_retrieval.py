@@ -13,7 +13,6 @@ from racm3.retrieval.encoder import ClipEncoder, Dropout, embed, mix, unit
 from racm3.retrieval.index import Block, ExactIndex
 from racm3.retrieval.lexical import BM25, words
 from racm3.retrieval.retriever import (
-    ListShelf,
     Retriever,
     RetrieverConfig,
     ask,
@@ -21,6 +20,7 @@ from racm3.retrieval.retriever import (
     two_sided,
 )
 from racm3.retrieval.selection import select
+from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
 from tests.conftest import picture
 

@@ -140,7 +140,7 @@ def find_neighbours(
 
     A query is one side of the document, chosen anew at every draw; -1 where fewer were found.
     """
-    row_of = {int(id_): row for row, id_ in enumerate(retriever.table.ids)}
+    row_of = {int(id_): row for row, id_ in enumerate(retriever.ids)}
     found = np.full((len(documents), draws, depth), -1, dtype=np.int64)
     work = [(draw, at) for draw in range(draws) for at in range(0, len(documents), AT_ONCE)]
     for draw, start in progress(work, label="neighbours", total=len(work)):
@@ -186,7 +186,7 @@ def prepare(
     """Encode documents and memory and look up everyone's neighbours (RA-CM3 §3.2, offline)."""
     if not documents:
         raise Racm3Error("there is nothing to prepare: no document was given")
-    shelf = retriever.shelf.documents(retriever.table.ids.tolist())
+    shelf = retriever.shelf.documents(retriever.ids.tolist())
     own = groups or [frozenset[str]()] * len(documents)
     neighbours = find_neighbours(retriever, documents, own, draws=draws, depth=depth, seed=seed)
     about = {

@@ -65,7 +65,7 @@ def look_up(
     if not count:
         return [[] for _ in documents]
     if neighbours == "random":
-        rng, ids = dice(seed, 5), retriever.table.ids
+        rng, ids = dice(seed, 5), retriever.ids
         picks = [rng.choice(ids, count, replace=False).tolist() for _ in documents]
         return [retriever.shelf.documents(some) for some in picks]
     side: Literal["text", "image"] = "text" if kind is Kind.IMAGE else "image"

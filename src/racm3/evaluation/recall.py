@@ -16,5 +16,4 @@ def recalled(
     """Whether the right document is among the k nearest; no redundancy walk, no dropout."""
     vectors = embed(retriever.encoder, queries)
     hits = retriever.index.search(vectors, k)
-    ids = np.where(hits.ids >= 0, retriever.table.ids[hits.ids], -1)
-    return (ids == np.asarray(right)[:, None]).any(axis=1)
+    return (hits.ids == np.asarray(right)[:, None]).any(axis=1)

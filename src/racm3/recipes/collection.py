@@ -99,14 +99,14 @@ def prepare_memory(
     never neighbours itself or another one of its group.
     """
     retriever = Retriever(encoder, store, config)
-    table = retriever.table
+    ids = retriever.ids.tolist()
     groups = [frozenset({entry.own_group()}) for entry in others]
     documents = [entry.document for entry in others]
     if not others:
-        groups = [frozenset({group}) for group in table.groups]
-        documents = store.documents(table.ids.tolist())
+        groups = [frozenset({group}) for group in store.table().groups]
+        documents = store.documents(ids)
     made = prepare(codec, documents, retriever, groups=groups, draws=draws, depth=depth)
-    made.about |= {"ids": table.ids.tolist(), "of_memory": not others}
+    made.about |= {"ids": ids, "of_memory": not others}
     return made
 
 

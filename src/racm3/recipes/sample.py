@@ -16,7 +16,8 @@ from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.model.transformer import Transformer
 from racm3.retrieval.encoder import ClipEncoder, embed
-from racm3.retrieval.retriever import ListShelf, Retriever, RetrieverConfig
+from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import device, write_whole
 from racm3.system.parts import GENERATORS, EmptyShelf, Parts, save_parts, write_sample_vectors
 from racm3.tokens.codec import Codec

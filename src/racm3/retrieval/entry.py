@@ -48,7 +48,7 @@ def schema(dim: int) -> "pyarrow.Schema":
 
 
 def matrix(column: Any, dim: int) -> Float32[np.ndarray, "docs dim"]:
-    return np.asarray(column.flatten().to_numpy(zero_copy_only=False), np.float32).reshape(-1, dim)
+    return np.array(column.flatten().to_numpy(zero_copy_only=False), np.float32).reshape(-1, dim)
 
 
 def parts_of(entry: Entry) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from racm3.document import Document
 from racm3.errors import CheckpointError, MemoryStoreError
 from racm3.retrieval.entry import OWN_COLUMNS, Entry, entry_of, matrix, parts_of, schema
-from racm3.retrieval.retriever import Table
+from racm3.retrieval.shelf import Table, joined
 from racm3.runtime import load_json, save_json
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class MemoryStore:
             raise MemoryStoreError("this is an earlier snapshot, which is read-only")
         before = len(self)
         if ids:
-            self._table.delete(f"id IN ({','.join(str(int(i)) for i in ids)})")
+            self._table.delete(_among(ids))
             self._forget_history()
         return before - len(self)
 
@@ -184,24 +184,31 @@ class MemoryStore:
                 f"write SQL over the columns {columns_}"
             ) from error
 
+    def blocks(self, where: str | None = None) -> Iterator[Table]:
+        """The documents that pass the filter, read from disk a block at a time."""
+        for batch in self._scan(["id", "group", "vector"], where):
+            yield self._table_of(batch)
+
+    def rows(self, ids: Sequence[int]) -> Table:
+        columns = ["id", "group", "vector"]
+        found = [self._table_of(batch) for batch in self._scan(columns, _among(ids))]
+        return joined(found, self.about["dim"])
+
+    def _table_of(self, batch: "pyarrow.RecordBatch") -> Table:
+        vectors = matrix(batch["vector"], self.about["dim"])
+        return Table(batch["id"].to_numpy(), batch["group"].to_pylist(), vectors)
+
     def table(self, where: str | None = None) -> Table:
-        """Ids, groups and vectors of the documents that pass the filter, by ascending id."""
-        batches = list(self._scan(["id", "group", "vector"], where))
-        dim = self.about["dim"]
-        ids = np.concatenate([np.zeros(0, np.int64), *(b["id"].to_numpy() for b in batches)])
-        groups = [group for batch in batches for group in batch["group"].to_pylist()]
-        empty = np.zeros((0, dim), dtype=np.float32)
-        vectors = np.concatenate([empty, *(matrix(b["vector"], dim) for b in batches)])
-        order = np.argsort(ids, kind="stable")
-        return Table(ids[order].astype(np.int64), [groups[i] for i in order], vectors[order])
+        """All blocks together, by ascending id."""
+        return joined(self.blocks(where), self.about["dim"])
 
     def entries(self, ids: Sequence[int]) -> list[Entry]:
         """In the order asked for; an id that is not (or no longer) there is named."""
         extra = [name for name in self._table.schema.names if name not in OWN_COLUMNS]
         found: dict[int, Entry] = {}
         for start in range(0, len(ids), 1000):
-            some = ",".join(str(int(i)) for i in ids[start : start + 1000])
-            for batch in self._scan(["id", "group", "source", "parts", *extra], f"id IN ({some})"):
+            some = _among(ids[start : start + 1000])
+            for batch in self._scan(["id", "group", "source", "parts", *extra], some):
                 for row in batch.to_pylist():
                     found[row["id"]] = entry_of(row, extra)
         missing = [i for i in ids if i not in found]
@@ -218,7 +225,7 @@ class MemoryStore:
         files = [path for path in self.path.rglob("*") if path.is_file()]
         return {
             "documents": len(self),
-            "groups": len(set(self.table().groups)),
+            "groups": len({g for b in self._scan(["group"], None) for g in b["group"].to_pylist()}),
             "encoder": self.about["encoder"],
             "dim": self.about["dim"],
             "snapshot": self.snapshot,
@@ -256,6 +263,10 @@ class MemoryStore:
         dataset = lance.dataset(str(self.path / f"{TABLE}.lance"))
         deleted = sum(f.count_rows() < f.physical_rows for f in dataset.get_fragments())
         return [f"{deleted} files still hold removed documents; remove them again"] * bool(deleted)
+
+
+def _among(ids: Sequence[int]) -> str:
+    return f"id IN ({','.join(str(int(i)) for i in ids)})" if len(ids) else "false"
 
 
 def _connect(path: Path) -> Any:

@@ -1,19 +1,20 @@
 """From a query to neighbours: one deciding function for training, preparing and generating."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 
 from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError, DocumentError
 from racm3.retrieval.encoder import Dropout, Encoder, embed
-from racm3.retrieval.index import ExactIndex, Hits
+from racm3.retrieval.index import Block, ExactIndex, Hits
 from racm3.retrieval.lexical import BM25
 from racm3.retrieval.selection import select
+from racm3.retrieval.shelf import Shelf, Table, joined
 
 Side = Literal["text", "image", "both"]
 
@@ -30,6 +31,8 @@ class RetrieverConfig:
         candidates: How many the index is asked for before the walk.
         query_dropout: Share of query tokens or patches forgotten in training.
         query: Which side of a document asks in training: `either` draws one, never both.
+        resident_gb: Vectors of a memory up to this size stay in RAM between searches; those of a
+            larger one are read from disk, block by block, for every batch of queries.
     """
 
     strategy: Literal["clip", "bm25", "random"] = "clip"
@@ -39,58 +42,13 @@ class RetrieverConfig:
     candidates: int = 64
     query_dropout: float = 0.2
     query: Literal["either", "text", "image"] = "either"
+    resident_gb: float = 4.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.query_dropout < 1:
             raise ConfigError(f"query_dropout {self.query_dropout} does not lie in [0, 1)")
         if self.candidates < 1:
             raise ConfigError("candidates must be at least 1")
-
-
-class Table(NamedTuple):
-    """What searching needs of a memory, in one order."""
-
-    ids: Int64[np.ndarray, " docs"]
-    groups: list[str]
-    vectors: Float32[np.ndarray, "docs dim"]
-
-
-@runtime_checkable
-class Shelf(Protocol):
-    """Where documents are kept: LanceDB in `memory.py`, or plain lists (`ListShelf`)."""
-
-    @property
-    def snapshot_name(self) -> str: ...
-
-    def table(self, where: str | None = None) -> Table: ...
-
-    def documents(self, ids: Sequence[int]) -> list[Document]: ...
-
-
-class ListShelf:
-    """A few documents in a list, each its own group unless said otherwise."""
-
-    def __init__(
-        self,
-        documents: Sequence[Document],
-        vectors: Float32[np.ndarray, "docs dim"],
-        groups: Sequence[str] | None = None,
-    ) -> None:
-        ids = np.arange(len(documents), dtype=np.int64)
-        self._documents = list(documents)
-        self._table = Table(ids, list(groups or map(str, ids)), vectors)
-
-    @property
-    def snapshot_name(self) -> str:
-        return f"{len(self._documents)} documents in a list"
-
-    def table(self, where: str | None = None) -> Table:
-        if where is not None:
-            raise ConfigError("a list of documents has no metadata to filter by")
-        return self._table
-
-    def documents(self, ids: Sequence[int]) -> list[Document]:
-        return [self._documents[i] for i in ids]
 
 
 class Neighbour(NamedTuple):
@@ -111,17 +69,40 @@ class Retriever:
         self.config = config or RetrieverConfig()
 
     @cached_property
-    def table(self) -> Table:
-        return self.shelf.table(self.where)
+    def resident(self) -> Table | None:
+        """The whole table if its vectors fit into RAM as configured, else None."""
+        blocks, size = list[Table](), 0
+        for block in self.shelf.blocks(self.where):
+            blocks.append(block)
+            size += block.vectors.nbytes
+            if size > self.config.resident_gb * 2**30:
+                return None
+        return joined(blocks, self.encoder.dim)
+
+    def blocks(self) -> Iterator[Table]:
+        """What is searched, block by block: from RAM, or from the shelf."""
+        yield from self.shelf.blocks(self.where) if self.resident is None else [self.resident]
+
+    @cached_property
+    def ids(self) -> Int64[np.ndarray, " docs"]:
+        """The ids of everything that can be found, ascending."""
+        empty = np.zeros(0, np.int64)
+        return np.sort(np.concatenate([empty, *(block.ids for block in self.blocks())]))
+
+    def rows(self, ids: Int64[np.ndarray, " some"]) -> Table:
+        """The table's rows of these ids, by ascending id."""
+        ids = np.unique(ids)
+        if self.resident is not None:
+            return self.resident.take(np.searchsorted(self.resident.ids, ids))
+        return joined([self.shelf.rows(ids.tolist())], self.encoder.dim)
 
     @cached_property
     def index(self) -> ExactIndex:
-        rows = np.arange(len(self.table.ids), dtype=np.int64)
-        return ExactIndex.of(rows, self.table.vectors)
+        return ExactIndex(lambda: (Block(block.ids, block.vectors) for block in self.blocks()))
 
     @cached_property
     def lexical(self) -> BM25:
-        return BM25([d.text for d in self.shelf.documents(self.table.ids.tolist())])
+        return BM25([d.text for d in self.shelf.documents(self.ids.tolist())])
 
     def neighbours(
         self,
@@ -137,35 +118,36 @@ class Retriever:
         A training query is one side of its document, never both (`one_side`), with dropout.
         """
         hits = self._candidates(queries, rng, training)
-        table, found = self.table, []
-        for row, (rows, scores) in enumerate(zip(hits.ids, hits.scores, strict=True)):
-            rows, scores = rows[rows >= 0], scores[rows >= 0]
+        table, found = self.rows(hits.ids[hits.ids >= 0]), []
+        for row, (ids, scores) in enumerate(zip(hits.ids, hits.scores, strict=True)):
+            ids, scores = ids[ids >= 0], scores[ids >= 0]
+            here = table.take(np.searchsorted(table.ids, ids))
             kept = select(
                 scores,
-                table.vectors[rows],
-                [table.groups[r] for r in rows],
+                here.vectors,
+                here.groups,
                 count=count,
                 too_similar=self.config.too_similar if self.config.strategy == "clip" else None,
                 exclude=exclude[row] if exclude else frozenset(),
             )
-            found.append([Neighbour(int(table.ids[rows[k]]), float(scores[k])) for k in kept])
+            found.append([Neighbour(int(ids[k]), float(scores[k])) for k in kept])
         return found
 
     def _candidates(
         self, queries: Sequence[Document], rng: np.random.Generator, training: bool
     ) -> Hits:
-        total = len(self.table.ids)
-        count = min(self.config.candidates, total)
         rate = self.config.query_dropout if training else 0.0
         dropout = Dropout(rate, rng) if rate else None
+        if self.config.strategy == "clip":
+            vectors = embed(self.encoder, queries, dropout=dropout)
+            return self.index.search(vectors, self.config.candidates)
+        count = min(self.config.candidates, len(self.ids))
         if self.config.strategy == "random":
-            ids = np.stack([rng.permutation(total)[:count] for _ in queries]).astype(np.int64)
-            return Hits(ids, np.zeros(ids.shape, dtype=np.float32))
-        if self.config.strategy == "bm25":
-            scores = np.stack([self.lexical.scores(_words(query, dropout)) for query in queries])
-            ids = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-            return Hits(ids, np.take_along_axis(scores, ids, axis=1))
-        return self.index.search(embed(self.encoder, queries, dropout=dropout), count)
+            picks = [rng.choice(self.ids, count, replace=False) for _ in queries]
+            return Hits(np.stack(picks), np.zeros((len(queries), count), dtype=np.float32))
+        scores = np.stack([self.lexical.scores(_words(query, dropout)) for query in queries])
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        return Hits(self.ids[best], np.take_along_axis(scores, best, axis=1))
 
     def fetch(self, neighbours: Sequence[Neighbour]) -> list[Document]:
         """The neighbours' documents, as much of them as the modality lets through."""

@@ -15,7 +15,8 @@ from racm3.model.export import open_generator, save_generator
 from racm3.model.transformer import Transformer
 from racm3.retrieval.encoder import ClipEncoder, embed
 from racm3.retrieval.memory import MemoryStore
-from racm3.retrieval.retriever import RetrieverConfig, Shelf, Table
+from racm3.retrieval.retriever import RetrieverConfig
+from racm3.retrieval.shelf import ListShelf, Shelf
 from racm3.runtime import folder_written_whole, load_json, save_json
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
@@ -111,51 +112,36 @@ def sample_folder() -> Path:
     return Path(str(files("racm3.assets") / "sample" / "system"))
 
 
-class SampleShelf:
+class SampleShelf(ListShelf):
     """The pack's things as a memory, with vectors that were made once and ship beside it."""
 
     def __init__(self, folder: Path, encoder_dim: int) -> None:
         from racm3.data.sample_world.things import things
 
-        self._things = things()
         vectors = np.load(folder / "memory_vectors.npy", allow_pickle=False).astype(np.float32)
-        if vectors.shape != (len(self._things), encoder_dim):
+        if vectors.shape != (len(things()), encoder_dim):
             raise CheckpointError(
                 f"{folder / 'memory_vectors.npy'} has shape {vectors.shape}, expected "
-                f"{(len(self._things), encoder_dim)}; install racm3 again"
+                f"{(len(things()), encoder_dim)}; install racm3 again"
             )
-        ids = np.arange(len(self._things), dtype=np.int64)
-        self._table = Table(ids, [thing.name for thing in self._things], vectors)
+        super().__init__([], vectors, [thing.name for thing in things()])
+        self._things = things()
 
     @property
     def snapshot_name(self) -> str:
         return f"sample world, {len(self._things)} things"
 
-    def table(self, where: str | None = None) -> Table:
-        if where is not None:
-            raise ConfigError(
-                "the sample memory has no metadata to filter by; build a memory of your own with "
-                "`racm3 memory build`"
-            )
-        return self._table
-
     def documents(self, ids: Sequence[int]) -> list[Document]:
         return [self._things[i].document() for i in ids]
 
 
-class EmptyShelf:
+class EmptyShelf(ListShelf):
     """No memory at all: the generator answers from what it has learnt."""
 
     snapshot_name = "no memory"
 
     def __init__(self, dim: int) -> None:
-        self._table = Table(np.zeros(0, np.int64), [], np.zeros((0, dim), np.float32))
-
-    def table(self, where: str | None = None) -> Table:
-        return self._table
-
-    def documents(self, ids: Sequence[int]) -> list[Document]:
-        return []
+        super().__init__([], np.zeros((0, dim), np.float32))
 
 
 def write_sample_vectors(folder: Path, encoder: ClipEncoder) -> None:

@@ -23,7 +23,7 @@ from racm3.generation.tasks import (
     streams,
     text_infill_task,
 )
-from racm3.retrieval.retriever import Shelf
+from racm3.retrieval.shelf import Shelf
 from racm3.runtime import device as find_device
 from racm3.system.library import Library, given
 from racm3.system.parts import Parts, SampleShelf, open_parts, sample_folder, save_parts
