@@ -124,3 +124,14 @@ def test_offline_neighbours_differ_by_draw_and_repeat_by_seed(encoder, documents
     assert len({one[:, draw].tobytes() for draw in range(4)}) > 1
     for row in range(len(documents)):
         assert row not in one[row]
+
+
+@pytest.mark.parametrize("scope", ["main", "all"])
+def test_retrieved_documents_are_masked_only_where_asked(prepared, scope):
+    source = stream(prepared, masking=Masking(mean_spans=4.0, scope=scope), counts=(2,))
+    samples = [source.sample(number) for number in range(30)]
+    masked = [
+        np.isin(one.ids, list(VOCABULARY.masks)) & (one.source > 0) & ~one.learn for one in samples
+    ]
+    assert any(one.any() for one in masked) == (scope == "all")
+    assert all(len(one.ids) <= source.config.length for one in samples)

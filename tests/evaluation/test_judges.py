@@ -49,12 +49,9 @@ def test_losses_are_the_models_own(system):
 
 def _reference(system, documents) -> dict[str, float]:
     from racm3.tokens.context import context, pack
-    from racm3.tokens.masking import lay
 
     vocabulary = system.codec.vocabulary
-    samples = [
-        context([], lay(s, [], vocabulary), vocabulary) for s in system.codec.encode(documents)
-    ]
+    samples = [context([], s, vocabulary) for s in system.codec.encode(documents)]
     packed = batch(pack([samples], 256, Placing(vocabulary, 9)), torch.device("cpu"))
     with evaluating(system.engine.model):
         return training_perplexity(system.engine.model, [packed], vocabulary)

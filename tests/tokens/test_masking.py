@@ -85,11 +85,25 @@ def test_the_number_of_spans_is_poisson_before_clamping():
 
 
 def test_every_id_knows_its_document():
-    laid = lay(DOCUMENT, [], VOCABULARY)
-    one = context([DOCUMENT, DOCUMENT[:1]], laid, VOCABULARY)
+    one = context([DOCUMENT, DOCUMENT[:1]], DOCUMENT, VOCABULARY)
     sources, counts = np.unique(one.source, return_counts=True)
     assert sources.tolist() == [-1, 0, 1, 2]
-    assert counts.tolist() == [1, len(laid.ids), size(DOCUMENT), size(DOCUMENT[:1])]
+    assert counts.tolist() == [1, size(DOCUMENT) + 1, size(DOCUMENT), size(DOCUMENT[:1])]
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 1.0]))
+def test_masking_all_that_is_read_can_be_undone_and_keeps_the_owners(seed, rotation):
+    retrieved = [DOCUMENT, DOCUMENT[:1]]
+    read = [*DOCUMENT[:1], *DOCUMENT, *DOCUMENT]
+    masking = Masking(mean_spans=3.0, rotation=rotation, scope="all")
+    spans = choose_spans(read, masking, np.random.default_rng(seed))
+    one = context(retrieved, DOCUMENT, VOCABULARY, spans, scope="all")
+    plain = context(retrieved, DOCUMENT, VOCABULARY)
+    assert [VOCABULARY.end, *unlay(one.ids[1:].tolist(), VOCABULARY)] == plain.ids.tolist()
+    for source in (0, 1, 2):
+        mine, before = one.ids[one.source == source], plain.ids[plain.source == source]
+        kept = [i for i in mine if i not in VOCABULARY.masks and i != VOCABULARY.eoss]
+        assert sorted(kept) == sorted(before)
 
 
 @given(raw, st.integers(14, 60))
@@ -110,8 +124,7 @@ def test_the_least_relevant_document_is_given_up_first():
 
 
 def test_packing_loses_nothing():
-    laid = lay(DOCUMENT, [], VOCABULARY)
-    one, two = context([], laid, VOCABULARY), context([DOCUMENT], laid, VOCABULARY)
+    one, two = context([], DOCUMENT, VOCABULARY), context([DOCUMENT], DOCUMENT, VOCABULARY)
     packed = pack([[one, two], [two]], 80, Placing(VOCABULARY, 9))
     assert packed.ids[0, packed.sample[0] == 1].tolist() == two.ids.tolist()
     assert packed.position[0, packed.sample[0] == 1].tolist() == list(range(len(two.ids)))

@@ -12,10 +12,10 @@ from racm3.data.prepare import Prepared
 from racm3.errors import ConfigError
 from racm3.runtime import dice
 from racm3.tokens.codec import Segments
-from racm3.tokens.context import Context, Packed, context, fitting, pack, shorten
-from racm3.tokens.masking import Laid, Masking, choose_spans, lay
+from racm3.tokens.context import Context, Packed, context, fitting, pack, shorten, size
+from racm3.tokens.masking import Masking, choose_spans
 from racm3.tokens.placing import Placing
-from racm3.tokens.vocabulary import Vocabulary
+from racm3.tokens.vocabulary import MASKS, Vocabulary
 
 LOOK_AHEAD = 1.25
 ORDER, SAMPLE = 1, 2
@@ -91,15 +91,18 @@ class Stream:
         rng = dice(self.config.seed, SAMPLE, number)
         retrieved = self._retrieved(document, rng)
         segments = self.prepared.documents[document]
-        # A masked sample is longer than its document by a marker, a marker and <eoss> a span.
-        spare = self.config.length - 2 - 3 * 15
-        main = self._masked(shorten(segments, max(spare, 2)), rng)
-        kept = fitting(retrieved, len(main.ids), self.config.length)
-        return context(kept, main, self.vocabulary)
-
-    def _masked(self, segments: Segments, rng: np.random.Generator) -> Laid:
-        spans = choose_spans(segments, self.config.masking, rng)
-        return lay(segments, spans, self.vocabulary)
+        masking = self.config.masking
+        # Masking makes a sample longer, by a marker, a marker and <eoss> for every span.
+        spare = self.config.length - 2 - 3 * (MASKS - 1)
+        main = shorten(segments, max(spare, 2))
+        if masking.scope == "main":
+            spans = choose_spans(main, masking, rng)
+            kept = fitting(retrieved, size(main) + 1 + 3 * len(spans), self.config.length)
+        else:
+            kept = fitting(retrieved, size(main) + 1, spare)
+            read = [segment for one in (*kept[::-1], main) for segment in one]
+            spans = choose_spans(read, masking, rng)
+        return context(kept, main, self.vocabulary, spans, scope=masking.scope)
 
     def _retrieved(self, document: int, rng: np.random.Generator) -> list[Segments]:
         config, prepared = self.config, self.prepared

@@ -1,14 +1,14 @@
 """What the generator reads: retrieved documents first, then the main one (RA-CM3 §3.3, Fig. 2)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int32, Int64
 
 from racm3.errors import ConfigError, DocumentError
 from racm3.tokens.codec import Kind, Segment, Segments, flatten
-from racm3.tokens.masking import Laid
+from racm3.tokens.masking import Span, lay
 from racm3.tokens.placing import Placing
 from racm3.tokens.vocabulary import Vocabulary
 
@@ -29,17 +29,32 @@ def preamble(retrieved: Sequence[Segments], vocabulary: Vocabulary) -> list[int]
     return [vocabulary.end] + [i for one in reversed(retrieved) for i in flatten(one, vocabulary)]
 
 
-def context(retrieved: Sequence[Segments], main: Laid, vocabulary: Vocabulary) -> Context:
-    """`</s> (text <break> codes <break>) x K  main`, every id knowing where it came from."""
-    ids = preamble(retrieved, vocabulary)
-    source, learn = [STRUCTURE], [False] + [True] * (len(ids) - 1)
-    for number in range(len(retrieved), 0, -1):
-        source += [number] * size(retrieved[number - 1])
-    ids += main.ids
-    source += [MAIN] * len(main.ids)
-    learn += main.learn
+def context(
+    retrieved: Sequence[Segments],
+    main: Segments,
+    vocabulary: Vocabulary,
+    spans: Sequence[Span] = (),
+    *,
+    scope: Literal["main", "all"] = "main",
+) -> Context:
+    """`</s> (text <break> codes <break>) x K  main`, every id knowing where it came from.
+
+    Spans are counted from the first id of the main document, or with scope `all` from that of the
+    first document; what they take out is said at the end of the sample.
+    """
+    shown = [(number, retrieved[number - 1]) for number in range(len(retrieved), 0, -1)]
+    masked = [*(shown if scope == "all" else []), (MAIN, main)]
+    ids, source = [vocabulary.end], [STRUCTURE]
+    if scope == "main":
+        ids = preamble(retrieved, vocabulary)
+        source += [number for number, one in shown for _ in range(size(one))]
+    learn = [False] + [True] * (len(ids) - 1)
+    laid = lay([segment for _, one in masked for segment in one], spans, vocabulary)
+    owner = [number for number, one in masked for _ in range(size(one))] + [MAIN]
     return Context(
-        np.array(ids, dtype=np.int64), np.array(source, dtype=np.int64), np.array(learn, dtype=bool)
+        np.array([*ids, *laid.ids], dtype=np.int64),
+        np.array([*source, *(owner[at] for at in laid.origin)], dtype=np.int64),
+        np.array([*learn, *laid.learn], dtype=bool),
     )
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from racm3.errors import ConfigError, DocumentError
-from racm3.tokens.codec import Segments, flatten
+from racm3.tokens.codec import Segment, flatten
 from racm3.tokens.vocabulary import MASKS, Vocabulary
 
 ATTEMPTS = 20
@@ -27,10 +27,12 @@ class Masking:
     Args:
         mean_spans: Mean of the Poisson number of spans; 0 switches masking off.
         rotation: Of the masked samples, the share that loses whole segments instead of spans.
+        scope: What may be masked: the main document, or all that is read.
     """
 
     mean_spans: float = 1.0
     rotation: float = 0.5
+    scope: Literal["main", "all"] = "main"
 
     def __post_init__(self) -> None:
         if self.mean_spans < 0 or not 0 <= self.rotation <= 1:
@@ -38,13 +40,15 @@ class Masking:
 
 
 class Laid(NamedTuple):
-    """A document as the generator reads it; `learn` is False where no loss is taken."""
+    """A document as the generator reads it; `learn` is False where no loss is taken, `origin` is
+    the place in the flat document that an id (or the span that a marker stands for) came from."""
 
     ids: list[int]
     learn: list[bool]
+    origin: list[int]
 
 
-def contents(segments: Segments) -> list[Span]:
+def contents(segments: Sequence[Segment]) -> list[Span]:
     """Where each segment's own ids lie, its `<break>` left out."""
     spans, at = [], 0
     for segment in segments:
@@ -53,7 +57,9 @@ def contents(segments: Segments) -> list[Span]:
     return spans
 
 
-def choose_spans(segments: Segments, masking: Masking, rng: np.random.Generator) -> list[Span]:
+def choose_spans(
+    segments: Sequence[Segment], masking: Masking, rng: np.random.Generator
+) -> list[Span]:
     """Which spans a training sample loses: sorted, disjoint, each inside one segment."""
     wanted = min(int(rng.poisson(masking.mean_spans)), MASKS - 1)
     whole = [span for span in contents(segments) if span.stop > span.start]
@@ -83,7 +89,7 @@ def _meet(one: Span, other: Span) -> bool:
     return one.start < other.stop and other.start < one.stop
 
 
-def lay(segments: Segments, spans: Sequence[Span], vocabulary: Vocabulary) -> Laid:
+def lay(segments: Sequence[Segment], spans: Sequence[Span], vocabulary: Vocabulary) -> Laid:
     """Source with span i replaced by `<mask:i>`, `</s>`, then `<mask:i> span <eoss>` for each.
 
     No loss is taken on the mask markers inside the source (CM3 §2).
@@ -91,18 +97,24 @@ def lay(segments: Segments, spans: Sequence[Span], vocabulary: Vocabulary) -> La
     if len(spans) > MASKS:
         raise DocumentError(f"{len(spans)} spans are masked; at most {MASKS} can be told apart")
     flat = [*flatten(segments, vocabulary), vocabulary.end]
-    ids: list[int] = []
-    learn: list[bool] = []
-    at = 0
-    for span, marker in zip(spans, vocabulary.masks, strict=False):
-        ids += [*flat[at : span.start], marker]
-        learn += [True] * (span.start - at) + [False]
+    marked = list(zip(spans, vocabulary.masks, strict=False))
+    laid, at = Laid([], [], []), 0
+
+    def say(ids: Sequence[int], origin: Sequence[int], *, learn: bool = True) -> None:
+        laid.ids.extend(ids)
+        laid.origin.extend(origin)
+        laid.learn.extend([learn] * len(ids))
+
+    for span, marker in marked:
+        say(flat[at : span.start], range(at, span.start))
+        say([marker], [span.start], learn=False)
         at = span.stop
-    ids += flat[at:]
-    for span, marker in zip(spans, vocabulary.masks, strict=False):
-        ids += [marker, *flat[span.start : span.stop], vocabulary.eoss]
-    learn += [True] * (len(ids) - len(learn))
-    return Laid(ids, learn)
+    say(flat[at:], range(at, len(flat)))
+    for span, marker in marked:
+        say([marker], [span.start])
+        say(flat[span.start : span.stop], range(*span))
+        say([vocabulary.eoss], [span.start])
+    return laid
 
 
 def unlay(ids: Sequence[int], vocabulary: Vocabulary) -> list[int]:
