@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from racm3.training.vqgan import edge_loss
 from tests.data.test_stream import VOCABULARY, prepared, stream  # noqa: F401
 from tests.training.tiny import learner
 
+ROOT = Path(__file__).parents[2]
 LOGITS = torch.randn(2, 7, 11, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.randint(0, 11, (2, 7), generator=torch.Generator().manual_seed(1))
 MAIN = torch.tensor([[1, 1, 0, 0, 1, 1, 0]] * 2).bool()
@@ -181,3 +183,33 @@ def test_the_edge_loss_ignores_brightness_but_not_edges():
     image = torch.rand(1, 3, 16, 16)
     assert edge_loss(image, image + 0.3).item() == pytest.approx(0, abs=1e-6)
     assert edge_loss(image, image.flip(-1)).item() > 0.1
+
+
+def test_tensorboard_is_told_what_the_log_is_told(tmp_path, prepared):  # noqa: F811
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(learner(prepared), LoopConfig(steps=4, save_every=4, tensorboard=True), tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("train/loss")
+    logged = {line["step"]: line["loss"] for line in lines if line["kind"] == "train"}
+    assert {event.step: event.value for event in events} == pytest.approx(logged)
+
+
+CURVES = """
+import json, torch
+from tests.training.tiny import learner, material
+torch.set_num_threads(1)
+runs = [learner(material(), compile=compiled) for compiled in (False, True)]
+print(json.dumps([[run.learn_from(step)["loss"] for step in range(3)] for run in runs]))
+"""
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here")
+def test_a_compiled_run_learns_the_same():
+    # In a process of its own: the shape checks of this one cannot be traced.
+    run = subprocess.run(
+        [sys.executable, "-c", CURVES], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    plain, compiled = json.loads(run.stdout.splitlines()[-1])
+    assert compiled == pytest.approx(plain, rel=1e-4)
+    assert plain[0] != plain[1]
