@@ -7,7 +7,8 @@ from common import arguments, seconds, show
 
 from racm3 import RACM3
 from racm3.document import Document
-from racm3.generation.tasks import draw_task, passes, streams
+from racm3.generation.guidance import Guidance
+from racm3.generation.tasks import draw_task
 from racm3.system import Settings
 
 CAPTION = "the flag of Bhutan on a blue background"
@@ -16,17 +17,17 @@ CAPTION = "the flag of Bhutan on a blue background"
 def main() -> None:
     chosen = arguments("prefill cost by number of samples and streams", repeats=7)
     system = RACM3.open("sample", device="cpu")
-    vocabulary = system.codec.vocabulary
     consulted = system.consult(Document.of(CAPTION), Settings())
-    task = draw_task(system._text(CAPTION), len(system.codec.image.grid), vocabulary)
-    read = passes(system._read(consulted))
+    cells = len(system.codec.image.grid)
+    task = draw_task(system.voice.text(CAPTION), cells, system.codec.vocabulary)
+    settings = {count: Settings(guidance=Guidance(weight=float(count))) for count in (1, 2)}
     prompts = {
-        count: streams(task, read, vocabulary, count=count, keep_documents=True) for count in (1, 2)
+        count: system.voice.request(task, consulted, one).streams for count, one in settings.items()
     }
     cases = [(samples, count) for samples in (1, 4, 10, 32) for count in (1, 2)]
     runs = {
         f"{samples} samples, {count} stream(s)": (
-            lambda s=samples, c=count: system.engine._read(prompts[c], s)
+            lambda s=samples, c=count: system.engine.read(prompts[c], s)
         )
         for samples, count in cases
     }

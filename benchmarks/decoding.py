@@ -12,9 +12,8 @@ from transformers import AutoModelForCausalLM
 
 from racm3 import RACM3
 from racm3.document import Document
-from racm3.generation.engine import Request
 from racm3.generation.sampling import Sampling
-from racm3.generation.tasks import draw_task, passes, streams
+from racm3.generation.tasks import draw_task
 from racm3.model.export import save_generator
 from racm3.system import Settings
 
@@ -24,25 +23,21 @@ CAPTION = "the flag of Bhutan on a blue background"
 def main() -> None:
     chosen = arguments("tokens per second: ours against transformers", repeats=5)
     system = RACM3.open("sample", device="cpu")
-    vocabulary = system.codec.vocabulary
     consulted = system.consult(Document.of(CAPTION), Settings())
     cells = len(system.codec.image.grid)
-    task = draw_task(system._text(CAPTION), cells, vocabulary)
-    read = passes(system._read(consulted))
-    prompt = streams(task, read, vocabulary, count=1, keep_documents=True)[0]
+    task = draw_task(system.voice.text(CAPTION), cells, system.codec.vocabulary)
     with tempfile.TemporaryDirectory() as folder:
         save_generator(system.engine.model, Path(folder))
         theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    rows = [measure(system, theirs, prompt, task, cells, samples, chosen) for samples in (1, 10)]
+    rows = [measure(system, theirs, task, consulted, samples, chosen) for samples in (1, 10)]
     rows.append(bandwidth(system, float(str(rows[0]["ours, tokens/s"])), chosen))
     show(rows, chosen)
 
 
-def measure(system, theirs, prompt, task, cells, samples, chosen) -> dict[str, object]:
-    request = Request(
-        streams=[prompt], grammar=task.grammar, longest=cells, samples=samples,
-        sampling=Sampling(top_p=1.0), guidance=Settings().guidance, seed=0,
-    )  # fmt: skip
+def measure(system, theirs, task, consulted, samples, chosen) -> dict[str, object]:
+    settings = Settings(candidates=samples, sampling=Sampling(top_p=1.0))
+    request = system.voice.request(task, consulted, settings)
+    prompt, cells = request.streams[0], request.longest
     ids = torch.tensor([prompt]).expand(samples, -1)
 
     def reference() -> object:

@@ -56,7 +56,7 @@ def test_an_infilled_picture_keeps_every_pixel_that_was_not_masked(system):
     for caption in ("", "a guitar"):
         for guidance in (Guidance(), Guidance(weight=3.0), Guidance(weight=7.5, image_weight=1.5)):
             drawing = system.infill(image, mask, caption, Settings(guidance=guidance))
-            kept = ~np.kron(system.cells(mask), np.ones((4, 4), dtype=bool))
+            kept = ~np.kron(system.voice.cells(mask), np.ones((4, 4), dtype=bool))
             np.testing.assert_array_equal(drawing.image.pixels[kept], image.pixels[kept])
             assert (drawing.image.pixels[~kept] != image.pixels[~kept]).any()
 

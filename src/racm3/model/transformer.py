@@ -107,9 +107,13 @@ class Transformer(nn.Module):
             x = layer(x, by, visible)
         return self.norm(x)
 
+    @property
+    def head(self) -> Float[Tensor, "vocab width"]:
+        """The output matrix: the embedding itself where they are tied."""
+        return self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
+
     def logits(self, hidden: Float[Tensor, "*axes width"]) -> Float[Tensor, "*axes vocab"]:
-        weight = self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
-        return F.linear(hidden, weight)
+        return F.linear(hidden, self.head)
 
     def forward(
         self,

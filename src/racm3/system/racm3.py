@@ -1,6 +1,6 @@
 """RA-CM3 itself: look documents up, read them, then draw, describe, infill, edit or classify."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -8,19 +8,16 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from racm3.document import Document, Image, fit
+from racm3.document import Document, Image
 from racm3.errors import GenerationError
-from racm3.generation.engine import Engine, Request, Said
+from racm3.generation.engine import Engine
 from racm3.generation.ranking import best_first, text_score
 from racm3.generation.tasks import (
     Task,
     caption_task,
     complete_task,
     draw_task,
-    fill,
-    passes,
     picture_infill_task,
-    streams,
     text_infill_task,
 )
 from racm3.retrieval.shelf import Shelf
@@ -35,13 +32,12 @@ from racm3.system.results import (
     Settings,
     Writing,
 )
+from racm3.system.voice import Voice, Watch
 from racm3.tokens.codec import Kind, Segment, Segments
 from racm3.tokens.placing import Placing
 
 GAP = "___"
-LONGEST_PROMPT = 2000
 LONGEST_TEXT = 64
-Watch = Callable[[list[list[int]]], None]
 
 
 class RACM3:
@@ -56,6 +52,7 @@ class RACM3:
         self.codec, self.encoder = parts.codec, parts.encoder
         placing = Placing(self.codec.vocabulary, len(self.codec.image.grid), parts.align)
         self.engine = Engine(parts.generators[generator], placing)
+        self.voice = Voice(self.codec, self.engine)
         self.library = Library(parts)
 
     @classmethod
@@ -101,10 +98,10 @@ class RACM3:
     ) -> Drawing:
         """Draw a caption; `like` gives the documents to read instead of looking any up."""
         settings = settings or Settings()
-        text = self._text(caption)
+        text = self.voice.text(caption)
         consulted = given(like) or self.consult(Document.of(caption), settings)
         task = draw_task(text, len(self.codec.image.grid), self.codec.vocabulary)
-        said = self._say(task, consulted, settings, watch)
+        said = self.voice.say(task, consulted, settings, watch)
         images = [self.codec.picture(one.ids) for one in said]
         return self._drawing(caption, consulted, settings, images, caption)
 
@@ -112,7 +109,9 @@ class RACM3:
         """Describe a picture in words."""
         settings = settings or Settings()
         consulted = self.consult(Document.of(picture), settings)
-        task = caption_task(self._segment(picture), self.codec.vocabulary, longest=LONGEST_TEXT)
+        task = caption_task(
+            self.voice.segment(picture), self.codec.vocabulary, longest=LONGEST_TEXT
+        )
         return self._write(task, consulted, settings, "(a picture)", "{}")
 
     def infill_text(
@@ -127,10 +126,10 @@ class RACM3:
         before, after = text.split(GAP)
         known = Document.of(" ".join((before + after).split()), *([picture] if picture else []))
         consulted = self.consult(known, settings)
-        head, tail = self._ids(before), self._ids(after)
+        head, tail = self.voice.ids(before), self.voice.ids(after)
         segments: Segments = (Segment(Kind.TEXT, (*head, *tail)),)
         if picture:
-            segments = (*segments, self._segment(picture))
+            segments = (*segments, self.voice.segment(picture))
         task = text_infill_task(segments, len(head), self.codec.vocabulary, longest=LONGEST_TEXT)
         return self._write(task, consulted, settings, text, before + "{}" + after)
 
@@ -148,13 +147,13 @@ class RACM3:
         With `documents` this is editing: they are read instead of looked-up ones.
         """
         settings = settings or Settings()
-        text = self._text(caption) if caption.strip() else None
+        text = self.voice.text(caption) if caption.strip() else None
         known = Document.of(*([caption] if text else []), picture)
         consulted = given(documents) or self.consult(known, settings)
-        cells, whole = self.cells(mask), self._segment(picture)
+        cells, whole = self.voice.cells(mask), self.voice.segment(picture)
         task = picture_infill_task(text, whole, cells, self.codec.vocabulary)
-        said = self._say(task, consulted, settings)
-        images = [self._pasted(picture, whole, cells, task, one) for one in said]
+        said = self.voice.say(task, consulted, settings)
+        images = [self.voice.pasted(picture, whole, cells, task, one) for one in said]
         return self._drawing(caption, consulted, settings, images, caption or "(infill)")
 
     def complete(
@@ -172,7 +171,7 @@ class RACM3:
             more=more,
             longest=LONGEST_TEXT,
         )
-        said = self._say(task, consulted, settings)
+        said = self.voice.say(task, consulted, settings)
         parts = [self.codec.decode(one.ids).parts for one in said]
         return Completion(
             document.text or "(a picture)",
@@ -199,7 +198,7 @@ class RACM3:
                 "at least two labels with equally many example pictures (one or more) are needed; "
                 f"found { ({label: len(p) for label, p in examples.items()}) }"
             )
-        segment = self._segment(picture)
+        segment = self.voice.segment(picture)
         task = caption_task(segment, self.codec.vocabulary, longest=LONGEST_TEXT)
         total = dict.fromkeys(examples, 0.0)
         shown: list[Consulted] = []
@@ -217,50 +216,15 @@ class RACM3:
             {label: value / share for label, value in total.items()},
         )
 
-    def cells(self, mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "rows columns"]:
-        """Which cells of the code grid a pixel mask touches, after the picture is made square."""
-        shades = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2)
-        square = fit(Image(shades), self.codec.image.side).pixels[..., 0] > 127
-        rows, columns = self.codec.image.grid.rows, self.codec.image.grid.columns
-        blocks = square.reshape(rows, square.shape[0] // rows, columns, square.shape[1] // columns)
-        return np.asarray(blocks.any(axis=(1, 3)))
-
     def _label_probabilities(
         self, task: Task, pair: Sequence[Consulted], examples: Mapping[str, Sequence[Image]]
     ) -> dict[str, float]:
         vocabulary, found = self.codec.vocabulary, {}
-        prompt = streams(task, [self._read(pair)], vocabulary, count=1, keep_documents=True)[0]
         for label in examples:
-            ids = [*self._ids(label), vocabulary.eoss]
-            found[label] = float(self.engine.score(prompt, ids).double().sum().exp())
+            ids = [*self.voice.ids(label), vocabulary.eoss]
+            found[label] = float(self.voice.score(task, pair, ids).double().sum().exp())
         share = sum(found.values()) or 1.0
         return {label: value / share for label, value in found.items()}
-
-    def _say(
-        self,
-        task: Task,
-        consulted: Sequence[Consulted],
-        settings: Settings,
-        watch: Watch | None = None,
-    ) -> list[Said]:
-        count = settings.guidance.streams(settings.sampling)
-        prompts = streams(
-            task,
-            passes(self._read(consulted)),
-            self.codec.vocabulary,
-            count=count,
-            keep_documents=settings.guidance.keep_documents,
-        )
-        request = Request(
-            streams=prompts,
-            grammar=task.grammar,
-            longest=task.longest,
-            samples=settings.candidates,
-            sampling=settings.sampling,
-            guidance=settings.guidance,
-            seed=settings.seed,
-        )
-        return self.engine.generate(request, watch)
 
     def _write(
         self,
@@ -270,11 +234,8 @@ class RACM3:
         prompt: str,
         form: str,
     ) -> Writing:
-        said = self._say(task, consulted, settings)
-        # Perplexity is the conditional stream's, after the first two documents.
-        group, vocabulary = passes(self._read(consulted))[:1], self.codec.vocabulary
-        (read,) = streams(task, group, vocabulary, count=1, keep_documents=True)
-        scores = [text_score(self.engine.score(read, one.ids).tolist()) for one in said]
+        said = self.voice.say(task, consulted, settings)
+        scores = [text_score(self.voice.score(task, consulted, o.ids).tolist()) for o in said]
         texts = [self.codec.text.decode(one.ids[:-1]) for one in said]
         order = best_first(scores)
         return Writing(
@@ -285,22 +246,6 @@ class RACM3:
             tuple(form.replace("{}", texts[i]) for i in order),
             tuple(float(np.exp(-scores[i])) for i in order),
         )
-
-    def _pasted(
-        self,
-        picture: Image,
-        whole: Segment,
-        cells: Bool[np.ndarray, "rows columns"],
-        task: Task,
-        said: Said,
-    ) -> Image:
-        """The redrawn cells laid into the original: what was not masked keeps its pixels."""
-        spans = task.grammar.spans(said.ids)  # type: ignore[attr-defined]
-        drawn = self.codec.picture(fill(whole, cells, spans).ids)
-        original = fit(picture, self.codec.image.side)
-        patch = self.codec.image.config.downsampling
-        keep = np.kron(cells, np.ones((patch, patch), dtype=bool))[..., None]
-        return Image(np.where(keep, drawn.pixels, original.pixels))
 
     def _drawing(
         self,
@@ -323,21 +268,3 @@ class RACM3:
             tuple(images[i] for i in order),
             tuple(float(scores[i]) for i in order),
         )
-
-    def _read(self, consulted: Sequence[Consulted]) -> list[Segments]:
-        return self.codec.encode([one.document for one in consulted])
-
-    def _segment(self, picture: Image) -> Segment:
-        return self.codec.encode([Document.of(picture)])[0][0]
-
-    def _ids(self, text: str) -> list[int]:
-        return self.codec.text.encode(text)
-
-    def _text(self, text: str) -> Segment:
-        if not text.strip():
-            raise GenerationError("the caption is empty; say what should be drawn")
-        if len(text) > LONGEST_PROMPT:
-            raise GenerationError(
-                f"the caption has {len(text):,} characters; at most {LONGEST_PROMPT:,} are read"
-            )
-        return Segment(Kind.TEXT, tuple(self._ids(text)))

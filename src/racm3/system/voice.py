@@ -1,0 +1,103 @@
+"""From a task and what was consulted to what the generator says, and what it thinks of a saying."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from racm3.document import Document, Image, fit
+from racm3.errors import GenerationError
+from racm3.generation.engine import Engine, Request, Said, Watcher
+from racm3.generation.tasks import Task, fill, passes, streams
+from racm3.system.results import Consulted, Settings
+from racm3.tokens.codec import Codec, Kind, Segment, Segments
+
+LONGEST_PROMPT = 2000
+Watch = Watcher
+
+
+class Voice:
+    """Codec and engine together: documents and pictures in, ids said out."""
+
+    def __init__(self, codec: Codec, engine: Engine) -> None:
+        self.codec, self.engine = codec, engine
+
+    def request(self, task: Task, consulted: Sequence[Consulted], settings: Settings) -> Request:
+        """Every stream's prompt, with at most two documents in each pass (RA-CM3 §A)."""
+        prompts = streams(
+            task,
+            passes(self.read(consulted)),
+            self.codec.vocabulary,
+            count=settings.guidance.streams(settings.sampling),
+            keep_documents=settings.guidance.keep_documents,
+        )
+        return Request(
+            streams=prompts,
+            grammar=task.grammar,
+            longest=task.longest,
+            samples=settings.candidates,
+            sampling=settings.sampling,
+            guidance=settings.guidance,
+            seed=settings.seed,
+        )
+
+    def say(
+        self,
+        task: Task,
+        consulted: Sequence[Consulted],
+        settings: Settings,
+        watch: Watch | None = None,
+    ) -> list[Said]:
+        return self.engine.generate(self.request(task, consulted, settings), watch)
+
+    def score(
+        self, task: Task, consulted: Sequence[Consulted], ids: Sequence[int]
+    ) -> Float[Tensor, " seq"]:
+        """Log-probability of every id as the task's answer, after the first two documents."""
+        group, vocabulary = passes(self.read(consulted))[:1], self.codec.vocabulary
+        (prompt,) = streams(task, group, vocabulary, count=1, keep_documents=True)
+        return self.engine.score(prompt, ids)
+
+    def read(self, consulted: Sequence[Consulted]) -> list[Segments]:
+        return self.codec.encode([one.document for one in consulted])
+
+    def segment(self, picture: Image) -> Segment:
+        return self.codec.encode([Document.of(picture)])[0][0]
+
+    def ids(self, text: str) -> list[int]:
+        return self.codec.text.encode(text)
+
+    def text(self, caption: str) -> Segment:
+        """A caption as a segment; an empty or endless one is refused."""
+        if not caption.strip():
+            raise GenerationError("the caption is empty; say what should be drawn")
+        if len(caption) > LONGEST_PROMPT:
+            raise GenerationError(
+                f"the caption has {len(caption):,} characters; at most {LONGEST_PROMPT:,} are read"
+            )
+        return Segment(Kind.TEXT, tuple(self.ids(caption)))
+
+    def cells(self, mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "rows columns"]:
+        """Which cells of the code grid a pixel mask touches, after the picture is made square."""
+        shades = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2)
+        square = fit(Image(shades), self.codec.image.side).pixels[..., 0] > 127
+        rows, columns = self.codec.image.grid.rows, self.codec.image.grid.columns
+        blocks = square.reshape(rows, square.shape[0] // rows, columns, square.shape[1] // columns)
+        return np.asarray(blocks.any(axis=(1, 3)))
+
+    def pasted(
+        self,
+        picture: Image,
+        whole: Segment,
+        cells: Bool[np.ndarray, "rows columns"],
+        task: Task,
+        said: Said,
+    ) -> Image:
+        """The redrawn cells laid into the original: what was not masked keeps its pixels."""
+        spans = task.grammar.spans(said.ids)  # type: ignore[attr-defined]
+        drawn = self.codec.picture(fill(whole, cells, spans).ids)
+        original = fit(picture, self.codec.image.side)
+        patch = self.codec.image.config.downsampling
+        keep = np.kron(cells, np.ones((patch, patch), dtype=bool))[..., None]
+        return Image(np.where(keep, drawn.pixels, original.pixels))
