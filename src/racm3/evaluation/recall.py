@@ -1,19 +1,43 @@
-"""Recall of the retriever (RA-CM3 Table 4)."""
+"""Recall of the retriever, in the four forms of RA-CM3's Table 4."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
 
-from racm3.document import Document
-from racm3.retrieval.encoder import embed
-from racm3.retrieval.retriever import Retriever
+from racm3.document import Document, Image, Text
+from racm3.retrieval.encoder import Encoder, embed
+from racm3.retrieval.index import ExactIndex
+from racm3.retrieval.retriever import Retriever, ask
+
+Form = tuple[Literal["text", "image"], Literal["text", "image", "document"]]
+FORMS: tuple[Form, ...] = (
+    ("text", "image"),
+    ("text", "document"),
+    ("image", "text"),
+    ("image", "document"),
+)
 
 
 def recalled(
     retriever: Retriever, queries: Sequence[Document], right: Sequence[int], *, k: int
 ) -> Bool[np.ndarray, " queries"]:
     """Whether the right document is among the k nearest; no redundancy walk, no dropout."""
-    vectors = embed(retriever.encoder, queries)
-    hits = retriever.index.search(vectors, k)
+    hits = retriever.index.search(embed(retriever.encoder, queries), k)
     return (hits.ids == np.asarray(right)[:, None]).any(axis=1)
+
+
+def table_four(
+    encoder: Encoder, documents: Sequence[Document], form: Form, *, k: int
+) -> Bool[np.ndarray, " docs"]:
+    """One side of each document asks; is its own text, picture or whole among the k nearest?
+
+    Document to document is not asked: with both sides on both ends the answer is given away.
+    """
+    side, wanted = form
+    kind = {"text": Text, "image": Image, "document": None}[wanted]
+    answers = [one.only(kind) if kind else one for one in documents]
+    index = ExactIndex.of(np.arange(len(documents)), embed(encoder, answers))
+    hits = index.search(embed(encoder, [ask(one, side) for one in documents]), k)
+    return (hits.ids == np.arange(len(documents))[:, None]).any(axis=1)

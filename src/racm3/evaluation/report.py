@@ -31,7 +31,7 @@ class Estimate:
 def mean(samples: Sequence[float], *, seed: int = 0) -> Estimate:
     """Mean with a percentile bootstrap interval."""
     values = np.asarray(samples, dtype=np.float64)
-    return _estimate(values.mean(), values[_resamples(len(values), seed)].mean(axis=1), len(values))
+    return interval(values.mean(), values[_resamples(len(values), seed)].mean(axis=1), len(values))
 
 
 def perplexity(
@@ -40,14 +40,15 @@ def perplexity(
     """exp(sum of losses / sum of counts), resampling whole documents."""
     rows = _resamples(len(losses), seed)
     drawn = np.exp(losses[rows].sum(axis=1) / counts[rows].sum(axis=1))
-    return _estimate(float(np.exp(losses.sum() / counts.sum())), drawn, len(losses))
+    return interval(float(np.exp(losses.sum() / counts.sum())), drawn, len(losses))
 
 
 def _resamples(count: int, seed: int) -> np.ndarray:
     return dice(seed, 77).integers(count, size=(RESAMPLES, count))
 
 
-def _estimate(value: float, drawn: np.ndarray, count: int) -> Estimate:
+def interval(value: float, drawn: np.ndarray, count: int) -> Estimate:
+    """A value with the middle 95% of what resampling gave."""
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(float(value), float(low), float(high), count)
 
