@@ -1,6 +1,6 @@
 """Documents made ready for training once, offline: ids, and neighbours by several dropout draws."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +119,15 @@ class Prepared:
         )
 
 
-def encode_all(codec: Codec, documents: Sequence[Document], *, label: str) -> TokenTable:
-    starts = range(0, len(documents), AT_ONCE)
+Reader = Callable[[int, int], Sequence[Document]]
+
+
+def encode_all(codec: Codec, read: Reader, total: int, *, label: str) -> TokenTable:
+    """Documents `read(start, stop)` as ids, a batch at a time."""
+    starts = range(0, total, AT_ONCE)
     encoded: list[Segments] = []
     for start in progress(starts, label=label, total=len(starts)):
-        encoded += codec.encode(documents[start : start + AT_ONCE])
+        encoded += codec.encode(read(start, min(start + AT_ONCE, total)))
     return TokenTable.of(encoded)
 
 
@@ -186,17 +190,18 @@ def prepare(
     """Encode documents and memory and look up everyone's neighbours (RA-CM3 §3.2, offline)."""
     if not documents:
         raise Racm3Error("there is nothing to prepare: no document was given")
-    shelf = retriever.shelf.documents(retriever.ids.tolist())
     own = groups or [frozenset[str]()] * len(documents)
     neighbours = find_neighbours(retriever, documents, own, draws=draws, depth=depth, seed=seed)
     about = {
         "encoder": retriever.encoder.name,
         "strategy": retriever.config.strategy,
+        "modality": retriever.config.modality,
         "seed": seed,
         "text_size": codec.vocabulary.text_size,
         "codebook_size": codec.vocabulary.codebook_size,
         "cells": len(codec.image.grid),
     }
-    table = encode_all(codec, documents, label="documents")
-    memory = encode_all(codec, shelf, label="memory")
+    table = encode_all(codec, lambda a, b: documents[a:b], len(documents), label="documents")
+    ids = retriever.ids.tolist()
+    memory = encode_all(codec, lambda a, b: retriever.read(ids[a:b]), len(ids), label="memory")
     return Prepared(table, memory, neighbours, about)

@@ -75,9 +75,7 @@ def kernel_distance(one: One, other: Other) -> float:
     return within(a) + within(b) - 2 * float(kernel(a, b).mean())
 
 
-def frechet_estimate(
-    made: One, real: Other, *, seed: int = 0, draws: int = 100
-) -> Estimate:
+def frechet_estimate(made: One, real: Other, *, seed: int = 0, draws: int = 100) -> Estimate:
     """The distance with a bootstrap interval over the made pictures.
 
     Resampling repeats pictures, which makes a distance larger; the interval is moved so that it

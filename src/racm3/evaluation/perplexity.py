@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from racm3.document import Document
 from racm3.generation.engine import Engine
+from racm3.generation.tasks import passes
 from racm3.retrieval.retriever import Retriever, ask
 from racm3.runtime import dice
 from racm3.tokens.codec import Codec, Kind, Segments, flatten
@@ -30,15 +32,22 @@ def document_losses(
     shown: Sequence[Sequence[Document]],
     kind: Kind,
 ) -> Losses:
-    """Losses of the ids of one kind in the main documents, the shown ones read before them."""
+    """Losses of the ids of one kind in the main documents, the shown ones read before them.
+
+    More than two documents are read two at a time and the probabilities of the passes averaged
+    (RA-CM3 §A), as generation does.
+    """
     vocabulary = codec.vocabulary
     losses, counts = [], []
     for document, before in zip(documents, shown, strict=True):
-        read = preamble(codec.encode(before), vocabulary)
         main = codec.encode([document])[0]
-        scores = engine.score(read, flatten(main, vocabulary)).numpy()
+        groups = passes(codec.encode(before))
+        scores = torch.stack(
+            [engine.score(preamble(g, vocabulary), flatten(main, vocabulary)) for g in groups]
+        )
+        mixed = (scores.double().logsumexp(dim=0) - np.log(len(groups))).numpy()
         wanted = _places(main, kind)
-        losses.append(-float(scores[wanted].sum()))
+        losses.append(-float(mixed[wanted].sum()))
         counts.append(float(len(wanted)))
     return Losses(np.array(losses), np.array(counts))
 

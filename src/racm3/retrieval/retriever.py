@@ -151,7 +151,10 @@ class Retriever:
 
     def fetch(self, neighbours: Sequence[Neighbour]) -> list[Document]:
         """The neighbours' documents, as much of them as the modality lets through."""
-        documents = self.shelf.documents([neighbour.id for neighbour in neighbours])
+        return self.read([neighbour.id for neighbour in neighbours])
+
+    def read(self, ids: Sequence[int]) -> list[Document]:
+        documents = self.shelf.documents(ids)
         kind = {"document": None, "text": Text, "image": Image}[self.config.modality]
         return [document.only(kind) if kind else document for document in documents]
 

@@ -13,7 +13,7 @@ from racm3.document import Document
 from racm3.errors import CheckpointError, ConfigError, VocabularyMismatch
 from racm3.model.export import open_generator, save_generator
 from racm3.model.transformer import Transformer
-from racm3.retrieval.encoder import ClipEncoder, embed
+from racm3.retrieval.encoder import ClipEncoder, Encoder, embed
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf, Shelf
@@ -31,7 +31,7 @@ class Parts:
     """Everything that answering needs; `generators` may hold the CM3 baseline beside RA-CM3."""
 
     codec: Codec
-    encoder: ClipEncoder
+    encoder: Encoder
     generators: dict[str, Transformer]
     retriever: RetrieverConfig
     shelf: Shelf
@@ -46,6 +46,8 @@ class Parts:
 
 def save_parts(parts: Parts, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
     """All of the folder or nothing; the memory is its own folder and stays where it is."""
+    if not isinstance(parts.encoder, ClipEncoder):
+        raise ConfigError(f"only a CLIP can be saved with a system, not {parts.encoder.name}")
     with folder_written_whole(folder) as temporary:
         parts.codec.image.save(temporary / "tokenizer", dtype=dtype)
         parts.codec.text.save(temporary / "text")

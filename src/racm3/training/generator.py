@@ -104,7 +104,9 @@ class GeneratorLearner:
         return {"loss": loss.item(), "grad_norm": norm.item(), "lr": rate}
 
     def validate(self) -> dict[str, float]:
-        """Image and text perplexity of the main documents."""
+        """Image and text perplexity of the main documents; nothing where there are none."""
+        if not self.validation:
+            return {}
         batches = [batch(packed, self.device) for packed in self.validation]
         with evaluating(self.model):
             return perplexity(self.model, batches, self.stream.vocabulary)

@@ -98,17 +98,20 @@ class Scene:
             return [(0, room // 2), (room, room // 2)]
         return [(room // 2, 0), (room // 2, room)]
 
-    def caption(self, rng: np.random.Generator) -> str:
-        """One of several ways to say what the scene shows."""
+    def captions(self) -> tuple[str, ...]:
+        """Every way to say what the scene shows."""
         what = self._subject()
         ground = self.colour if self.texture == "plain" else f"{self.texture} {self.colour}"
         article = "an" if ground[0] in "aeiou" else "a"
-        forms = (
+        return (
             f"{what} on {article} {ground} background",
             f"{what} on {article} {ground} field",
             f"{what}, {ground} background",
             f"a picture of {what} on {ground}",
         )
+
+    def caption(self, rng: np.random.Generator) -> str:
+        forms = self.captions()
         return forms[rng.integers(len(forms))]
 
     def _subject(self) -> str:

@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from racm3 import __version__
 from racm3.errors import Racm3Error
-from racm3.interfaces.cli import answer, evaluate, memory, train
+from racm3.interfaces.cli import answer, evaluate, memory, study, train
 from racm3.system import Settings
 
 Verb = Callable[..., None]
@@ -47,6 +47,7 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
     "assemble": train.assemble,
     "export": train.export,
     "evaluate": {"sample": evaluate.sample},
+    "study": {"list": study.list_tables, "run": study.run, "report": study.report},
 }
 # Arguments whose fields become options of their own: --seed, not --settings.seed.
 SPREAD: dict[str, type[Any]] = {"using": answer.Using, "settings": Settings}
@@ -54,6 +55,7 @@ GROUPS = {
     "memory": "build, change, search and check an external memory",
     "train": "train the sample system, or parts for a collection of your own",
     "evaluate": "measure",
+    "study": "re-run the papers' comparisons at your own scale",
 }
 
 

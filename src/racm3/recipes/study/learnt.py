@@ -1,0 +1,158 @@
+"""Generators that a study compares: each is RA-CM3's recipe with a few values changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+from racm3.data.prepare import Prepared, prepare
+from racm3.data.stream import StreamConfig
+from racm3.model.config import GeneratorConfig
+from racm3.model.export import open_generator
+from racm3.model.transformer import Transformer
+from racm3.recipes.collection import Beginning, train_generator
+from racm3.recipes.study.budgets import Budget
+from racm3.recipes.study.worlds import World
+from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.tokens.masking import Masking
+from racm3.training.generator import GeneratorTraining
+from racm3.training.loop import LoopConfig
+
+Neighbours = Literal["retrieved", "none", "random"]
+Strategy = Literal["clip", "bm25"]
+Modality = Literal["document", "text", "image"]
+DRAWS, DEPTH = 2, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """One training run; the defaults are RA-CM3, `neighbours="none"` is vanilla CM3.
+
+    Args:
+        neighbours: What is shown before the main document.
+        strategy: How neighbours are found.
+        modality: How much of a neighbour is shown.
+        diverse: Whether redundant neighbours are skipped.
+        dropout: Query dropout's share; None is the world's own.
+        alpha: Weight of the retrieved documents' loss.
+        rotation: Share of masked samples that lose whole segments.
+        scale: Which of the budget's sizes; None is its usual one.
+        after_cm3: Start from the trained CM3 and go on for the budget's `finetune` updates.
+        seed: Decides initialisation and order.
+    """
+
+    neighbours: Neighbours = "retrieved"
+    strategy: Strategy = "clip"
+    modality: Modality = "document"
+    diverse: bool = True
+    dropout: float | None = None
+    alpha: float = 0.1
+    rotation: float = 0.5
+    scale: int | None = None
+    after_cm3: bool = False
+    seed: int = 0
+
+    @property
+    def key(self) -> str:
+        """A folder's name: what differs from RA-CM3, and the seed."""
+        changed = [
+            f"{one.name}={getattr(self, one.name)}"
+            for one in fields(self)
+            if one.name != "seed" and getattr(self, one.name) != one.default
+        ]
+        return "-".join([*(changed or ["racm3"]), f"seed={self.seed}"])
+
+
+RACM3, CM3 = Learnt(), Learnt(neighbours="none")
+
+
+def retriever_config(
+    world: World, *, strategy: Strategy, modality: Modality, diverse: bool, dropout: float | None
+) -> RetrieverConfig:
+    base = world.retriever
+    return replace(
+        base,
+        strategy=strategy,
+        modality=modality,
+        too_similar=base.too_similar if diverse else None,
+        query_dropout=base.query_dropout if dropout is None else dropout,
+        query="text" if strategy == "bm25" else base.query,
+    )
+
+
+def _prepared(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Prepared:
+    """Documents with the neighbours of this way to retrieve, found once for all runs that share
+    it; runs that show none or random ones share the default's."""
+    plain = learnt.neighbours != "retrieved"
+    how = Learnt() if plain else replace(learnt, neighbours="retrieved")
+    config = retriever_config(
+        world,
+        strategy=how.strategy,
+        modality=how.modality,
+        diverse=how.diverse,
+        dropout=how.dropout,
+    )
+    name = f"{config.strategy}-{config.modality}-{config.too_similar}-{config.query_dropout}"
+    place = folder / "prepared" / name
+    if not place.exists():
+        retriever = Retriever(world.encoder, world.memory, config)
+        draws = DRAWS if config.query_dropout or config.query == "either" else 1
+        made = prepare(
+            world.codec, world.documents, retriever, groups=world.groups, draws=draws, depth=DEPTH
+        )
+        made.save(place)
+    return Prepared.open(place)
+
+
+def learn(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Transformer:
+    """The trained generator; from disk where it was finished, from its checkpoint where not."""
+    place = folder / "runs" / learnt.key
+    if not (place / "final").exists():
+        prepared = _prepared(learnt, world, budget, folder)
+        beginning, steps = Beginning(size=size(learnt, world, budget)), budget.steps
+        if learnt.after_cm3:
+            before = replace(CM3, seed=learnt.seed, scale=learnt.scale)
+            learn(before, world, budget, folder)
+            beginning = Beginning(weights=folder / "runs" / before.key / "final")
+            steps = budget.finetune
+        train_generator(
+            world.codec,
+            prepared,
+            beginning,
+            GeneratorTraining(
+                steps=steps,
+                lr=budget.lr,
+                warmup=min(budget.warmup, max(steps // 4, 1)),
+                alpha=learnt.alpha,
+                precision=budget.precision,
+                seed=learnt.seed,
+            ),
+            StreamConfig(
+                rows=budget.rows,
+                length=budget.length,
+                neighbours=learnt.neighbours,
+                masking=Masking(rotation=learnt.rotation),
+                align=world.align,
+                seed=learnt.seed,
+            ),
+            loop=LoopConfig(steps=steps, save_every=max(steps // 4, 1), validate_every=steps),
+            folder=place,
+        )
+    return open_generator(place / "final")
+
+
+def size(learnt: Learnt, world: World, budget: Budget) -> GeneratorConfig:
+    width, depth = budget.scales[learnt.scale] if learnt.scale is not None else (
+        budget.width, budget.depth,
+    )  # fmt: skip
+    heads = max(2, width // 32)
+    return GeneratorConfig(
+        width=width - width % (2 * heads), depth=depth, heads=heads,
+        vocabulary=len(world.codec.vocabulary), context=max(1024, budget.length), tied=True,
+    )  # fmt: skip
+
+
+def every_run(runs: Sequence[Learnt], budget: Budget) -> list[Learnt]:
+    """Each run once for every seed of the budget, CM3 before what starts from it."""
+    found = dict.fromkeys(replace(run, seed=seed) for seed in budget.seeds for run in runs)
+    return sorted(found, key=lambda run: run.after_cm3)

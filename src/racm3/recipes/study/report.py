@@ -1,0 +1,213 @@
+"""What a study found, for people: tables beside the papers' numbers, verdicts, and plots."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from racm3.errors import ConfigError
+from racm3.evaluation.leakage import Guard, find_leaks
+from racm3.evaluation.report import Estimate, table
+from racm3.recipes.study.asked import Asked, answer
+from racm3.recipes.study.budgets import Budget
+from racm3.recipes.study.learnt import Learnt, every_run, learn
+from racm3.recipes.study.tables import TABLES, Table
+from racm3.recipes.study.verdicts import Compared, answers, estimate, judge, seeded
+from racm3.recipes.study.worlds import World
+from racm3.runtime import progress, save_json, write_whole
+
+
+def chosen(names: Sequence[str]) -> list[Table]:
+    unknown = [name for name in names if name not in TABLES]
+    if unknown:
+        raise ConfigError(f"there is no table {unknown[0]!r}; choose among {', '.join(TABLES)}")
+    return [TABLES[name] for name in names or TABLES]
+
+
+def questions(tables: Sequence[Table], world: World, budget: Budget) -> list[Asked]:
+    """Every question of the tables once; few-shot only where the world has classes."""
+    wanted = dict.fromkeys(
+        one
+        for table in tables
+        for row in table.rows
+        for asked in row.asked
+        for one in seeded(asked, budget)
+    )
+    return [one for one in wanted if one.measure != "few-shot" or world.classes]
+
+
+def run(
+    tables: Sequence[Table],
+    world: World,
+    budget: Budget,
+    folder: Path,
+    *,
+    tell: Callable[[str], None],
+) -> None:
+    """Train and ask whatever is not there yet; killed at any time, it goes on where it was."""
+    wanted = questions(tables, world, budget)
+    runs = every_run([one.learnt for one in wanted if one.learnt], budget)
+    for number, learnt in enumerate(runs):
+        tell(f"run {number + 1} of {len(runs)}: {learnt.key}")
+        learn(learnt, world, budget, folder)
+    for asked in progress(wanted, label="questions", total=len(wanted)):
+        answer(asked, world, budget, folder)
+
+
+def measured(
+    one: Table, world: World, budget: Budget, folder: Path
+) -> dict[str, dict[str, Estimate]]:
+    """Every row's estimates by metric, as far as this world can give them."""
+    found: dict[str, dict[str, Estimate]] = {}
+    for row in one.rows:
+        known = [asked for asked in row.asked if asked.measure != "few-shot" or world.classes]
+        if known:
+            given = {m: answers(row, m, world, budget, folder) for m in one.metrics}
+            found[row.label] = {m: estimate(some, m) for m, some in given.items() if some}
+    return found
+
+
+def as_table(one: Table, found: dict[str, dict[str, Estimate]]) -> str:
+    metrics = [m for m in one.metrics if any(m in row for row in found.values())]
+    rows = []
+    for row in one.rows:
+        values = found.get(row.label, {})
+        line: dict[str, Any] = {"": row.label}
+        for metric in metrics:
+            line[metric] = str(values.get(metric, ""))
+            if any(metric in other.paper for other in one.rows):
+                line[f"paper: {metric}"] = row.paper.get(metric, "")
+        rows.append(line)
+    return table(rows)
+
+
+def sentences(compared: Sequence[Compared]) -> str:
+    lines = []
+    for one in compared:
+        claim = one.claim
+        ratio = f", ratio {one.ratio}" if one.ratio else ""
+        lines.append(
+            f"- {claim.metric}: *{claim.better}* before *{claim.worse}*: **{one.verdict}**{ratio}"
+        )
+    return "\n".join(lines)
+
+
+def leaks(world: World) -> str:
+    """A sentence about evaluation documents that the memory shows already."""
+    if world.scenes:
+        return "The memory shows every thing of the unseen scenes on purpose; no scene is in it."
+    table_ = next(world.open_memory.blocks())
+    memory = world.open_memory.documents(table_.ids.tolist())
+    found = find_leaks(world.unseen, memory, Guard())
+    kinds = Counter(leak.why for leak in found)
+    words = ", ".join(f"{count} by {why}" for why, count in sorted(kinds.items())) or "none"
+    return f"Of {len(world.unseen)} unseen documents the memory shows already: {words}."
+
+
+def write(
+    tables: Sequence[Table],
+    world: World,
+    budget: Budget,
+    folder: Path,
+    out: Path,
+    *,
+    about: dict[str, Any],
+) -> Path:
+    """study-WORLD.md, .json and plots in `out`."""
+    parts = [
+        f"# The study on {world.name}",
+        f"`{about['command']}`",
+        world.stand_ins,
+        leaks(world),
+        f"Seeds {', '.join(map(str, budget.seeds))}; {budget.steps} updates a run; 95% bootstrap "
+        "intervals over documents. A ratio below 1 is better for perplexity and Frechet "
+        "distance, above 1 for the rest; an order is *reproduced* where its interval excludes 1.",
+    ]
+    every: list[Compared] = []
+    stored: dict[str, Any] = {}
+    for one in tables:
+        found = measured(one, world, budget, folder)
+        if not found:
+            continue
+        compared = judge(one, world, budget, folder) if len(found) == len(one.rows) else []
+        every += compared
+        stored[one.name] = {
+            "rows": {
+                label: {metric: value.to_json() for metric, value in values.items()}
+                for label, values in found.items()
+            },
+            "claims": [asdict(one) for one in compared],
+        }
+        parts += [f"## {one.title} ({one.source})", as_table(one, found), sentences(compared)]
+        picture = plot(one, found, out / f"study-{world.name}-{one.name}.png")
+        if picture:
+            parts.append(f"![{one.title}]({picture.name})")
+    counted = Counter(one.verdict for one in every)
+    summary = ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common())
+    parts.insert(4, f"**Orders that the papers claim: {summary or 'none judged'}.**")
+    write_whole(out / f"study-{world.name}.md", "\n\n".join(part for part in parts if part) + "\n")
+    save_json(out / f"study-{world.name}.json", {**about, "tables": stored})
+    return out / f"study-{world.name}.md"
+
+
+def plot(one: Table, found: dict[str, dict[str, Estimate]], path: Path) -> Path | None:
+    """The first metric against the number in each row's label, RA-CM3 and CM3 apart."""
+    if not one.curve or sum(one.metrics[0] in values for values in found.values()) < 3:
+        return None
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(5, 3.2), layout="constrained")
+    lines: dict[str, list[tuple[float, Estimate]]] = {}
+    for label, values in found.items():
+        numbers = [w for w in label.replace(",", " ").split() if w.replace(".", "").isdigit()]
+        if one.metrics[0] in values and numbers:
+            name = label.split(",")[0] if "," in label else one.title
+            lines.setdefault(name, []).append((float(numbers[0]), values[one.metrics[0]]))
+    for name, points in lines.items():
+        x = [at for at, _ in points]
+        y = [value.value for _, value in points]
+        error = [
+            [value.value - value.low for _, value in points],
+            [value.high - value.value for _, value in points],
+        ]
+        axes.errorbar(x, y, yerr=error, marker="o", capsize=3, label=name)
+    axes.set_xlabel(one.curve)
+    axes.set_ylabel(one.metrics[0])
+    axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+    pyplot.close(figure)
+    return path
+
+
+def listing(names: Sequence[str], budget: Budget) -> str:
+    """What each table compares, and how many runs and questions it costs."""
+    rows = []
+    for one in chosen(names):
+        asked = dict.fromkeys(a for row in one.rows for a in row.asked)
+        runs: list[Learnt] = every_run([a.learnt for a in asked if a.learnt], budget)
+        rows.append(
+            {
+                "table": one.name,
+                "what": one.title,
+                "source": one.source,
+                "runs": len(runs),
+                "questions": sum(len(seeded(a, budget)) for a in asked),
+                "orders claimed": len(one.claims),
+            }
+        )
+    total = every_run(
+        [a.learnt for t in chosen(names) for row in t.rows for a in row.asked if a.learnt], budget
+    )
+    return table(rows) + f"\n\n{len(total)} runs in all: tables share them."
+
+
+def stored_verdicts(path: Path) -> list[dict[str, Any]]:
+    """The claims of a written report, for whoever builds on it."""
+    tables = json.loads(path.read_text(encoding="utf-8"))["tables"]
+    return [claim for one in tables.values() for claim in one["claims"]]

@@ -1,0 +1,142 @@
+"""From answers to numbers with intervals, and from claims to verdicts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from racm3.evaluation.frechet import frechet
+from racm3.evaluation.report import Estimate, interval
+from racm3.recipes.study.asked import Answers, Asked, answer
+from racm3.recipes.study.budgets import Budget
+from racm3.recipes.study.tables import Claim, Row, Table
+from racm3.recipes.study.worlds import World
+from racm3.runtime import dice
+
+DRAWS = 400
+FRECHET_DRAWS = 60
+Rows = np.ndarray
+Verdict = Literal["reproduced", "not resolved", "contradicted", "not measured"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a number is made of the answers of some documents."""
+
+    needs: str
+    of: Callable[[Answers, Rows], float]
+    lower_is_better: bool = False
+    draws: int = DRAWS
+
+
+def _perplexity(kind: str) -> Metric:
+    def of(found: Answers, rows: Rows) -> float:
+        losses, counts = found[f"{kind}_losses"][rows], found[f"{kind}_counts"][rows]
+        return float(np.exp(losses.sum() / counts.sum()))
+
+    return Metric(f"{kind}_losses", of, lower_is_better=True)
+
+
+def _mean(name: str) -> Metric:
+    return Metric(name, lambda found, rows: float(found[name][rows].mean()))
+
+
+def _frechet(found: Answers, rows: Rows) -> float:
+    return frechet(found["features"][rows], found["real_features"])
+
+
+METRICS = {
+    "image perplexity": _perplexity("image"),
+    "text perplexity": _perplexity("text"),
+    "frechet": Metric("features", _frechet, lower_is_better=True, draws=FRECHET_DRAWS),
+    "accuracy": _mean("right"),
+    "copied in place": _mean("copied_in_place"),
+    **{
+        name: _mean(name)
+        for name in (
+            "clipscore", "fidelity", "cider-d", "bleu-4", "rouge-l", "named",
+            "text to image", "text to document", "image to text", "image to document",
+        )
+    },
+}  # fmt: skip
+
+
+def seeded(asked: Asked, budget: Budget) -> list[Asked]:
+    """The same question to the generators of every seed."""
+    if asked.learnt is None:
+        return [asked]
+    learnt = asked.learnt
+    return [replace(asked, learnt=replace(learnt, seed=seed)) for seed in budget.seeds]
+
+
+def answers(row: Row, metric: str, world: World, budget: Budget, folder: Path) -> list[Answers]:
+    """One for every seed that has the metric; none where the world cannot give it."""
+    found = [
+        answer(one, world, budget, folder) for asked in row.asked for one in seeded(asked, budget)
+    ]
+    return [one for one in found if METRICS[metric].needs in one]
+
+
+def _size(found: Sequence[Answers], metric: Metric) -> int:
+    return len(found[0][metric.needs])
+
+
+def estimate(found: Sequence[Answers], name: str) -> Estimate:
+    """The mean over seeds, its interval by resampling documents."""
+    metric, count = METRICS[name], _size(found, METRICS[name])
+    every = np.arange(count)
+
+    def value(rows: Rows) -> float:
+        return float(np.mean([metric.of(one, rows) for one in found]))
+
+    rng = dice(0, 78)
+    drawn = np.array([value(rng.integers(count, size=count)) for _ in range(metric.draws)])
+    if name == "frechet":
+        # Resampling repeats pictures, which makes a distance larger: centre it again.
+        drawn = drawn - drawn.mean() + value(every)
+    return interval(value(every), drawn, count * len(found))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """`ratio` is better over worse; its interval decides."""
+
+    claim: Claim
+    verdict: Verdict
+    ratio: Estimate | None
+
+
+def compare(claim: Claim, better: Sequence[Answers], worse: Sequence[Answers]) -> Compared:
+    """The same documents are resampled on both sides, so that what they share cancels."""
+    metric = METRICS[claim.metric]
+    if not better or not worse:
+        return Compared(claim, "not measured", None)
+    count = min(_size(better, metric), _size(worse, metric))
+
+    def ratio(rows: Rows) -> float:
+        sides = [np.mean([metric.of(one, rows) for one in side]) for side in (better, worse)]
+        return float((sides[0] + 1e-9) / (sides[1] + 1e-9))
+
+    rng = dice(0, 79)
+    drawn = np.array([ratio(rng.integers(count, size=count)) for _ in range(metric.draws)])
+    found = interval(ratio(np.arange(count)), drawn, count)
+    below, above = found.high < 1, found.low > 1
+    holds, fails = (below, above) if metric.lower_is_better else (above, below)
+    verdict: Verdict = "reproduced" if holds else "contradicted" if fails else "not resolved"
+    return Compared(claim, verdict, found)
+
+
+def judge(table: Table, world: World, budget: Budget, folder: Path) -> list[Compared]:
+    by_label = {row.label: row for row in table.rows}
+    return [
+        compare(
+            claim,
+            *(
+                answers(by_label[label], claim.metric, world, budget, folder)
+                for label in (claim.better, claim.worse)
+            ),
+        )
+        for claim in table.claims
+    ]

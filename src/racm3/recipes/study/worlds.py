@@ -1,0 +1,197 @@
+"""What a study is made on: documents to learn from, a memory, and documents never seen."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from jaxtyping import Float32
+
+from racm3.data.sample_world import corpus
+from racm3.data.sample_world.scenes import Scene
+from racm3.data.sample_world.things import held_out_things, seen_things, things
+from racm3.document import Document, Image
+from racm3.errors import ConfigError, SourceError
+from racm3.recipes.collection import train_text, train_tokenizer
+from racm3.recipes.study.budgets import Budget
+from racm3.retrieval.encoder import Dropout, Encoder, embed
+from racm3.retrieval.retriever import RetrieverConfig
+from racm3.retrieval.shelf import ListShelf
+from racm3.runtime import device, dice
+from racm3.system.parts import SampleShelf, open_parts, sample_folder
+from racm3.tokens.codec import Codec
+from racm3.tokens.text import TextTokenizer
+from racm3.tokens.vqgan.config import VQGANConfig
+from racm3.training.loop import LoopConfig
+from racm3.training.vqgan import TokenizerTraining
+
+UNSEEN, SHOTS = 2000, 61
+
+
+@dataclass(frozen=True)
+class World:
+    """Documents, memory and judges of one study.
+
+    Attributes:
+        memory: What neighbours are found in while training.
+        open_memory: What is consulted when the generator is asked.
+        groups: The training documents' groups; a document never neighbours its own.
+        references: For every unseen document, what people say of its picture.
+        scenes: For every unseen document, the scene it shows, where that is known.
+        classes: Pictures by class, for few-shot episodes.
+        stand_ins: What stands in for what the papers use, for the head of every report.
+    """
+
+    name: str
+    codec: Codec
+    encoder: Encoder
+    retriever: RetrieverConfig
+    documents: Sequence[Document]
+    groups: Sequence[frozenset[str]]
+    memory: ListShelf
+    open_memory: ListShelf
+    unseen: Sequence[Document]
+    references: Sequence[Sequence[str]]
+    align: int
+    stand_ins: str
+    scenes: Sequence[Scene] = ()
+    classes: Sequence[Sequence[Image]] = field(default_factory=list)
+
+
+def sample_world(budget: Budget, folder: Path, *, system: Path | None = None) -> World:
+    """The shipped tokenizer and CLIP; scenes of seen things are learnt, of held-out ones judged."""
+    place = system or sample_folder()
+    parts = open_parts(place, None, device("auto"))
+    everything = SampleShelf(place, parts.encoder.dim)
+    table = next(everything.blocks())
+    seen = np.array([not thing.held_out for thing in things()])
+    unseen = corpus.scenes(held_out_things(), budget.unseen, seed=UNSEEN)
+    learnt = corpus.scenes(seen_things(), budget.documents, seed=0)
+    return World(
+        name="sample",
+        codec=parts.codec,
+        encoder=parts.encoder,
+        retriever=parts.retriever,
+        documents=[document for _, document in learnt],
+        groups=[frozenset[str]()] * len(learnt),
+        memory=ListShelf(corpus.memory("seen"), table.vectors[seen]),
+        open_memory=everything,
+        unseen=[document for _, document in unseen],
+        references=[scene.captions() for scene, _ in unseen],
+        align=parts.align,
+        stand_ins="Scenes of drawn things instead of photographs; a small CLIP and VQGAN trained "
+        "on them; unseen documents show things that no generator was trained on.",
+        scenes=[scene for scene, _ in unseen],
+        classes=_classes(),
+    )
+
+
+def _classes(count: int = 24, each: int = 9) -> list[list[Image]]:
+    """Pictures of held-out things, each in several scenes."""
+    rng, every = dice(SHOTS), held_out_things()
+    chosen = [every[row] for row in rng.choice(len(every), count, replace=False)]
+    return [[Scene.random([one], rng, count=1).draw() for _ in range(each)] for one in chosen]
+
+
+class StoredEncoder:
+    """Vectors that were computed elsewhere, looked up by caption and by picture."""
+
+    def __init__(
+        self, name: str, texts: dict[str, np.ndarray], pictures: dict[str, np.ndarray]
+    ) -> None:
+        self._name, self._texts, self._pictures = name, texts, pictures
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def dim(self) -> int:
+        return len(next(iter(self._texts.values())))
+
+    def texts(
+        self, texts: Sequence[str], dropout: Dropout | None = None
+    ) -> Float32[np.ndarray, "docs dim"]:
+        return self._found(self._texts, list(texts), dropout)
+
+    def images(
+        self, pictures: Sequence[Image], dropout: Dropout | None = None
+    ) -> Float32[np.ndarray, "docs dim"]:
+        return self._found(self._pictures, [fingerprint(one) for one in pictures], dropout)
+
+    def _found(
+        self, known: dict[str, np.ndarray], keys: list[str], dropout: Dropout | None
+    ) -> Float32[np.ndarray, "docs dim"]:
+        if dropout is not None:
+            raise ConfigError(f"{self.name} holds finished vectors: query_dropout must be 0")
+        missing = [key for key in keys if key not in known]
+        if missing:
+            raise ConfigError(f"{self.name} holds no vector for {missing[0][:60]!r}")
+        found = [known[key] for key in keys]
+        return np.array(found, dtype=np.float32).reshape(-1, self.dim)
+
+
+def fingerprint(picture: Image) -> str:
+    return hashlib.blake2b(picture.pixels.tobytes(), digest_size=16).hexdigest()
+
+
+def photographs(budget: Budget, folder: Path, data: Path) -> World:
+    """Flickr8k (Hodosh et al. 2013) as it lies in `data`: train is learnt and remembered, dev
+    judges. `folder` keeps the image and text tokenizers that are trained here."""
+    texts: dict[str, np.ndarray] = {}
+    pictures: dict[str, np.ndarray] = {}
+    train = _flickr(data, "train", texts, pictures)[: budget.documents]
+    unseen = _flickr(data, "dev", texts, pictures)[: budget.unseen]
+    encoder = StoredEncoder("MobileNet dual encoder (not CLIP)", texts, pictures)
+    remembered = [Document.of(captions[0], picture) for picture, captions in train]
+    number = len(train)
+    # Two captions of every picture are learnt; the first one is also what the memory says.
+    learnt = [Document.of(captions[i], picture) for i in (0, 1) for picture, captions in train]
+    groups = [frozenset({str(row % number)}) for row in range(2 * number)]
+    shelf = ListShelf(remembered, embed(encoder, remembered))
+    return World(
+        name="photographs",
+        codec=_photo_codec(budget, folder, remembered, learnt),
+        encoder=encoder,
+        retriever=RetrieverConfig(query_dropout=0.0),
+        documents=learnt,
+        groups=groups,
+        memory=shelf,
+        open_memory=shelf,
+        unseen=[Document.of(captions[0], picture) for picture, captions in unseen],
+        references=[captions for _, captions in unseen],
+        align=2 * (budget.side // 8) ** 2,
+        stand_ins="Flickr8k at a small size instead of LAION and COCO; its retriever is a frozen "
+        "MobileNet dual encoder trained on Flickr8k's train split, which is not CLIP.",
+    )
+
+
+def _flickr(
+    data: Path, split: str, texts: dict[str, np.ndarray], pictures: dict[str, np.ndarray]
+) -> list[tuple[Image, list[str]]]:
+    files = sorted(data.glob(f"{split}-*.parquet"))
+    if not files:
+        raise SourceError(f"there is no {split}-*.parquet in {data}; give Flickr8k's folder")
+    vectors = np.load(data / f"{split}-vectors.npz", allow_pickle=False)
+    row_of = {name: row for row, name in enumerate(vectors["ids"].tolist())}
+    found = []
+    for entry in (row for file in files for row in pq.read_table(file).to_pylist()):
+        picture, row = Image.decode(entry["image"], name=entry["id"]), row_of[entry["id"]]
+        pictures[fingerprint(picture)] = vectors["image"][row].astype(np.float32)
+        texts.update(zip(entry["captions"], vectors["captions"][row], strict=True))
+        found.append((picture, list(entry["captions"])))
+    return found
+
+
+def _photo_codec(
+    budget: Budget, folder: Path, remembered: Sequence[Document], learnt: Sequence[Document]
+) -> Codec:
+    sizes = VQGANConfig(side=budget.side, codes=2048, local=True)
+    training = TokenizerTraining(steps=budget.tokenizer_steps, precision=budget.precision)
+    loop = LoopConfig(steps=budget.tokenizer_steps, validate_every=500)
+    image = train_tokenizer(remembered, sizes, training, loop, folder / "tokenizer")
+    if not (folder / "text" / "tokenizer.json").exists():
+        train_text(learnt, folder / "text", size=4096)
+    return Codec(TextTokenizer.open(folder / "text"), image)

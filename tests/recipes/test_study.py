@@ -1,0 +1,180 @@
+"""The study: its verdicts against algebra, its harness at toy size, twice."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from racm3.document import Document
+from racm3.errors import ConfigError
+from racm3.recipes.study import report
+from racm3.recipes.study.asked import Asked, answer
+from racm3.recipes.study.budgets import BUDGETS
+from racm3.recipes.study.learnt import CM3, RACM3, _prepared, every_run
+from racm3.recipes.study.tables import TABLES, Claim
+from racm3.recipes.study.verdicts import METRICS, compare, estimate
+from racm3.recipes.study.worlds import World, photographs
+from racm3.retrieval.encoder import unit
+from racm3.retrieval.retriever import RetrieverConfig
+from tests.conftest import picture
+
+TOY = replace(BUDGETS["toy"], side=16, documents=8, unseen=4)
+LOSSES = np.abs(np.random.default_rng(0).normal(3, 0.5, 60)) * 10
+
+
+def answers(factor: float) -> dict[str, np.ndarray]:
+    return {"image_losses": factor * LOSSES, "image_counts": np.full(60, 10.0)}
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict"), [(0.9, "reproduced"), (1.1, "contradicted"), (1.0, "not resolved")]
+)
+def test_a_verdict_is_where_the_interval_of_the_ratio_lies(factor, verdict):
+    claim = Claim("image perplexity", "one", "other")
+    compared = compare(claim, [answers(factor)], [answers(1.0)])
+    assert compared.verdict == verdict
+    mean = LOSSES.sum() / 600
+    assert compared.ratio is not None
+    assert compared.ratio.value == pytest.approx(np.exp((factor - 1) * mean), rel=1e-6)
+    assert compare(claim, [], [answers(1.0)]).verdict == "not measured"
+
+
+def test_for_scores_more_is_better():
+    low, high = ({"right": np.repeat([0.0, 1.0], counts)} for counts in ([60, 40], [20, 80]))
+    claim = Claim("accuracy", "high", "low")
+    assert compare(claim, [high], [low]).verdict == "reproduced"
+    assert compare(claim, [low], [high]).verdict == "contradicted"
+
+
+def test_an_estimate_is_the_mean_over_seeds():
+    seeds = [answers(0.9), answers(1.1)]
+    found = estimate(seeds, "image perplexity")
+    each = [np.exp(f * LOSSES.sum() / 600) for f in (0.9, 1.1)]
+    assert found.value == pytest.approx(np.mean(each))
+    assert found.low < found.value < found.high
+
+
+def test_no_two_questions_share_a_folder():
+    asked = {a for table in TABLES.values() for row in table.rows for a in row.asked}
+    learnt = {a.learnt for a in asked if a.learnt}
+    assert len({a.key for a in asked}) == len(asked)
+    assert len({one.key for one in learnt}) == len(learnt)
+    assert len(every_run([RACM3, CM3, RACM3], replace(TOY, seeds=(0, 1)))) == 4
+
+
+def test_every_claim_is_about_rows_and_metrics_of_its_table():
+    for table in TABLES.values():
+        labels = {row.label for row in table.rows}
+        assert set(table.metrics) <= set(METRICS)
+        for claim in table.claims:
+            assert {claim.better, claim.worse} <= labels
+            assert claim.metric in table.metrics
+
+
+@pytest.fixture(scope="module")
+def world(codec, encoder, documents, shelf) -> World:
+    unseen = [Document.of(f"one {word}", picture(40 + i)) for i, word in enumerate("abcd")]
+    return World(
+        name="tiny",
+        codec=codec,
+        encoder=encoder,
+        retriever=RetrieverConfig(too_similar=None),
+        documents=documents,
+        groups=[frozenset[str]()] * len(documents),
+        memory=shelf,
+        open_memory=shelf,
+        unseen=unseen,
+        references=[[document.text] for document in unseen],
+        align=32,
+        stand_ins="Noise.",
+        classes=[[picture(100 * c + i) for i in range(9)] for c in range(2)],
+    )
+
+
+SOME = ("table2", "table3", "table4", "table5-relevance", "table6", "figure8", "finetune", "memory")
+
+
+def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
+    tables = report.chosen(SOME)
+    texts = []
+    for name in ("one", "two"):
+        told: list[str] = []
+        folder, out = tmp_path / name, tmp_path / f"{name}-results"
+        report.run(tables, world, TOY, folder, tell=told.append)
+        written = report.write(tables, world, TOY, folder, out, about={"command": "x"})
+        texts.append(written.read_text() + (out / "study-tiny.json").read_text())
+        assert told[0].startswith("run 1 of 4")
+        assert (out / "study-tiny-table6.png").exists()
+    assert texts[0] == texts[1]
+    verdicts = report.stored_verdicts(tmp_path / "one-results" / "study-tiny.json")
+    assert len(verdicts) == sum(len(table.claims) for table in tables)
+    assert "not measured" not in {one["verdict"] for one in verdicts}
+    assert "paper: image perplexity" in texts[0]
+
+
+def test_what_was_answered_is_not_asked_again(world, tmp_path, monkeypatch):
+    asked = Asked(measure="recall", learnt=None)
+    first = answer(asked, world, TOY, tmp_path)
+    monkeypatch.setattr("racm3.recipes.study.asked.MEASURES", {})
+    second = answer(asked, world, TOY, tmp_path)
+    assert {k: v.tolist() for k, v in first.items()} == {k: v.tolist() for k, v in second.items()}
+
+
+def test_an_unknown_table_is_named():
+    with pytest.raises(ConfigError, match="no table 'table9'; choose among table2"):
+        report.chosen(["table9"])
+    assert "runs in all" in report.listing([], TOY)
+
+
+def flickr(folder: Path, split: str, count: int, seed: int) -> None:
+    """A few pictures of noise in the layout of the real files."""
+    rng = np.random.default_rng(seed)
+    rows, ids = [], [f"{split}{i}" for i in range(count)]
+    for i, id_ in enumerate(ids):
+        with io.BytesIO() as stream:
+            picture(seed + i, 20, 20).pil().save(stream, "webp", lossless=True)
+            captions = [f"{split} picture {i} said {word}" for word in "abcde"]
+            rows.append({"id": id_, "image": stream.getvalue(), "captions": captions})
+    pq.write_table(pa.Table.from_pylist(rows), folder / f"{split}-00.parquet")
+    image, texts = rng.normal(size=(count, 8)), rng.normal(size=(count, 5, 8))
+    np.savez(
+        folder / f"{split}-vectors.npz",
+        ids=np.array(ids),
+        image=unit(image).astype(np.float16),
+        captions=unit(texts.reshape(-1, 8)).reshape(count, 5, 8).astype(np.float16),
+    )
+
+
+def test_photographs_are_read_with_the_vectors_that_came_with_them(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for split, count, seed in (("train", 8, 0), ("dev", 4, 50)):
+        flickr(data, split, count, seed)
+    made = photographs(TOY, tmp_path / "parts", data)
+    assert len(made.documents) == 16
+    assert len(made.unseen) == 4
+    assert all(len(some) == 5 for some in made.references)
+    tables = report.chosen(["table2", "table3"])
+    report.run(tables, made, TOY, tmp_path / "run", tell=lambda words: None)
+    written = report.write(tables, made, TOY, tmp_path / "run", tmp_path, about={"command": "x"})
+    stored = json.loads((tmp_path / "study-photographs.json").read_text())
+    assert "clipscore" not in stored["tables"]["table2"]["rows"]["RA-CM3"]
+    assert "not CLIP" in written.read_text()
+    with pytest.raises(ConfigError, match="holds no vector for 'unheard of'"):
+        made.encoder.texts(["unheard of"])
+
+
+def test_a_training_document_never_learns_from_its_own_picture(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    flickr(data, "train", 8, 0)
+    flickr(data, "dev", 2, 50)
+    made = photographs(TOY, tmp_path / "parts", data)
+    prepared = _prepared(RACM3, made, TOY, tmp_path / "run")
+    for row in range(len(prepared.documents)):
+        assert row % 8 not in prepared.neighbours[row]
