@@ -7,7 +7,7 @@ compares pixels (after a 2x2 mean) where the thing should stand.
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 from PIL import Image as PIL
 
 from racm3.data.sample_world.scenes import SIZES, TILT, Scene
@@ -31,8 +31,13 @@ def glyphs(pixels: int, tilted: bool) -> Float32[np.ndarray, "things side side 4
     return stacked
 
 
-def nearest_things(picture: Image, scene: Scene) -> list[int]:
-    """For every place of the scene, the row of the thing that the picture is nearest to."""
+def nearest_things(
+    picture: Image, scene: Scene, *, part: Bool[np.ndarray, "height width"] | None = None
+) -> list[int]:
+    """For every place of the scene, the row of the thing that the picture is nearest to.
+
+    `part` restricts the comparison to some pixels, such as those that were infilled.
+    """
     side, pixels = picture.width, SIZES[scene.size]
     ground = scene.background(side).pixels.astype(np.float32)
     every = glyphs(pixels, scene.tilted)
@@ -43,7 +48,10 @@ def nearest_things(picture: Image, scene: Scene) -> list[int]:
         alpha = every[..., 3:]
         rendered = _halved(behind * (1 - alpha) + every[..., :3] * alpha)
         drawn = _halved(picture.pixels[rows, columns].astype(np.float32)[None])
-        found.append(int(np.square(rendered - drawn).sum(axis=(1, 2, 3)).argmin()))
+        apart = np.square(rendered - drawn).sum(axis=3)
+        if part is not None:
+            apart = apart * part[rows, columns][::2, ::2]
+        found.append(int(apart.sum(axis=(1, 2)).argmin()))
     return found
 
 
@@ -53,7 +61,9 @@ def _halved(
     return pixels.reshape(len(pixels), pixels.shape[1] // 2, 2, -1, 2, 3).mean(axis=(2, 4))
 
 
-def faithful(picture: Image, scene: Scene) -> bool:
+def faithful(
+    picture: Image, scene: Scene, *, part: Bool[np.ndarray, "height width"] | None = None
+) -> bool:
     """Whether every thing of the scene is recognised at its place."""
     rows = {id(thing): row for row, thing in enumerate(things())}
-    return nearest_things(picture, scene) == [rows[id(thing)] for thing in scene.things]
+    return nearest_things(picture, scene, part=part) == [rows[id(t)] for t in scene.things]

@@ -14,6 +14,9 @@ from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity, perplexity
+from racm3.evaluation.attributes import Attributes, obeyed
+from racm3.evaluation.copying import in_place
+from racm3.evaluation.invented import invented_things, recognised, taught
 from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import Estimate, mean, table
 from racm3.evaluation.report import perplexity as perplexity_estimate
@@ -42,7 +45,16 @@ def evaluate(system: RACM3, *, count: int, seed: int, settings: Settings) -> lis
     for each in (1, 2):
         some = scenes(held_out_things(), count, seed=EVALUATION + seed, things_each=each)
         rows += drawings(system, baseline, some, settings, f"{each} held-out thing(s)")
-    return [*rows, *captions(system, baseline, draw(held_out_things(), things_each=1), settings)]
+    alone = draw(held_out_things(), things_each=1)
+    flags = [thing for thing in held_out_things() if thing.group == "Flags"]
+    whole = [one for one in scenes(flags, 3 * count, seed=EVALUATION + seed, things_each=1)]
+    large = [one for one in whole if one[0].size == "large"][:count]
+    return [
+        *rows,
+        *captions(system, baseline, alone, settings),
+        *infills(system, baseline, large, settings),
+        *teaching(system, settings, count=min(count, 24)),
+    ]
 
 
 def reconstruction(system: RACM3, some: Sequence[tuple[Scene, Document]]) -> list[Row]:
@@ -118,8 +130,8 @@ def drawings(
     where: str,
 ) -> list[Row]:
     """Fidelity with the retriever's own neighbours, how often it found the thing, and copying."""
-    right, plain, found, copied = [], [], [], []
-    tokenizer = system.codec.image
+    right, plain, found, read = [], [], [], []
+    copied, owed, attributes = [], [], []
     for number, (scene, document) in enumerate(progress(some, label=f"drawing {where}")):
         mine = replace(settings, seed=settings.seed + number)
         drawing = system.draw(document.text, mine)
@@ -128,14 +140,70 @@ def drawings(
         consulted = [one.document for one in drawing.consulted]
         names = [one.text.split(" (")[0] for one in consulted]
         found.append(float(all(thing.name in names for thing in scene.things)))
-        codes = tokenizer.encode([drawing.image])[0]
-        same = [(tokenizer.encode(d.images)[0] == codes).mean() for d in consulted]
-        copied.append(float(max(same, default=0.0)))
+        if found[-1]:
+            read.append(right[-1])
+        copied.append(_copied(system, drawing.image, consulted))
+        owed.append(_copied(system, document.images[0], consulted))
+        if len(scene.things) == 1:
+            attributes.append([float(one) for one in obeyed(drawing.image, scene)])
     return [
         Row(f"fidelity[{fidelity.NAME}]", where, mean(right), mean(plain)),
         Row("all things among the consulted", where, mean(found)),
+        *([Row("fidelity where they are", where, mean(read))] if read else []),
         Row("codes equal to a consulted picture's", where, mean(copied)),
+        Row("the same of the right picture", where, mean(owed)),
+        *(
+            Row(f"{name} as the caption says", where, mean([one[i] for one in attributes]))
+            for i, name in enumerate(Attributes._fields)
+            if attributes
+        ),
     ]
+
+
+def _copied(system: RACM3, picture: Image, consulted: Sequence[Document]) -> float:
+    tokenizer = system.codec.image
+    codes = tokenizer.encode([picture, *(image for d in consulted for image in d.images)])
+    side = tokenizer.grid.rows
+    mine, *theirs = (one.reshape(side, -1) for one in codes)
+    return in_place(mine, theirs)
+
+
+def infills(
+    system: RACM3,
+    baseline: RACM3,
+    some: Sequence[tuple[Scene, Document]],
+    settings: Settings,
+) -> list[Row]:
+    """The right half of a picture redrawn; judged by the redrawn pixels alone."""
+    right: list[list[float]] = [[], []]
+    for number, (scene, document) in enumerate(progress(some, label="infills")):
+        picture = document.images[0]
+        mask = np.zeros((picture.height, picture.width), dtype=bool)
+        mask[:, picture.width // 2 :] = True
+        mine = replace(settings, seed=settings.seed + number)
+        for one, scores in zip((system, baseline), right, strict=True):
+            made = one.infill(picture, mask, document.text, mine).image
+            scores.append(float(fidelity.faithful(made, scene, part=mask)))
+    return [Row("infilled half is right", "held-out flags, large", mean(right[0]), mean(right[1]))]
+
+
+def teaching(system: RACM3, settings: Settings, *, count: int) -> list[Row]:
+    """Things invented for this measurement: in the memory, and taken out of it again."""
+    things_ = invented_things(count)
+    pictures = [thing.document().images[0] for thing in things_]
+    rows = []
+    for where, one in (
+        ("in the memory", taught(system, [thing.document() for thing in things_])),
+        ("not in the memory", system),
+    ):
+        right = []
+        for number, thing in enumerate(progress(things_, label=f"invented, {where}")):
+            caption = f"{thing.noun} on a white background"
+            drawing = one.draw(caption, replace(settings, seed=settings.seed + number))
+            right.append(float(recognised(drawing.image, pictures) == number))
+        label = f"right among {count} invented things, chance {1 / count:.3f}"
+        rows.append(Row(label, where, mean(right)))
+    return rows
 
 
 def captions(

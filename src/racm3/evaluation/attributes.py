@@ -1,0 +1,70 @@
+"""Whether a drawing obeys its caption's background, size and side, whatever thing it shows."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+
+from racm3.data.sample_world.scenes import COLOURS, PLACES, SIZES, Scene
+from racm3.document import Image
+
+FAR = 40.0
+
+
+class Attributes(NamedTuple):
+    background: bool
+    size: bool
+    side: bool
+
+
+def obeyed(picture: Image, scene: Scene) -> Attributes:
+    """Of a scene of one thing; the thing is what differs clearly from the background asked for."""
+    found = box(picture, scene)
+    return Attributes(background(picture, scene) == scene.colour, *_where(found, scene))
+
+
+def background(picture: Image, scene: Scene) -> str:
+    """The named colour that most of the picture outside the thing's place is nearest to."""
+    side = picture.width
+    outside = np.ones((side, side), dtype=bool)
+    pixels = round(SIZES[scene.size] * side / 64)
+    # A large thing leaves no room of its own: its picture's corners are all there is.
+    inner = pixels if scene.size == "small" else pixels - side // 4
+    for left, top in scene.corners(side):
+        shift = (pixels - inner) // 2
+        outside[top + shift : top + shift + inner, left + shift : left + shift + inner] = False
+    names, palette = list(COLOURS), np.array(list(COLOURS.values()), dtype=np.float32)
+    seen = picture.pixels[outside].astype(np.float32)
+    nearest = np.square(seen[:, None] - palette[None]).sum(axis=2).argmin(axis=1)
+    if scene.size == "large":
+        corner = np.concatenate([p.reshape(-1, 3) for p in _corners(picture)]).astype(np.float32)
+        nearest = np.square(corner[:, None] - palette[None]).sum(axis=2).argmin(axis=1)
+    return names[int(np.bincount(nearest, minlength=len(names)).argmax())]
+
+
+def _corners(picture: Image, size: int = 4) -> list[np.ndarray]:
+    ends = (slice(0, size), slice(-size, None))
+    return [picture.pixels[rows, columns] for rows in ends for columns in ends]
+
+
+def box(picture: Image, scene: Scene) -> Bool[np.ndarray, "height width"]:
+    """Where the picture differs clearly from the empty scene."""
+    empty = scene.background(picture.width).pixels.astype(np.float32)
+    return np.abs(picture.pixels.astype(np.float32) - empty).max(axis=2) > FAR
+
+
+def _where(found: Bool[np.ndarray, "height width"], scene: Scene) -> tuple[bool, bool]:
+    """Size by the longer extent of what was found, side by the nearest of the known centres."""
+    side = found.shape[0]
+    rows, columns = (np.flatnonzero(found.sum(axis=axis) > 1) for axis in (1, 0))
+    if not len(rows) or not len(columns):
+        return False, False
+    extent = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+    size = "small" if extent <= side * 0.65 else "large"
+    if size == "large":
+        return size == scene.size, scene.place == "centre"
+    pixels = round(SIZES[size] * side / 64)
+    centre = np.array([columns[0] + columns[-1], rows[0] + rows[-1]]) / 2
+    middles = {name: (np.array(at) * (side - pixels) + pixels / 2) for name, at in PLACES.items()}
+    nearest = min(middles, key=lambda name: float(np.square(middles[name] - centre).sum()))
+    return size == scene.size, nearest == scene.place

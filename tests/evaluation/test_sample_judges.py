@@ -1,0 +1,71 @@
+"""Judges of the sample world, shown pictures whose right answers are known."""
+
+import numpy as np
+import pytest
+
+from racm3.data.sample_world.scenes import COLOURS, PLACES, Scene
+from racm3.data.sample_world.things import held_out_things, things
+from racm3.evaluation.attributes import obeyed
+from racm3.evaluation.fidelity import faithful
+from racm3.evaluation.invented import invented_things, recognised, taught
+from racm3.runtime import dice
+from racm3.system import Settings
+
+GUITAR = next(thing for thing in things() if thing.name == "guitar")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("colour", ["white", "blue", "pink"])
+def test_a_scene_obeys_its_own_caption_and_not_another_ones(place, colour):
+    scene = Scene((GUITAR,), colour=colour, size="small", place=place)
+    assert obeyed(scene.draw(), scene) == (True, True, True)
+    elsewhere = Scene((GUITAR,), colour=colour, size="small", place="left")
+    if place != "left":
+        assert not obeyed(elsewhere.draw(), scene).side
+    other = Scene((GUITAR,), colour="green", size="small", place=place)
+    assert not obeyed(other.draw(), scene).background
+    assert not obeyed(Scene((GUITAR,), colour=colour).draw(), scene).size
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_the_background_of_a_large_thing_is_seen_in_the_corners(colour):
+    scene = Scene((GUITAR,), colour=colour)
+    assert obeyed(scene.draw(), scene).background
+
+
+def test_attributes_of_most_random_scenes_are_read_right():
+    rng = dice(4)
+    some = [Scene.random(held_out_things(), rng, count=1) for _ in range(60)]
+    right = np.array([obeyed(scene.draw(), scene) for scene in some])
+    assert (right.mean(axis=0) > 0.85).all()
+
+
+def test_only_the_part_is_judged():
+    left, right = held_out_things()[3], held_out_things()[150]
+    scene, other = Scene((left,)), Scene((right,))
+    mask = np.zeros((64, 64), dtype=bool)
+    mask[:, 32:] = True
+    pixels = np.where(mask[..., None], scene.draw().pixels, other.draw().pixels)
+    mixed = type(scene.draw())(pixels)
+    assert faithful(mixed, scene, part=mask)
+    assert faithful(mixed, other, part=~mask)
+    assert not faithful(mixed, other, part=mask)
+
+
+def test_invented_things_are_told_apart_and_no_name_is_known():
+    some = invented_things(24)
+    assert [t.name for t in some] == [t.name for t in invented_things(24)]
+    assert len({t.name for t in some}) == 24
+    assert not {t.name for t in some} & {t.name for t in things()}
+    pictures = [thing.document().images[0] for thing in some]
+    assert [recognised(picture, pictures) for picture in pictures] == list(range(24))
+
+
+def test_teaching_is_adding_to_the_memory_and_nothing_else(system):
+    (thing,) = invented_things(1)
+    document = thing.document()
+    wiser = taught(system, [document])
+    assert wiser.engine.model is system.engine.model
+    consulted = wiser.consult(document, Settings(documents=1))
+    assert consulted[0].document == document
+    assert all(one.document != document for one in system.consult(document, Settings(documents=5)))
