@@ -1,18 +1,29 @@
 #!/usr/bin/env bash
-# The sample system on a GPU machine without our environment: python3 must hold torch, tokenizers,
-# safetensors, einops, jaxtyping and Pillow. Call it again with the same OUT and it goes on.
-#   OUT=/some/folder MINUTES=9 runs/gpu.sh
+# The sample system on a lent GPU machine without our environment: python3 must hold torch,
+# tokenizers, safetensors, einops, jaxtyping, numpy and Pillow.
+#   OUT=/empty/folder [RUN=runs/out/gpu] [MINUTES=9] [RECIPE=sample_gpu] [DEVICE=cuda] runs/gpu.sh
+# RUN keeps checkpoints: call again with the same RUN and it goes on where it was. OUT gets what
+# should come back: logs always, and the finished system in pieces small enough to carry. Join them:
+#   cat OUT/system.tgz.* | tar xz
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${OUT:?say where results go}
+run=${RUN:-runs/out/gpu}
+mkdir -p "$run" "$out"
 export PYTHONPATH=$PWD/src PYTHONUNBUFFERED=1
-timeout "${MINUTES:-9}m" python3 - "$out" <<'PY' || test $? -eq 124
-import sys
+RUN=$run timeout --kill-after=20s "${MINUTES:-9}m" "${PYTHON:-python3}" - <<'PY' || test $? -eq 124
+import os
 from pathlib import Path
 
-from racm3.recipes.sample import assemble_sample, build_sample, sample_gpu
+from racm3.recipes.sample import SAMPLES, assemble_sample, build_sample
 
-run = Path(sys.argv[1])
-build_sample(sample_gpu(), run, on="cuda")
-assemble_sample(sample_gpu(), run, run / "system")
+run, recipe = Path(os.environ["RUN"]), SAMPLES[os.environ.get("RECIPE", "sample_gpu")]()
+build_sample(recipe, run, on=os.environ.get("DEVICE", "cuda"))
+if not (run / "system").exists():
+    assemble_sample(recipe, run, run / "system")
 PY
+tar cz -C "$run" --exclude='step-*' --exclude=final $(cd "$run" && ls -d ./*/log.jsonl) > "$out/logs.tgz"
+if test -d "$run/system"; then
+  tar cz -C "$run" system | split -b 15m - "$out/system.tgz."
+fi
+ls -l "$out"

@@ -1,10 +1,16 @@
 """From nothing to an answer, as the README tells it."""
 
+import io
+import os
 import re
 import shlex
+import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
 import pytest
+import torch
 
 import racm3
 from racm3.interfaces.cli.main import VERBS, build_parser
@@ -13,6 +19,7 @@ from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
 from racm3.recipes.sample import assemble_sample, build_sample, tiny
 from racm3.system import RACM3, Settings
+from racm3.system.parts import open_parts
 from tests.architecture.test_floors import FLOORS
 
 ROOT = Path(__file__).parents[2]
@@ -95,3 +102,40 @@ def test_importing_racm3_imports_nothing_heavy():
     code = "import sys, racm3; print([m for m in ('torch','lancedb','PIL') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_gpu_script_makes_a_system_that_opens_and_goes_on(tmp_path):
+    """On the CPU with the tiny recipe: what a lent machine runs, and what comes back from it."""
+    environment = {
+        **os.environ,
+        "OUT": str(tmp_path / "out"),
+        "RUN": str(tmp_path / "run"),
+        "RECIPE": "tiny",
+        "DEVICE": "cpu",
+        "PYTHON": sys.executable,
+    }
+    for _ in range(2):
+        subprocess.run(["runs/gpu.sh"], cwd=ROOT, env=environment, check=True, capture_output=True)
+    pieces = b"".join(p.read_bytes() for p in sorted((tmp_path / "out").glob("system.tgz.*")))
+    with tarfile.open(fileobj=io.BytesIO(pieces)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    assert sorted(open_parts(tmp_path / "system", None, torch.device("cpu")).generators) == [
+        "cm3",
+        "racm3",
+    ]
+
+
+FEW = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"lancedb", "lance", "pyarrow", "jsonargparse", "transformers",
+                                  "huggingface_hub", "rich", "yaml", "matplotlib"}:
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+import racm3.recipes.sample
+"""
+
+
+def test_training_the_sample_system_needs_only_what_a_gpu_machine_has():
+    subprocess.run([sys.executable, "-c", FEW], check=True, cwd=ROOT)
