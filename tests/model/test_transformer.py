@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from racm3.errors import CheckpointError, ConfigError
-from racm3.model.attention import Block
+from racm3.model.attention import Block, causal_bias
 from racm3.model.config import SIZES, GeneratorConfig, size
 from racm3.model.export import open_generator, save_generator
 from tests.conftest import tiny_generator
@@ -38,8 +38,8 @@ def test_attention_over_blocks_is_attention_over_the_whole(split):
     query, key, value = attention.project(x, by)
     first = Block(key[:, :, :split], value[:, :, :split])
     last = Block(key[:, :, split:], value[:, :, split:])
-    causal = torch.ones(12 - split, 12 - split, dtype=torch.bool).tril()
-    rest = attention.over_blocks(query[:, :, split:], [first, last], causal)
+    bias = causal_bias(12 - split, attention.groups, x)
+    rest = attention.over_blocks(query[:, :, split:], [first, last], bias)
     torch.testing.assert_close(rest, whole[:, split:])
 
 

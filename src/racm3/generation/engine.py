@@ -12,18 +12,13 @@ from racm3.errors import GenerationError
 from racm3.generation.constraints import Grammar, Place
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling, draw, uniforms
-from racm3.model.attention import Block
+from racm3.generation.step import Chunk, Step
+from racm3.model.attention import Block, causal_bias
 from racm3.model.transformer import Transformer
 from racm3.tokens.placing import Placing
 
 Ids = Sequence[int]
 Watcher = Callable[[list[list[int]]], None]
-
-
-class Chunk(NamedTuple):
-    """Part of a prompt that has been read: a block of keys and values for every layer."""
-
-    layers: list[Block]
 
 
 class Said(NamedTuple):
@@ -56,24 +51,6 @@ class Request:
     seed: int
 
 
-class Own:
-    """Keys and values of what candidates have said so far: preallocated, written in place."""
-
-    def __init__(self, model: Transformer, streams: int, samples: int, longest: int) -> None:
-        config = model.config
-        shape = (config.depth, streams, samples, config.key_heads, longest, config.per_head)
-        weight = model.embed_tokens.weight
-        self.keys = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
-        self.values = torch.zeros_like(self.keys)
-
-    def write(self, layer: int, stream: int, at: int, key: Tensor, value: Tensor) -> Block:
-        """Store one more position; the block up to and including it."""
-        self.keys[layer, stream, :, :, at] = key[:, :, 0]
-        self.values[layer, stream, :, :, at] = value[:, :, 0]
-        kept = slice(0, at + 1)
-        return Block(self.keys[layer, stream, :, :, kept], self.values[layer, stream, :, :, kept])
-
-
 class Engine:
     def __init__(self, model: Transformer, placing: Placing) -> None:
         self.model = model.eval().fuse()
@@ -90,7 +67,7 @@ class Engine:
             for stream in request.streams
             for _ in range(request.samples)
         ]
-        own = Own(self.model, len(chains), request.samples, request.longest)
+        forward = Step(self.model, chains, request.samples, request.longest)
         throws = uniforms(request.seed, request.samples, request.longest)
         said: list[list[int]] = [[] for _ in range(request.samples)]
         totals = torch.zeros(request.samples, dtype=torch.float64)
@@ -107,8 +84,8 @@ class Engine:
                 watch(said)
             if step + 1 < request.longest:
                 ids = chosen.tolist() * len(chains)
-                at = [walk.step(id_) for walk, id_ in zip(walks, ids, strict=True)]
-                hidden = self._advance(chosen, step, chains, own, at)
+                places_ = [walk.step(id_) for walk, id_ in zip(walks, ids, strict=True)]
+                hidden = forward(*(self._tensor(one) for one in (ids, places_, [step])))
         return [Said(ids, total) for ids, total in zip(said, totals.tolist(), strict=True)]
 
     def _choose(
@@ -179,7 +156,7 @@ class Engine:
         tensor = torch.tensor([list(ids)], device=model.device)
         positions = torch.tensor([list(places)], device=model.device)
         by, x = model.rotation(positions), model.embed_tokens(tensor)
-        causal = torch.ones(len(ids), len(ids), dtype=torch.bool, device=model.device).tril()
+        causal = causal_bias(len(ids), model.config.heads // model.config.key_heads, x)
         layers = []
         for number, layer in enumerate(model.layers):
             projected = layer.self_attn.project(layer.input_layernorm(x), by)
@@ -190,29 +167,8 @@ class Engine:
             layers.append(new)
         return Chunk(layers), model.norm(x[0, -1])
 
-    def _advance(
-        self,
-        chosen: Int[Tensor, " samples"],
-        step: int,
-        chains: list[list[Chunk]],
-        own: Own,
-        places: list[int],
-    ) -> Float[Tensor, "streams samples width"]:
-        """Feed the chosen ids to every stream: linear maps together, attention stream by stream."""
-        model, streams, samples = self.model, len(chains), len(chosen)
-        by = model.rotation(torch.tensor(places, device=model.device)[:, None])
-        x = model.embed_tokens(chosen.to(model.device).repeat(streams)[:, None])
-        for number, layer in enumerate(model.layers):
-            query, key, value = layer.self_attn.project(layer.input_layernorm(x), by)
-            mixed = []
-            for stream, chain in enumerate(chains):
-                rows = slice(stream * samples, (stream + 1) * samples)
-                mine = own.write(number, stream, step, key[rows], value[rows])
-                blocks = [*(chunk.layers[number] for chunk in chain), mine]
-                mixed.append(layer.self_attn.over_blocks(query[rows], blocks))
-            x = x + torch.cat(mixed)
-            x = x + layer.mlp(layer.post_attention_layernorm(x))
-        return model.norm(x[:, 0]).unflatten(0, (streams, samples))
+    def _tensor(self, numbers: Sequence[int]) -> Int[Tensor, " numbers"]:
+        return torch.tensor(numbers, device=self.model.device)
 
     @torch.inference_mode()
     def score(self, prompt: Ids, continuation: Ids) -> Float[Tensor, " seq"]:

@@ -124,9 +124,9 @@ class Attention(nn.Module):
         self,
         query: Float[Tensor, "batch heads seq dim"],
         blocks: Sequence[Block],
-        visible: Bool[Tensor, "seq last"] | None = None,
+        bias: Float[Tensor, "queries last"] | None = None,
     ) -> Float[Tensor, "batch seq width"]:
-        """Attend to several blocks as if they were one; `visible` masks the last of them.
+        """Attend to several blocks as if they were one; `bias` is added to the last one's scores.
 
         A block shared by the whole batch is multiplied once, the batch folded into the queries,
         so its bytes are read once however many samples there are.
@@ -134,14 +134,20 @@ class Attention(nn.Module):
         batch, _, seq, _ = query.shape
         q = query.reshape(batch, -1, self.groups * seq, self.dim) * self.dim**-0.5
         scores = [_against(q, block.keys.transpose(-1, -2)) for block in blocks]
-        if visible is not None:
-            scores[-1] = scores[-1].masked_fill(~visible.repeat(self.groups, 1), float("-inf"))
+        if bias is not None:
+            scores[-1] = scores[-1] + bias
         weights = torch.cat(scores, dim=-1).softmax(dim=-1)
         parts = weights.split([block.keys.shape[2] for block in blocks], dim=-1)
         mixed = sum(_against(w, block.values) for w, block in zip(parts, blocks, strict=True))
         assert isinstance(mixed, Tensor)
         merged = mixed.reshape(batch, -1, seq, self.dim).transpose(1, 2).flatten(2)
         return self.o_proj(merged)
+
+
+def causal_bias(seq: int, groups: int, like: Tensor) -> Float[Tensor, "queries seq"]:
+    """0 where an id may look, -inf at its future, for every query head that shares a key head."""
+    future = torch.full((seq, seq), float("-inf"), device=like.device, dtype=like.dtype).triu(1)
+    return future.repeat(groups, 1)
 
 
 def _against(left: Tensor, right: Tensor) -> Tensor:
