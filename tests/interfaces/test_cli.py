@@ -2,14 +2,19 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from racm3.data.prepare import Prepared
 from racm3.document import Image
+from racm3.generation.guidance import Guidance
+from racm3.generation.sampling import Sampling
 from racm3.interfaces.cli import main
 from racm3.interfaces.cli.main import VERBS
+from racm3.system import RACM3, Settings
+from racm3.system.parts import save_parts
 from tests.conftest import picture
 
 
@@ -54,6 +59,20 @@ def test_draw_prints_json(place, tmp_path, capsys):
     assert answer["settings"]["seed"] == 3
     assert answer["snapshot"].startswith("memory@")
     assert len(answer["consulted"]) == 2
+
+
+def test_a_system_brings_its_own_settings_and_people_overrule_them(place, system, tmp_path, capsys):
+    best = Settings(candidates=3, sampling=Sampling(temperature=0.5), guidance=Guidance(weight=2.0))
+    save_parts(replace(system.parts, settings=best), tmp_path / "system")
+    line = f"draw guitar --out {tmp_path}/a.png --json --system {tmp_path}/system --device cpu"
+    for more, candidates, temperature in (("", 3, 0.5), (" --candidates 1", 1, 0.5)):
+        run(line + more)
+        told = json.loads(capsys.readouterr().out)["settings"]
+        assert told["candidates"] == candidates
+        assert told["sampling"]["temperature"] == temperature
+        assert told["guidance"]["weight"] == 2.0
+    opened = RACM3.open(tmp_path / "system", device="cpu")
+    assert opened.draw("guitar").settings == best
 
 
 def test_a_filter_reaches_the_search(place, tmp_path, capsys):

@@ -20,6 +20,7 @@ from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import device, write_whole
 from racm3.system.parts import GENERATORS, EmptyShelf, Parts, save_parts, write_sample_vectors
+from racm3.system.results import Settings
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
@@ -47,6 +48,7 @@ class SampleRecipe:
     training: GeneratorTraining
     stream: StreamConfig
     save_every: int = 200
+    settings: Settings = field(default_factory=Settings)
     retriever: RetrieverConfig = field(default_factory=RetrieverConfig)
 
 
@@ -214,7 +216,7 @@ def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     models = {name: open_generator(run / name / "final") for name in GENERATORS}
     shelf = EmptyShelf(encoder.dim)
     align = recipe.stream.align
-    parts = Parts(codec, encoder, models, recipe.retriever, shelf, out.name, align)
+    parts = Parts(codec, encoder, models, recipe.retriever, shelf, out.name, align, recipe.settings)
     save_parts(parts, out, dtype=torch.float16)
     write_sample_vectors(out, encoder)
     logs = {name: run / name / "log.jsonl" for name in ("tokenizer", "clip", *GENERATORS)}

@@ -1,7 +1,7 @@
 """A system as a folder: its parts, saved and opened, and checked against each other."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf, Shelf
 from racm3.runtime import folder_written_whole, load_json, save_json
+from racm3.system.results import Settings
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
@@ -28,7 +29,10 @@ GENERATORS = ("racm3", "cm3")
 
 @dataclass
 class Parts:
-    """Everything that answering needs; `generators` may hold the CM3 baseline beside RA-CM3."""
+    """Everything that answering needs; `generators` may hold the CM3 baseline beside RA-CM3.
+
+    `settings` are how this system answers best, for whoever does not say otherwise.
+    """
 
     codec: Codec
     encoder: Encoder
@@ -37,6 +41,7 @@ class Parts:
     shelf: Shelf
     name: str
     align: int = 0
+    settings: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:
         for model in self.generators.values():
@@ -59,6 +64,7 @@ def save_parts(parts: Parts, folder: Path, *, dtype: torch.dtype = torch.float32
             "generators": sorted(parts.generators),
             "retriever": asdict(parts.retriever),
             "align": parts.align,
+            "settings": asdict(parts.settings),
         }
         save_json(temporary / "system.json", about)
 
@@ -78,7 +84,13 @@ def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -
         shelf=_shelf(folder, shelf, encoder),
         name=folder.name,
         align=about["align"],
+        settings=recommended(folder),
     )
+
+
+def recommended(folder: Path) -> Settings:
+    """How the system in this folder answers best."""
+    return Settings.of(_about(folder).get("settings", {}))
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class RACM3:
         watch: Watch | None = None,
     ) -> Drawing:
         """Draw a caption; `like` gives the documents to read instead of looking any up."""
-        settings = settings or Settings()
+        settings = settings or self.parts.settings
         text = self.voice.text(caption)
         consulted = given(like) or self.consult(Document.of(caption), settings)
         task = draw_task(text, len(self.codec.image.grid), self.codec.vocabulary)
@@ -107,7 +107,7 @@ class RACM3:
 
     def caption(self, picture: Image, settings: Settings | None = None) -> Writing:
         """Describe a picture in words."""
-        settings = settings or Settings()
+        settings = settings or self.parts.settings
         consulted = self.consult(Document.of(picture), settings)
         task = caption_task(
             self.voice.segment(picture), self.codec.vocabulary, longest=LONGEST_TEXT
@@ -118,7 +118,7 @@ class RACM3:
         self, text: str, picture: Image | None = None, settings: Settings | None = None
     ) -> Writing:
         """Fill the gap `___` in a text, looking at the picture beside it if there is one."""
-        settings = settings or Settings()
+        settings = settings or self.parts.settings
         if text.count(GAP) != 1:
             raise GenerationError(
                 f"the text has {text.count(GAP)} gaps; write {GAP} exactly once where words miss"
@@ -146,7 +146,7 @@ class RACM3:
 
         With `documents` this is editing: they are read instead of looked-up ones.
         """
-        settings = settings or Settings()
+        settings = settings or self.parts.settings
         text = self.voice.text(caption) if caption.strip() else None
         known = Document.of(*([caption] if text else []), picture)
         consulted = given(documents) or self.consult(known, settings)
@@ -160,7 +160,7 @@ class RACM3:
         self, document: Document, settings: Settings | None = None, *, more: int = 2
     ) -> Completion:
         """Go on with an interleaved document for at most `more` texts or pictures."""
-        settings = settings or Settings()
+        settings = settings or self.parts.settings
         document.require_parts()
         consulted = self.consult(document, settings)
         segments = self.codec.encode([document])[0]
@@ -191,7 +191,7 @@ class RACM3:
 
         RA-CM3 §4.5: demonstrations in context, k passes ensembled.
         """
-        settings = settings or Settings()
+        settings = settings or self.parts.settings
         counts = {len(pictures) for pictures in examples.values()}
         if len(examples) < 2 or len(counts) != 1 or 0 in counts:
             raise GenerationError(

@@ -40,6 +40,13 @@ class Settings:
         if self.documents < 0 or self.candidates < 1:
             raise ConfigError("documents is at least 0 and candidates at least 1")
 
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "Settings":
+        """Back from `asdict`; what is not said keeps its default."""
+        kinds = {"sampling": Sampling, "guidance": Guidance}
+        inner = {name: kinds[name](**values[name]) for name in kinds if name in values}
+        return cls(**{**values, **inner})
+
 
 @dataclass(frozen=True, slots=True)
 class Consulted:

@@ -6,6 +6,8 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin
 
@@ -15,6 +17,7 @@ from racm3 import __version__
 from racm3.errors import Racm3Error
 from racm3.interfaces.cli import answer, evaluate, memory, study, train
 from racm3.system import Settings
+from racm3.system.parts import recommended, sample_folder
 
 Verb = Callable[..., None]
 
@@ -76,7 +79,7 @@ def described(verb: Verb, name: str) -> str:
     return " ".join(found[1].split()) if found else ""
 
 
-def leaf(verb: Verb) -> ArgumentParser:
+def leaf(verb: Verb, settings: Settings) -> ArgumentParser:
     """A verb's parser: its own arguments, with `Using` and `Settings` spread out."""
     parser = ArgumentParser(description=first_line(verb.__doc__))
     parser.add_argument("--config", action="config", help="A YAML file with any of these options.")
@@ -92,12 +95,16 @@ def leaf(verb: Verb) -> ArgumentParser:
     for name, kind in SPREAD.items():
         if name in wanted:
             parser.add_class_arguments(kind, as_group=False)
+            if kind is Settings:
+                parser.set_defaults(flat(asdict(settings)))
     if "json" in wanted:
         parser.add_argument("--json", action="store_true", help="Print the answer as JSON.")
     return parser
 
 
-def build_parser() -> ArgumentParser:
+def build_parser(settings: Settings | None = None) -> ArgumentParser:
+    """`settings` are what the options of answering verbs default to."""
+    settings = settings or Settings()
     parser = ArgumentParser(
         prog="racm3",
         description="A multimodal model that looks things up before it draws or describes.",
@@ -111,10 +118,10 @@ def build_parser() -> ArgumentParser:
             inner = group.add_subcommands(dest="what")
             for inner_name, inner_verb in verb.items():
                 inner.add_subcommand(
-                    inner_name, leaf(inner_verb), help=first_line(inner_verb.__doc__)
+                    inner_name, leaf(inner_verb, settings), help=first_line(inner_verb.__doc__)
                 )
         else:
-            verbs.add_subcommand(name, leaf(verb), help=first_line(verb.__doc__))
+            verbs.add_subcommand(name, leaf(verb, settings), help=first_line(verb.__doc__))
     return parser
 
 
@@ -127,13 +134,33 @@ def call(verb: Verb, options: Namespace) -> None:
     verb(**values)
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    parser = build_parser()
+def parse(
+    arguments: Sequence[str] | None, settings: Settings | None = None
+) -> tuple[Verb, Namespace]:
+    parser = build_parser(settings)
     parsed = parser.instantiate(parser.parse_args(arguments))
     verb, options = VERBS[parsed.verb], parsed[parsed.verb]
     if isinstance(verb, dict):
         verb, options = verb[options.what], options[options.what]
+    return verb, options
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """What nobody says, the system says: it carries the settings that suit it best."""
+    verb, options = parse(arguments)
+    if {"settings", "using"} <= set(verb.__annotations__):
+        folder = sample_folder() if options.system == "sample" else Path(options.system)
+        verb, options = parse(arguments, recommended(folder))
     call(verb, options)
+
+
+def flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested settings as the options of the command line: `sampling.temperature`."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        inner = flat(value, f"{before}{name}.") if isinstance(value, dict) else None
+        found |= inner if inner is not None else {f"{before}{name}": value}
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
