@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from racm3 import __version__
-from racm3.data.sample_world.corpus import scenes
+from racm3.data.sample_world.corpus import memory, scenes
 from racm3.data.sample_world.scenes import Scene
-from racm3.data.sample_world.things import held_out_things, seen_things, things
+from racm3.data.sample_world.things import Thing, held_out_things, seen_things, things
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity, perplexity
 from racm3.evaluation.attributes import Attributes, obeyed
@@ -61,13 +61,17 @@ def reconstruction(system: RACM3, some: Sequence[tuple[Scene, Document]]) -> lis
     """What the image tokenizer keeps: the ceiling of everything after it."""
     tokenizer = system.codec.image
     originals = [document.images[0] for _, document in some]
-    rebuilt = tokenizer.decode(tokenizer.encode(originals))
+    codes = tokenizer.encode(originals)
+    rebuilt = tokenizer.decode(codes)
     errors = [psnr(a, b) for a, b in zip(originals, rebuilt, strict=True)]
     right = [fidelity.faithful(b, s) for b, (s, _) in zip(rebuilt, some, strict=True)]
     where = "held-out scenes, tokenizer alone"
+    shown = tokenizer.encode([image for one in memory("all") for image in one.images])
+    used = np.isin(np.arange(tokenizer.codes), [*shown.ravel(), *codes.ravel()])
     return [
         Row("reconstruction PSNR (dB)", where, mean(errors)),
         Row(f"fidelity[{fidelity.NAME}]", where, mean([float(r) for r in right])),
+        Row("codes in use", "all things and these scenes", mean(used.astype(float).tolist())),
     ]
 
 
@@ -86,11 +90,30 @@ def recall(system: RACM3, seed: int) -> list[Row]:
         rng = dice(seed, 31, number)
         pictured.append(Document.of(Scene.random([thing], rng, count=1).draw()))
         right.append(number)
+    other = [
+        (row, Document.of(" ".join(words)))
+        for row, thing in enumerate(every)
+        if len(words := unsaid(thing)) > 1
+    ]
     for k in (1, 5):
         for name, queries in (("text", by_name), ("picture", pictured)):
             hits = recalled(retriever, queries, right, k=k).astype(float)
             rows.append(Row(f"recall@{k}, {name} to document", "all things", mean(hits.tolist())))
+        hits = recalled(retriever, [query for _, query in other], [r for r, _ in other], k=k)
+        rows.append(
+            Row(
+                f"recall@{k}, text to document",
+                "keywords that no training text had",
+                mean(hits.astype(float).tolist()),
+            )
+        )
     return rows
+
+
+def unsaid(thing: Thing) -> list[str]:
+    """Keywords of a thing that stand neither in its name nor in its memory document."""
+    said = thing.document().text
+    return [word for word in thing.keywords if word not in said]
 
 
 def perplexities(

@@ -59,7 +59,7 @@ BUDGETS = {
     "20m": Budget(
         steps=400, finetune=100, warmup=40, lr=3e-3, rows=12, length=256, documents=6_000,
         unseen=200, drawings=24, candidates=1, episodes=40, seeds=(0,), width=128, depth=4,
-        scales=((64, 3), (96, 3), (128, 4), (176, 5)), side=64, tokenizer_steps=1_500,
+        scales=((64, 3), (96, 3), (128, 4), (176, 5)), side=64, tokenizer_steps=1_000,
     ),
     "2h": Budget(
         steps=1_500, finetune=300, warmup=60, lr=2.5e-3, rows=15, length=256, documents=24_000,

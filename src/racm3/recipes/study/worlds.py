@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -142,8 +143,8 @@ def photographs(budget: Budget, folder: Path, data: Path) -> World:
     judges. `folder` keeps the image and text tokenizers that are trained here."""
     texts: dict[str, np.ndarray] = {}
     pictures: dict[str, np.ndarray] = {}
-    train = _flickr(data, "train", texts, pictures)[: budget.documents]
-    unseen = _flickr(data, "dev", texts, pictures)[: budget.unseen]
+    train = _flickr(data, "train", budget.documents, texts, pictures)
+    unseen = _flickr(data, "dev", budget.unseen, texts, pictures)
     encoder = StoredEncoder("MobileNet dual encoder (not CLIP)", texts, pictures)
     remembered = [Document.of(captions[0], picture) for picture, captions in train]
     number = len(train)
@@ -169,15 +170,21 @@ def photographs(budget: Budget, folder: Path, data: Path) -> World:
 
 
 def _flickr(
-    data: Path, split: str, texts: dict[str, np.ndarray], pictures: dict[str, np.ndarray]
+    data: Path,
+    split: str,
+    most: int,
+    texts: dict[str, np.ndarray],
+    pictures: dict[str, np.ndarray],
 ) -> list[tuple[Image, list[str]]]:
+    """Pictures with their captions; their vectors are put into `texts` and `pictures`."""
     files = sorted(data.glob(f"{split}-*.parquet"))
     if not files:
         raise SourceError(f"there is no {split}-*.parquet in {data}; give Flickr8k's folder")
     vectors = np.load(data / f"{split}-vectors.npz", allow_pickle=False)
     row_of = {name: row for row, name in enumerate(vectors["ids"].tolist())}
     found = []
-    for entry in (row for file in files for row in pq.read_table(file).to_pylist()):
+    rows = (row for file in files for row in pq.read_table(file).to_pylist())
+    for entry in islice(rows, most):
         picture, row = Image.decode(entry["image"], name=entry["id"]), row_of[entry["id"]]
         pictures[fingerprint(picture)] = vectors["image"][row].astype(np.float32)
         texts.update(zip(entry["captions"], vectors["captions"][row], strict=True))
