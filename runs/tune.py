@@ -1,6 +1,6 @@
 """Choose decoding for the sample system on scenes of seen things: `python runs/tune.py SYSTEM`.
 
-Fidelity by temperature, then by guidance weight, then by number of candidates, each with the best of
+Fidelity by temperature, then by guidance weight, then by candidates, each with the best of
 what came before; the held-out things are not looked at. Writes docs/results/tuning.md.
 """
 

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
+from racm3.data.live import Live
 from racm3.data.prepare import Prepared, TokenTable, find_neighbours
 from racm3.data.stream import Stream, StreamConfig, best_fit
 from racm3.errors import CheckpointError, ConfigError
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.runtime import dice
 from racm3.tokens.codec import Kind, Segment, flatten
 from racm3.tokens.masking import Masking, unlay
 from racm3.tokens.vocabulary import Vocabulary
@@ -135,3 +137,35 @@ def test_retrieved_documents_are_masked_only_where_asked(prepared, scope):
     ]
     assert any(one.any() for one in masked) == (scope == "all")
     assert all(len(one.ids) <= source.config.length for one in samples)
+
+
+def test_live_neighbours_are_the_offline_ones_where_nothing_is_forgotten(encoder, documents, shelf):
+    own = [frozenset({str(i)}) for i in range(len(documents))]
+    for dropout in (0.0, 0.5):
+        config = RetrieverConfig(too_similar=None, query_dropout=dropout, query="text")
+        retriever = Retriever(encoder, shelf, config)
+        offline = find_neighbours(retriever, documents, own, draws=1, depth=2, seed=0)[:, 0]
+        live = Live(retriever, documents.__getitem__, own.__getitem__)
+        asked = [live.rows(row, dice(5, row)) for row in range(len(documents))]
+        again = [live.rows(row, dice(5, row)) for row in range(len(documents))]
+        np.testing.assert_array_equal(asked, again)
+        if not dropout:
+            np.testing.assert_array_equal(asked, offline)
+        else:
+            others = {live.rows(0, dice(6, i)).tobytes() for i in range(12)}
+            assert len(others) > 1
+
+
+def test_a_live_stream_shows_what_is_looked_up(prepared, encoder, documents, shelf):
+    retriever = Retriever(encoder, shelf, RetrieverConfig(too_similar=None, query="text"))
+    live = Live(retriever, lambda row: documents[row % 6], lambda row: frozenset[str]())
+    config = StreamConfig(rows=2, length=160, counts=(2,), masking=Masking(mean_spans=0))
+    source = Stream(prepared, config, VOCABULARY, live=live)
+    number = 3
+    row = int(source._order(0)[number])
+    rng = dice(config.seed, 2, number)
+    rng.integers(1)
+    rng.integers(prepared.neighbours.shape[1])
+    expected = [flatten(prepared.memory[int(r)], VOCABULARY) for r in live.rows(row, rng)]
+    one = source.sample(number)
+    assert [one.ids[one.source == k].tolist() for k in (1, 2)] == expected

@@ -166,6 +166,11 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
     run(f"train generator {out}/prepared --out {out}/ra --system {out}/parts {rows} "
         f"--start_from {out}/cm3/final --validation {out}/unseen {short}")  # fmt: skip
     assert '"validation"' in (out / "ra" / "log.jsonl").read_text()
+    live = f"train generator {out}/prepared --out {out}/live --system {out}/parts {rows} {size} {short}"
+    run(f"{live} {short} --live {out}/memory")
+    assert (out / "live" / "final").exists()
+    wrong = live.replace(f"{out}/prepared", f"{out}/unseen").replace(f"{out}/live", f"{out}/x")
+    failing(f"{wrong} {short} --live {out}/memory", "was not made of", capsys)
     both = json.dumps({"racm3": f"{out}/ra/final", "cm3": f"{out}/cm3/final"})
     run(f"assemble {out}/system --tokenizer {out}/tok/final --text {out}/text "
         f"--clip {out}/clip/final --generators", both)  # fmt: skip

@@ -150,14 +150,14 @@ def find_neighbours(
     for draw, start in progress(work, label="neighbours", total=len(work)):
         rng = dice(seed, draw, start)
         some = documents[start : start + AT_ONCE]
-        lists = _neighbours(retriever, some, groups[start : start + AT_ONCE], depth, rng)
+        lists = neighbours_of(retriever, some, groups[start : start + AT_ONCE], depth, rng)
         for offset, neighbours in enumerate(lists):
             rows = [row_of[neighbour.id] for neighbour in neighbours]
             found[start + offset, draw, : len(rows)] = rows
     return found
 
 
-def _neighbours(
+def neighbours_of(
     retriever: Retriever,
     documents: Sequence[Document],
     groups: Sequence[frozenset[str]],

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int64
 
+from racm3.data.live import Live
 from racm3.data.prepare import Prepared
 from racm3.errors import ConfigError
 from racm3.runtime import dice
@@ -61,6 +62,7 @@ class Stream:
         config: StreamConfig,
         vocabulary: Vocabulary,
         *,
+        live: Live | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -77,7 +79,7 @@ class Stream:
             )
         self.prepared, self.config, self.vocabulary = prepared, config, vocabulary
         self.placing = Placing(vocabulary, prepared.about["cells"], config.align)
-        self.world, self.fresh = world, rank
+        self.live, self.world, self.fresh = live, world, rank
         self.pending: list[int] = []
         self._order = lru_cache(maxsize=2)(self._order_of)
 
@@ -113,9 +115,10 @@ class Stream:
         if config.neighbours == "random":
             rows = rng.integers(len(prepared.memory), size=count)
         else:
-            depth = prepared.neighbours.shape[2]
-            order = rng.permutation(depth) if config.any_of else np.arange(depth)
-            rows = prepared.neighbours[document, draw, order[:count]]
+            known = prepared.neighbours[document, draw]
+            found = self.live.rows(document, rng) if self.live and count else known
+            order = rng.permutation(len(found)) if config.any_of else np.arange(len(found))
+            rows = found[order[:count]]
         return [prepared.memory[int(row)] for row in rows if row >= 0]
 
     def __next__(self) -> Packed:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from racm3.data.live import Live
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.stream import Stream, StreamConfig, validation_batches
 from racm3.document import Document, Image, fit
@@ -110,6 +111,26 @@ def prepare_memory(
     return made
 
 
+def live_neighbours(
+    prepared: Prepared, encoder: Encoder, store: MemoryStore, config: RetrieverConfig
+) -> Live:
+    """The memory that some material was made of, asked anew for every training sample."""
+    retriever = Retriever(encoder, store, config)
+    ids = prepared.about.get("ids")
+    if not prepared.about.get("of_memory") or ids != retriever.ids.tolist():
+        raise ConfigError(
+            f"the material was not made of {store.path} as it is now; run `racm3 prepare` on it "
+            "again, or train without --live"
+        )
+    table = store.table()
+    return Live(
+        retriever,
+        lambda row: store.documents([ids[row]])[0],
+        lambda row: frozenset({table.groups[row]}),
+        depth=prepared.neighbours.shape[2],
+    )
+
+
 def remove_documents(store: MemoryStore, ids: Sequence[int]) -> int:
     """Delete for good: from the memory, and from the training material made of it."""
     for folder in store.derived():
@@ -202,6 +223,7 @@ def train_generator(
     loop: LoopConfig,
     folder: Path,
     validation: Prepared | None = None,
+    live: Live | None = None,
 ) -> None:
     """RA-CM3, or vanilla CM3 where `stream.neighbours` is none; the same loop either way.
 
@@ -209,7 +231,9 @@ def train_generator(
     """
     rank = join_world()
     model = beginning.model(len(codec.vocabulary), training.seed)
-    source = Stream(prepared, stream, codec.vocabulary, rank=rank.number, world=rank.world)
+    source = Stream(
+        prepared, stream, codec.vocabulary, live=live, rank=rank.number, world=rank.world
+    )
     unseen = validation_batches(validation, stream, codec.vocabulary) if validation else []
     learner = GeneratorLearner(model, training, source, unseen, device("auto"))
     train(learner, loop, folder, rank=rank.number)

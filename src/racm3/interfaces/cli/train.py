@@ -12,6 +12,7 @@ from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator, save_generator
 from racm3.recipes import collection
 from racm3.recipes.sample import SAMPLES, assemble_sample, build_sample
+from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.system.parts import Parts, open_parts, sample_folder, save_parts
@@ -120,7 +121,7 @@ def prepare(
             memory then only lends neighbours.
     """
     store, codec = MemoryStore.open(memory), _codec(system)
-    encoder = open_encoder("sample" if system == "sample" else str(Path(system) / "clip"))
+    encoder = _encoder(system)
     others = list(read_source(documents, Tolerance())) if documents else []
     made = collection.prepare_memory(
         codec, encoder, store, retriever, draws=draws, depth=depth, others=others
@@ -128,6 +129,10 @@ def prepare(
     made.save(out)
     store.remember_derived(out)
     print(out)
+
+
+def _encoder(system: str) -> ClipEncoder:
+    return open_encoder("sample" if system == "sample" else str(Path(system) / "clip"))
 
 
 def _codec(system: str) -> Codec:
@@ -146,6 +151,8 @@ def generator(
     start_from: Path | None = None,
     validation: Path | None = None,
     system: str = "sample",
+    live: Path | None = None,
+    retriever: RetrieverConfig = RetrieverConfig(),
 ) -> None:
     """Train RA-CM3 on prepared material, or vanilla CM3 with --stream.neighbours none.
 
@@ -159,16 +166,24 @@ def generator(
         start_from: Or a trained generator's folder to go on from (fine-tuning CM3 into RA-CM3).
         validation: Prepared material that is only looked at, for image and text perplexity.
         system: A system whose tokenizers made the material.
+        live: The memory that the material was made of, to look neighbours up anew for every
+            sample instead of using the prepared ones; for small memories.
+        retriever: What counts as a good neighbour there.
     """
+    material, asked = Prepared.open(prepared), None
+    if live is not None:
+        store = MemoryStore.open(live)
+        asked = collection.live_neighbours(material, _encoder(system), store, retriever)
     collection.train_generator(
         _codec(system),
-        Prepared.open(prepared),
+        material,
         collection.Beginning(model, start_from),
         training,
         stream,
         loop=loop,
         folder=out,
         validation=Prepared.open(validation) if validation else None,
+        live=asked,
     )
 
 
@@ -191,7 +206,6 @@ def assemble(
         generators: Generators by name: '{"racm3": "runs/mine/final"}'.
         align: The `--stream.align` that they were trained with.
     """
-    from racm3.retrieval.encoder import ClipEncoder
     from racm3.system.parts import EmptyShelf
 
     encoder = ClipEncoder.open(clip)
