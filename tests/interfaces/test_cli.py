@@ -166,7 +166,7 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
     run(f"train generator {out}/prepared --out {out}/ra --system {out}/parts {rows} "
         f"--start_from {out}/cm3/final --validation {out}/unseen {short}")  # fmt: skip
     assert '"validation"' in (out / "ra" / "log.jsonl").read_text()
-    live = f"train generator {out}/prepared --out {out}/live --system {out}/parts {rows} {size} {short}"
+    live = f"train generator {out}/prepared --out {out}/live --system {out}/parts {rows} {size}"
     run(f"{live} {short} --live {out}/memory")
     assert (out / "live" / "final").exists()
     wrong = live.replace(f"{out}/prepared", f"{out}/unseen").replace(f"{out}/live", f"{out}/x")

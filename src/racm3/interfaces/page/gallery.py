@@ -33,7 +33,7 @@ class Shown:
 
 def make_gallery(system: RACM3, settings: Settings, folder: Path) -> Path:
     """Write gallery.html and contact-sheet.png; the path of the page."""
-    lines = list(progress(show_all(system, settings), label="demo", total=9))
+    lines = list(progress(show_all(system, settings), label="demo", total=10))
     write_whole(folder / "gallery.html", page(lines, system, settings))
     write_whole(folder / "contact-sheet.png", sheet(lines).png())
     return folder / "gallery.html"
@@ -62,6 +62,8 @@ def show_all(system: RACM3, settings: Settings) -> "list[Shown]":
     lines = [draw_line(system, settings, caption, thing) for caption, thing in prompts()]
     pair = [thing for _, thing in prompts()[1:3]]
     together = f"{pair[0].noun} left of {pair[1].noun} on a white background"
+    moved = Scene((pair[0],), colour="grey", size="small", place="left").captions()[0]
+    lines.append(draw_line(system, settings, moved, pair[0]))
     lines.append(draw_line(system, settings, together, pair[0]))
     pictured = prompts()[3][1]
     return [*lines, caption_line(system, settings, pictured), infill_line(system, settings)]
