@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +26,13 @@ class Estimate:
 
     def to_json(self) -> dict[str, float]:
         return asdict(self)
+
+
+class Row(NamedTuple):
+    measure: str
+    on: str
+    racm3: Estimate
+    cm3: Estimate | None = None
 
 
 def mean(samples: Sequence[float], *, seed: int = 0) -> Estimate:

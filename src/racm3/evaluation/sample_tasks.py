@@ -1,0 +1,133 @@
+"""What the sample system does for people, judged: drawings, captions, infills, teaching."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from racm3.data.sample_world.scenes import Scene
+from racm3.document import Document, Image
+from racm3.evaluation import fidelity
+from racm3.evaluation.attributes import Attributes, obeyed
+from racm3.evaluation.copying import in_place
+from racm3.evaluation.invented import invented_things, recognised, taught
+from racm3.evaluation.report import Row, mean
+from racm3.runtime import progress
+from racm3.system import RACM3, Settings
+
+
+def drawings(
+    system: RACM3,
+    baseline: RACM3,
+    some: Sequence[tuple[Scene, Document]],
+    settings: Settings,
+    where: str,
+) -> list[Row]:
+    """Fidelity with the retriever's own neighbours, how often it found the thing, and copying."""
+    right, plain, found, read = [], [], [], []
+    copied, owed, attributes = [], [], []
+    for number, (scene, document) in enumerate(progress(some, label=f"drawing {where}")):
+        mine = replace(settings, seed=settings.seed + number)
+        drawing = system.draw(document.text, mine)
+        right.append(float(fidelity.faithful(drawing.image, scene)))
+        plain.append(float(fidelity.faithful(baseline.draw(document.text, mine).image, scene)))
+        consulted = [one.document for one in drawing.consulted]
+        names = [one.text.split(" (")[0] for one in consulted]
+        found.append(float(all(thing.name in names for thing in scene.things)))
+        if found[-1]:
+            read.append(right[-1])
+        copied.append(_copied(system, drawing.image, consulted))
+        owed.append(_copied(system, document.images[0], consulted))
+        if len(scene.things) == 1:
+            attributes.append([float(one) for one in obeyed(drawing.image, scene)])
+    return [
+        Row(f"fidelity[{fidelity.NAME}]", where, mean(right), mean(plain)),
+        Row("all things among the consulted", where, mean(found)),
+        *([Row("fidelity where they are", where, mean(read))] if read else []),
+        *_by_size([scene.size for scene, _ in some], right, plain, where),
+        Row("codes equal to a consulted picture's", where, mean(copied)),
+        Row("the same of the right picture", where, mean(owed)),
+        *(
+            Row(f"{name} as the caption says", where, mean([one[i] for one in attributes]))
+            for i, name in enumerate(Attributes._fields)
+            if attributes
+        ),
+    ]
+
+
+def _by_size(
+    sizes: Sequence[str], right: Sequence[float], plain: Sequence[float], where: str
+) -> list[Row]:
+    """A large thing is copied cell by cell, a small one must be shrunk: two different skills."""
+    if len(set(sizes)) < 2:
+        return []
+    rows = []
+    for size in sorted(set(sizes)):
+        mine, theirs = (
+            [score for score, one in zip(scores, sizes, strict=True) if one == size]
+            for scores in (right, plain)
+        )
+        rows.append(Row(f"fidelity[{fidelity.NAME}]", f"{where}, {size}", mean(mine), mean(theirs)))
+    return rows
+
+
+def _copied(system: RACM3, picture: Image, consulted: Sequence[Document]) -> float:
+    tokenizer = system.codec.image
+    codes = tokenizer.encode([picture, *(image for d in consulted for image in d.images)])
+    side = tokenizer.grid.rows
+    mine, *theirs = (one.reshape(side, -1) for one in codes)
+    return in_place(mine, theirs)
+
+
+def infills(
+    system: RACM3,
+    baseline: RACM3,
+    some: Sequence[tuple[Scene, Document]],
+    settings: Settings,
+) -> list[Row]:
+    """The right half of a picture redrawn; judged by the redrawn pixels alone."""
+    right: list[list[float]] = [[], []]
+    for number, (scene, document) in enumerate(progress(some, label="infills")):
+        picture = document.images[0]
+        mask = np.zeros((picture.height, picture.width), dtype=bool)
+        mask[:, picture.width // 2 :] = True
+        mine = replace(settings, seed=settings.seed + number)
+        for one, scores in zip((system, baseline), right, strict=True):
+            made = one.infill(picture, mask, document.text, mine).image
+            scores.append(float(fidelity.faithful(made, scene, part=mask)))
+    return [Row("infilled half is right", "held-out flags, large", mean(right[0]), mean(right[1]))]
+
+
+def teaching(system: RACM3, settings: Settings, *, count: int) -> list[Row]:
+    """Things invented for this measurement: in the memory, and taken out of it again."""
+    things_ = invented_things(count)
+    pictures = [thing.document().images[0] for thing in things_]
+    rows = []
+    for where, one in (
+        ("in the memory", taught(system, [thing.document() for thing in things_])),
+        ("not in the memory", system),
+    ):
+        right = []
+        for number, thing in enumerate(progress(things_, label=f"invented, {where}")):
+            caption = f"{thing.noun} on a white background"
+            drawing = one.draw(caption, replace(settings, seed=settings.seed + number))
+            right.append(float(recognised(drawing.image, pictures) == number))
+        label = f"right among {count} invented things, chance {1 / count:.3f}"
+        rows.append(Row(label, where, mean(right)))
+    return rows
+
+
+def captions(
+    system: RACM3,
+    baseline: RACM3,
+    some: Sequence[tuple[Scene, Document]],
+    settings: Settings,
+) -> list[Row]:
+    """How often a caption says the name of the thing that the picture shows."""
+    scores: list[list[float]] = [[], []]
+    for number, (scene, document) in enumerate(progress(some, label="captions")):
+        mine = replace(settings, seed=settings.seed + number)
+        for one, named in zip((system, baseline), scores, strict=True):
+            text = one.caption(document.images[0], mine).text
+            named.append(float(scene.things[0].name in text))
+    return [Row("caption names the thing", "1 held-out thing", mean(scores[0]), mean(scores[1]))]
