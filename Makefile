@@ -20,7 +20,7 @@ help:  ## list these targets
 	touch .venv/ready-dev
 
 demo: .venv/ready  ## draw, describe and infill with the shipped system; print the gallery's path
-	$(BIN)/racm3 demo --candidates 4 --sampling.temperature 0.7
+	$(BIN)/racm3 demo
 
 lint: .venv/ready-dev  ## ruff and mypy
 	$(BIN)/ruff check .

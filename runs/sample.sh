@@ -6,5 +6,4 @@ cd "$(dirname "$0")/.."
 recipe=${1:-sample_cpu}
 out=${2:-runs/out/$recipe}
 .venv/bin/racm3 train sample --recipe "$recipe" --out "$out"
-.venv/bin/racm3 evaluate sample --system "$out/system" --out "$out/results" --count 50 \
-  --candidates 4 --sampling.temperature 0.7
+.venv/bin/racm3 evaluate sample --system "$out/system" --out "$out/results" --count 50

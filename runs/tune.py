@@ -5,7 +5,6 @@ what came before; the held-out things are not looked at. Writes docs/results/tun
 """
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,6 @@ from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.runtime import write_whole
 from racm3.system import RACM3, Settings
-from racm3.system.parts import SampleShelf
 
 DEV = 500
 ROOT = Path(__file__).parents[1]
@@ -45,13 +43,14 @@ def main() -> None:
     parser.add_argument("system", type=Path)
     parser.add_argument("--count", type=int, default=60)
     chosen = parser.parse_args()
-    dim = json.loads((chosen.system / "clip" / "config.json").read_text())["projection_dim"]
-    system = RACM3.open(chosen.system, memory=SampleShelf(chosen.system, dim), device="cpu")
+    system = RACM3.open(chosen.system, device="cpu")
     some = scenes(seen_things(), chosen.count, seed=DEV, things_each=1)
     best, rows = Settings(), []
     for number, (name, _) in enumerate(tried(best)):
-        scored = [(fidelity(system, some, one), one) for one in tried(best)[number][1]]
-        for score, one in scored:
+        scored = []
+        for one in tried(best)[number][1]:
+            score = fidelity(system, some, one)
+            scored.append((score, one))
             rows.append(
                 {
                     "varied": name,

@@ -72,6 +72,9 @@ def sample_cpu() -> SampleRecipe:
         # The small CLIP's cosines run high and its picture queries are weak: see docs/log.md.
         # Without query dropout every draw would be the same, so there is one.
         retriever=RetrieverConfig(too_similar=0.99, query="text", query_dropout=0.0),
+        # docs/results/tuning.md: neither temperature nor guidance matters; eight candidates cannot
+        # be told from four, at half the price.
+        settings=Settings(candidates=4),
     )
 
 

@@ -25,6 +25,8 @@ from racm3.tokens.text import TextTokenizer
 
 FORMAT = 1
 GENERATORS = ("racm3", "cm3")
+# The sample world's memory, encoded; a system folder that has it consults the sample world.
+VECTORS = "memory_vectors.npy"
 
 
 @dataclass
@@ -110,6 +112,8 @@ def _shelf(folder: Path, shelf: Shelf | Path | None, encoder: ClipEncoder) -> Sh
     if shelf is not None and not isinstance(shelf, Path):
         return shelf
     path = shelf or folder / "memory"
+    if shelf is None and (folder / VECTORS).exists():
+        return SampleShelf(folder, encoder.dim)
     if shelf is None and not path.exists():
         return EmptyShelf(encoder.dim)
     store = MemoryStore.open(path)
@@ -132,10 +136,10 @@ class SampleShelf(ListShelf):
     def __init__(self, folder: Path, encoder_dim: int) -> None:
         from racm3.data.sample_world.things import things
 
-        vectors = np.load(folder / "memory_vectors.npy", allow_pickle=False).astype(np.float32)
+        vectors = np.load(folder / VECTORS, allow_pickle=False).astype(np.float32)
         if vectors.shape != (len(things()), encoder_dim):
             raise CheckpointError(
-                f"{folder / 'memory_vectors.npy'} has shape {vectors.shape}, expected "
+                f"{folder / VECTORS} has shape {vectors.shape}, expected "
                 f"{(len(things()), encoder_dim)}; install racm3 again"
             )
         super().__init__([], vectors, [thing.name for thing in things()])
@@ -163,4 +167,4 @@ def write_sample_vectors(folder: Path, encoder: ClipEncoder) -> None:
     from racm3.data.sample_world.corpus import memory
 
     vectors = embed(encoder, memory("all"), label="memory")
-    np.save(folder / "memory_vectors.npy", vectors.astype(np.float16), allow_pickle=False)
+    np.save(folder / VECTORS, vectors.astype(np.float16), allow_pickle=False)

@@ -23,7 +23,7 @@ from racm3.generation.tasks import (
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import device as find_device
 from racm3.system.library import Library, given
-from racm3.system.parts import Parts, SampleShelf, open_parts, sample_folder, save_parts
+from racm3.system.parts import Parts, open_parts, sample_folder, save_parts
 from racm3.system.results import (
     Classification,
     Completion,
@@ -67,9 +67,6 @@ class RACM3:
         """The shipped system (`sample`) or a folder; `memory` replaces the memory it came with."""
         place = find_device(device)
         folder = sample_folder() if str(where) == "sample" else Path(where)
-        if memory is None and str(where) == "sample":
-            dim = np.load(folder / "memory_vectors.npy", mmap_mode="r").shape[1]
-            memory = SampleShelf(folder, dim)
         return cls(open_parts(folder, memory, place), generator=generator)
 
     def save(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:

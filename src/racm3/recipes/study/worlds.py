@@ -180,14 +180,16 @@ def _flickr(
     files = sorted(data.glob(f"{split}-*.parquet"))
     if not files:
         raise SourceError(f"there is no {split}-*.parquet in {data}; give Flickr8k's folder")
-    vectors = np.load(data / f"{split}-vectors.npz", allow_pickle=False)
-    row_of = {name: row for row, name in enumerate(vectors["ids"].tolist())}
+    # Read once: every look into the archive would unpack a whole array again.
+    with np.load(data / f"{split}-vectors.npz", allow_pickle=False) as stored:
+        images, said = (stored[name].astype(np.float32) for name in ("image", "captions"))
+        row_of = {name: row for row, name in enumerate(stored["ids"].tolist())}
     found = []
     rows = (row for file in files for row in pq.read_table(file).to_pylist())
     for entry in islice(rows, most):
         picture, row = Image.decode(entry["image"], name=entry["id"]), row_of[entry["id"]]
-        pictures[fingerprint(picture)] = vectors["image"][row].astype(np.float32)
-        texts.update(zip(entry["captions"], vectors["captions"][row], strict=True))
+        pictures[fingerprint(picture)] = images[row]
+        texts.update(zip(entry["captions"], said[row], strict=True))
         found.append((picture, list(entry["captions"])))
     return found
 
