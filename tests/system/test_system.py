@@ -168,3 +168,22 @@ def test_added_documents_are_consulted_at_once_and_removed_ones_never_again(syst
 def test_senseless_captions_are_refused(system, caption):
     with pytest.raises(GenerationError, match="the caption"):
         system.draw(caption)
+
+
+def test_infilling_asks_with_the_words_or_with_what_is_left_of_the_picture(system, monkeypatch):
+    asked: list[Document] = []
+    consult = system.consult
+
+    def watching(query, settings):
+        asked.append(query)
+        return consult(query, settings)
+
+    monkeypatch.setattr(system, "consult", watching)
+    whole, mask = picture(3), np.zeros((16, 16), dtype=bool)
+    mask[8:] = True
+    system.infill(whole, mask, "a guitar")
+    system.infill(whole, mask)
+    assert asked[0] == Document.of("a guitar")
+    (seen,) = asked[1].images
+    assert (seen.pixels[:8] == whole.pixels[:8]).all()
+    assert len(np.unique(seen.pixels[8:].reshape(-1, 3), axis=0)) == 1

@@ -85,12 +85,12 @@ def infills(
     some: Sequence[tuple[Scene, Document]],
     settings: Settings,
 ) -> list[Row]:
-    """The right half of a picture redrawn; judged by the redrawn pixels alone."""
+    """The lower half of a picture redrawn; judged by the redrawn pixels alone."""
     right: list[list[float]] = [[], []]
     for number, (scene, document) in enumerate(progress(some, label="infills")):
         picture = document.images[0]
         mask = np.zeros((picture.height, picture.width), dtype=bool)
-        mask[:, picture.width // 2 :] = True
+        mask[picture.height // 2 :] = True
         mine = replace(settings, seed=settings.seed + number)
         for one, scores in zip((system, baseline), right, strict=True):
             made = one.infill(picture, mask, document.text, mine).image

@@ -40,6 +40,13 @@ GAP = "___"
 LONGEST_TEXT = 64
 
 
+def blanked(picture: Image, mask: Bool[np.ndarray, "height width"]) -> Image:
+    """The picture with its masked part in the mean colour of the rest."""
+    rest = picture.pixels[~mask]
+    mean = rest.mean(axis=0) if len(rest) else np.full(3, 127.0)
+    return Image(np.where(mask[..., None], mean.astype(np.uint8), picture.pixels))
+
+
 class RACM3:
     """An opened system. Every answer is a function of prompt, settings and memory snapshot."""
 
@@ -145,7 +152,9 @@ class RACM3:
         """
         settings = settings or self.parts.settings
         text = self.voice.text(caption) if caption.strip() else None
-        known = Document.of(*([caption] if text else []), picture)
+        # What was taken away is not asked about, nor is what answers the question exactly: a query
+        # of words and picture would be nearest to the right document, which is then redundant.
+        known = Document.of(caption if text else blanked(picture, mask))
         consulted = given(documents) or self.consult(known, settings)
         cells, whole = self.voice.cells(mask), self.voice.segment(picture)
         task = picture_infill_task(text, whole, cells, self.codec.vocabulary)

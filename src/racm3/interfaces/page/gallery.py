@@ -85,17 +85,17 @@ def caption_line(system: RACM3, settings: Settings, thing: Thing) -> Shown:
 
 
 def infill_line(system: RACM3, settings: Settings) -> Shown:
-    """The right half of a held-out flag is taken away and drawn again."""
+    """The lower half of a held-out flag is taken away and drawn again."""
     thing = prompts()[0][1]
     scene = Scene((thing,), colour="white")
     mask = np.zeros((64, 64), dtype=bool)
-    mask[:, 32:] = True
+    mask[32:] = True
     whole, caption = scene.draw(), f"{thing.noun} on a white background"
     blank = Image(np.where(mask[..., None], np.uint8(SHADE), whole.pixels))
     drawing = system.infill(whole, mask, caption, settings)
     plain = system.without_retrieval.infill(whole, mask, caption, settings)
     return Shown(
-        caption, "right half infilled", drawing.consulted, blank, drawing.image, plain.image
+        caption, "lower half infilled", drawing.consulted, blank, drawing.image, plain.image
     )
 
 
