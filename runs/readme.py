@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[1]
 SHOWN = (
     "fidelity",
     "all things among",
+    "infilled half",
     "caption names",
     "image perplexity, K = 0",
     "image perplexity, K = 2",
