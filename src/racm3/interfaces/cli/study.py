@@ -72,7 +72,9 @@ def report(
     folder = out / world / budget
     there = _world(world, BUDGETS[budget], folder, data, system)
     names = " ".join(["--tables", *tables] if tables else [])
-    told = " ".join(f"racm3 study run --world {world} --budget {budget} {names}".split())
+    # The folder's own path is nobody else's.
+    where = "--data FLICKR8K" if data else ""
+    told = " ".join(f"racm3 study run --world {world} {where} --budget {budget} {names}".split())
     about = {"command": told, "world": world, "budget": budget}
     written = reports.write(
         reports.chosen(tables or []), there, BUDGETS[budget], folder, results, about=about
