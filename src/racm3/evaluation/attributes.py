@@ -24,27 +24,20 @@ def obeyed(picture: Image, scene: Scene) -> Attributes:
 
 
 def background(picture: Image, scene: Scene) -> str:
-    """The named colour that most of the picture outside the thing's place is nearest to."""
+    """The named colour that most of the picture is nearest to, where no thing should stand."""
     side = picture.width
-    outside = np.ones((side, side), dtype=bool)
-    pixels = round(SIZES[scene.size] * side / 64)
-    # A large thing leaves no room of its own: its picture's corners are all there is.
-    inner = pixels if scene.size == "small" else pixels - side // 4
-    for left, top in scene.corners(side):
-        shift = (pixels - inner) // 2
-        outside[top + shift : top + shift + inner, left + shift : left + shift + inner] = False
+    free = np.ones((side, side), dtype=bool)
+    if scene.size == "large":  # It fills the picture: only the corners are left.
+        corner = 4
+        free[corner:-corner] = free[:, corner:-corner] = False
+    else:
+        pixels = round(SIZES[scene.size] * side / 64)
+        for left, top in scene.corners(side):
+            free[top : top + pixels, left : left + pixels] = False
     names, palette = list(COLOURS), np.array(list(COLOURS.values()), dtype=np.float32)
-    seen = picture.pixels[outside].astype(np.float32)
+    seen = picture.pixels[free].astype(np.float32)
     nearest = np.square(seen[:, None] - palette[None]).sum(axis=2).argmin(axis=1)
-    if scene.size == "large":
-        corner = np.concatenate([p.reshape(-1, 3) for p in _corners(picture)]).astype(np.float32)
-        nearest = np.square(corner[:, None] - palette[None]).sum(axis=2).argmin(axis=1)
     return names[int(np.bincount(nearest, minlength=len(names)).argmax())]
-
-
-def _corners(picture: Image, size: int = 4) -> list[np.ndarray]:
-    ends = (slice(0, size), slice(-size, None))
-    return [picture.pixels[rows, columns] for rows in ends for columns in ends]
 
 
 def box(picture: Image, scene: Scene) -> Bool[np.ndarray, "height width"]:

@@ -49,7 +49,7 @@ def prompts() -> list[tuple[str, Thing]]:
     chosen = [*_some(flags, 2, rng), *_some(others, 3, rng), *_some(seen, 1, rng)]
     grounds = ("blue", "white", "yellow", "pink", "green", "orange")
     return [
-        (f"{thing.noun} on a {ground} background", thing)
+        (Scene((thing,), colour=ground).captions()[0], thing)
         for thing, ground in zip(chosen, grounds, strict=True)
     ]
 

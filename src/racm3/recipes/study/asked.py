@@ -1,7 +1,7 @@
 """What trained generators are asked, and what they answered: arrays, one entry a document."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +25,7 @@ from racm3.recipes.study.learnt import (
     Strategy,
     learn,
     retriever_config,
+    unusual,
 )
 from racm3.recipes.study.worlds import StoredEncoder, World
 from racm3.retrieval.retriever import Retriever
@@ -72,12 +73,8 @@ class Asked:
     @property
     def key(self) -> str:
         """A folder's name: the generator, and what differs from the usual question."""
-        changed = [
-            f"{one.name}={getattr(self, one.name)}"
-            for one in fields(self)
-            if one.name not in ("learnt", "measure") and getattr(self, one.name) != one.default
-        ]
-        return "-".join([self.learnt.key if self.learnt else "retrieval", self.measure, *changed])
+        who = self.learnt.key if self.learnt else "retrieval"
+        return "-".join([who, self.measure, *unusual(self, "learnt", "measure")])
 
 
 def answer(asked: Asked, world: World, budget: Budget, folder: Path) -> Answers:
@@ -157,6 +154,7 @@ def drawings(asked: Asked, world: World, budget: Budget, folder: Path) -> Answer
     if asked.learnt is None:
         known = _best_known(asked, world, [Document.of(one.text) for one in wanted])
         made = [one.images[0] for one in known]
+        consulted = [[image] for image in made]
     else:
         made, system = [], _system(asked, world, budget, folder)
         for number, one in enumerate(progress(wanted, label=f"drawing {asked.key}")):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.stream import StreamConfig
@@ -22,6 +22,16 @@ Neighbours = Literal["retrieved", "none", "random"]
 Strategy = Literal["clip", "bm25"]
 Modality = Literal["document", "text", "image"]
 DRAWS, DEPTH = 2, 2
+
+
+def unusual(one: Any, *left_out: str) -> list[str]:
+    """What differs from the defaults of a dataclass, as parts of a folder's name."""
+    known = [field for field in fields(one) if field.name not in left_out]
+    return [
+        f"{field.name}={value}"
+        for field in known
+        if (value := getattr(one, field.name)) != field.default
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +65,7 @@ class Learnt:
     @property
     def key(self) -> str:
         """A folder's name: what differs from RA-CM3, and the seed."""
-        changed = [
-            f"{one.name}={getattr(self, one.name)}"
-            for one in fields(self)
-            if one.name != "seed" and getattr(self, one.name) != one.default
-        ]
-        return "-".join([*(changed or ["racm3"]), f"seed={self.seed}"])
+        return "-".join([*(unusual(self, "seed") or ["racm3"]), f"seed={self.seed}"])
 
 
 RACM3, CM3 = Learnt(), Learnt(neighbours="none")
