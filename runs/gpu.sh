@@ -15,12 +15,10 @@ RUN=$run timeout --kill-after=20s "${MINUTES:-9}m" "${PYTHON:-python3}" - <<'PY'
 import os
 from pathlib import Path
 
-from racm3.recipes.sample import SAMPLES, assemble_sample, build_sample
+from racm3.recipes.sample import SAMPLES, Build
 
 run, recipe = Path(os.environ["RUN"]), SAMPLES[os.environ.get("RECIPE", "sample_gpu")]()
-build_sample(recipe, run, on=os.environ.get("DEVICE", "cuda"))
-if not (run / "system").exists():
-    assemble_sample(recipe, run, run / "system")
+Build(recipe, run, on=os.environ.get("DEVICE", "cuda")).system()
 PY
 tar cz -C "$run" --exclude='step-*' --exclude=final $(cd "$run" && ls -d ./*/log.jsonl) > "$out/logs.tgz"
 if test -d "$run/system"; then

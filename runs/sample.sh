@@ -1,9 +1,24 @@
 #!/usr/bin/env bash
 # The sample system from nothing to measured: one to two hours on two cores, resumable at any time.
 #   runs/sample.sh [sample_cpu|sample_gpu|tiny] [folder]
+# Stages that need nothing of each other run side by side, one core each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 recipe=${1:-sample_cpu}
 out=${2:-runs/out/$recipe}
-.venv/bin/racm3 train sample --recipe "$recipe" --out "$out"
-.venv/bin/racm3 evaluate sample --system "$out/system" --out "$out/results" --count 50
+count=${COUNT:-50}
+
+stage() { OMP_NUM_THREADS=${THREADS:-1} .venv/bin/racm3 train sample --recipe "$recipe" --out "$out" --stage "$1"; }
+together() {
+  mkdir -p "$out"
+  stage "$1" > "$out/$1.out" 2>&1 & local one=$!
+  stage "$2" > "$out/$2.out" 2>&1 & local other=$!
+  wait "$one" || { tail "$out/$1.out"; exit 1; }
+  wait "$other" || { tail "$out/$2.out"; exit 1; }
+}
+
+together tokenizer clip
+THREADS=2 stage prepared
+together racm3 cm3
+stage system
+.venv/bin/racm3 evaluate sample --system "$out/system" --out "$out/results" --count "$count"

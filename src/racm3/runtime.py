@@ -55,12 +55,26 @@ def join_world() -> Rank:
 
 
 def autocast(where: "torch.device", precision: str) -> contextlib.AbstractContextManager[Any]:
-    """Mixed precision for matrix products: 'fp32' switches it off, 'bf16' on."""
+    """Mixed precision for matrix products: 'fp32' switches it off, 'bf16' on.
+
+    'auto' is bf16 where the hardware multiplies it: emulated, it is several times slower than fp32.
+    """
     import torch
 
-    if precision not in ("fp32", "bf16"):
-        raise ConfigError(f"precision is {precision!r}; 'fp32' or 'bf16' is expected")
-    return torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16")
+    if precision not in ("fp32", "bf16", "auto"):
+        raise ConfigError(f"precision is {precision!r}; 'fp32', 'bf16' or 'auto' is expected")
+    mixed = precision == "bf16" or (precision == "auto" and multiplies_bf16(where))
+    return torch.autocast(where.type, torch.bfloat16, enabled=mixed)
+
+
+def multiplies_bf16(where: "torch.device") -> bool:
+    """Whether matrix products in bf16 are made by the hardware."""
+    import torch
+
+    if where.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    supported = (torch.cpu._is_avx512_bf16_supported, torch.cpu._is_amx_tile_supported)
+    return any(known() for known in supported)
 
 
 def dice(*keys: int) -> np.random.Generator:

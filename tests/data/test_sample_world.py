@@ -4,7 +4,6 @@ import pytest
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.scenes import COLOURS, Scene
 from racm3.data.sample_world.things import held_out_things, seen_things, things
-from racm3.document import Image
 from racm3.runtime import dice
 
 
@@ -59,11 +58,13 @@ def test_articles_fit():
     assert nouns["flag of Bhutan"] == "the flag of Bhutan"
 
 
-def test_a_memory_document_shows_the_thing_on_white():
-    document = things()[5].document()
-    (image,) = document.images
-    assert isinstance(image, Image)
-    clear = things()[5].rgba[..., 3] == 0
+def test_a_memory_document_shows_the_thing_on_white_in_both_sizes():
+    thing = things()[5]
+    document = thing.document()
+    large, small = document.images
+    clear = thing.rgba[..., 3] == 0
     assert clear.any()
-    assert (image.pixels[clear] == 255).all()
-    assert document.text.startswith(things()[5].name)
+    assert (large.pixels[clear] == 255).all()
+    scene = Scene((thing,), size="small", place="centre").draw()
+    assert (small.pixels == scene.pixels).all()
+    assert document.text.startswith(thing.name)

@@ -17,7 +17,7 @@ from racm3.interfaces.cli.main import VERBS, build_parser
 from racm3.interfaces.page.gallery import make_gallery
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
-from racm3.recipes.sample import assemble_sample, build_sample, tiny
+from racm3.recipes.sample import Build, tiny
 from racm3.system import RACM3, Settings
 from racm3.system.parts import open_parts
 from tests.architecture.test_floors import FLOORS
@@ -29,8 +29,7 @@ README = (ROOT / "README.md").read_text()
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    build_sample(tiny(), folder, on="cpu")
-    assemble_sample(tiny(), folder, folder / "system")
+    Build(tiny(), folder, on="cpu").system()
     return folder
 
 
@@ -46,7 +45,7 @@ def test_the_whole_sample_recipe_ends_in_a_system_that_answers(run, tmp_path):
 
 def test_a_finished_run_is_not_trained_again(run):
     before = (run / "racm3" / "log.jsonl").stat().st_mtime_ns
-    build_sample(tiny(), run, on="cpu")
+    Build(tiny(), run, on="cpu").system()
     assert (run / "racm3" / "log.jsonl").stat().st_mtime_ns == before
 
 

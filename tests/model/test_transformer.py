@@ -73,9 +73,18 @@ def test_rotary_positions_are_relative():
     torch.testing.assert_close(model(IDS, positions), model(IDS, positions + 7), atol=1e-4, rtol=0)
 
 
+def test_learnt_positions_repeat_with_their_period():
+    model = tiny_generator(50, period=8)
+    positions = torch.arange(12).expand(2, -1)
+    here = model(IDS, positions)
+    torch.testing.assert_close(model(IDS, positions + 8), here, atol=1e-4, rtol=0)
+    assert not torch.allclose(model(IDS, positions + 7), here, atol=1e-3)
+
+
+@pytest.mark.parametrize("period", [0, 8])
 @pytest.mark.parametrize("tied", [False, True])
-def test_saving_and_opening_changes_nothing(tmp_path, tied):
-    model = tiny_generator(50, tied=tied)
+def test_saving_and_opening_changes_nothing(tmp_path, tied, period):
+    model = tiny_generator(50, tied=tied, period=period)
     save_generator(model, tmp_path)
     torch.testing.assert_close(open_generator(tmp_path)(IDS), model(IDS), rtol=0, atol=0)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from racm3.document import Document, Image, Text
-from racm3.errors import CheckpointError, DocumentError
+from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.encoder import ClipEncoder, Dropout, embed, mix, unit
 from racm3.retrieval.index import Block, ExactIndex
 from racm3.retrieval.lexical import BM25, words
@@ -163,6 +163,22 @@ def test_other_strategies_come_through_the_same_door(encoder, documents, shelf, 
         assert documents[found[0].id].text == "a leopard"
         with pytest.raises(DocumentError, match="BM25 searches by words"):
             retriever.neighbours([Document.of(picture(0))], 2, rng=dice(0))
+
+
+def test_clauses_take_turns(encoder, shelf):
+    def found(text: str, **changes: object) -> list[int]:
+        retriever = Retriever(encoder, shelf, RetrieverConfig(too_similar=None, **changes))
+        query = Document.of(text)
+        return [one.id for one in retriever.neighbours([query], 4, rng=dice(0))[0]]
+
+    one, other = found("a red cat"), found("two dogs")
+    both = found("a red cat above two dogs", clauses=" above | left of ")
+    assert both[0] == one[0]
+    assert both[1] == next(i for i in other if i != one[0])
+    assert len(set(both)) == 4
+    assert found("a red cat", clauses=" above ") == one
+    with pytest.raises(ConfigError, match="regular expression"):
+        RetrieverConfig(clauses="(")
 
 
 def test_modality_decides_how_much_of_a_neighbour_is_read(encoder, shelf):

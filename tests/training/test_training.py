@@ -14,14 +14,16 @@ import torch
 import torch.nn.functional as F
 
 from racm3.errors import CheckpointError, ConfigError
+from racm3.runtime import autocast, multiplies_bf16
 from racm3.tokens.context import Packed, pack
 from racm3.tokens.placing import Placing
 from racm3.training import checkpoint
-from racm3.training.generator import GeneratorTraining
+from racm3.training.generator import GeneratorTraining, begin_with_codes
 from racm3.training.loop import LoopConfig, train
 from racm3.training.objective import batch, objective
 from racm3.training.schedule import learning_rate
 from racm3.training.vqgan import edge_loss
+from tests.conftest import tiny_generator
 from tests.data.test_stream import VOCABULARY, prepared, stream  # noqa: F401
 from tests.training.tiny import learner
 
@@ -42,6 +44,31 @@ def test_alpha_zero_is_plain_language_modelling_of_the_main_document():
     summed, weight = loss(0.0)
     plain = F.cross_entropy(LOGITS[MAIN], TARGETS[MAIN])
     assert summed / weight == pytest.approx(plain.item(), rel=1e-6)
+
+
+def test_codes_that_look_alike_begin_alike():
+    model, vectors = tiny_generator(60), F.normalize(torch.randn(20, 8), dim=-1)
+    before = model.embed_tokens.weight.data.clone()
+    begin_with_codes(model, 40, vectors)
+    after = model.embed_tokens.weight.data
+    torch.testing.assert_close(after[:40], before[:40])
+    centred = F.normalize(vectors - vectors.mean(0), dim=-1)
+    alike, were, are = ((F.normalize(m, dim=-1) @ F.normalize(m, dim=-1).T).flatten() for m in (
+        centred, before[40:], after[40:]))  # fmt: skip
+    assert torch.corrcoef(torch.stack([alike, are]))[0, 1] > 0.3
+    assert (
+        torch.corrcoef(torch.stack([alike, are]))[0, 1]
+        > (torch.corrcoef(torch.stack([alike, were]))[0, 1])
+    )
+    assert after[40:].std() == pytest.approx(before.std().item(), rel=0.5)
+
+
+def test_precision_is_one_of_three_and_auto_asks_the_hardware():
+    cpu = torch.device("cpu")
+    with autocast(cpu, "auto"):
+        assert torch.is_autocast_enabled("cpu") == multiplies_bf16(cpu)
+    with pytest.raises(ConfigError, match="'auto' is expected"):
+        autocast(cpu, "fp16")
 
 
 def test_alpha_one_counts_every_id_alike():

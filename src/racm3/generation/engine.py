@@ -12,10 +12,10 @@ from racm3.errors import GenerationError
 from racm3.generation.constraints import Grammar, Place
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling, draw, uniforms
-from racm3.generation.step import Chunk, Step
+from racm3.generation.step import Cache, Chunk, step
 from racm3.model.attention import Block, causal_bias
 from racm3.model.transformer import Transformer
-from racm3.tokens.placing import Placing
+from racm3.tokens.placing import Placing, Walk
 
 Ids = Sequence[int]
 Watcher = Callable[[list[list[int]]], None]
@@ -51,15 +51,60 @@ class Request:
     seed: int
 
 
+class Talk:
+    """One answer under way: what was read, what every candidate has said, and what comes next."""
+
+    def __init__(
+        self,
+        request: Request,
+        cache: Cache,
+        walks: list[Walk],
+        hidden: Tensor,
+        watch: Watcher | None,
+    ) -> None:
+        self.request, self.cache, self.walks, self.hidden = request, cache, walks, hidden
+        self.watch = watch
+        self.throws = uniforms(request.seed, request.samples, request.longest)
+        self.said: list[list[int]] = [[] for _ in range(request.samples)]
+        self.totals = torch.zeros(request.samples, dtype=torch.float64)
+        self.steps, self.last = 0, list[int]()
+
+    @property
+    def places(self) -> list[Place]:
+        return [self.request.grammar.place(ids) for ids in self.said]
+
+    def hear(self, places: list[Place], chosen: list[int], gained: Tensor) -> None:
+        """Every candidate's next id."""
+        self.totals += gained
+        for ids, place, id_ in zip(self.said, places, chosen, strict=True):
+            if place is not Place.DONE:
+                ids.append(id_)
+        self.steps, self.last = self.steps + 1, chosen
+        if self.watch:
+            self.watch(self.said)
+
+    def result(self) -> list[Said]:
+        return [
+            Said(ids, total) for ids, total in zip(self.said, self.totals.tolist(), strict=True)
+        ]
+
+
 class Engine:
     def __init__(self, model: Transformer, placing: Placing) -> None:
         self.model = model.eval().fuse()
         self.placing = placing
         self._heads: dict[range, Tensor] = {}
 
-    @torch.inference_mode()
     def generate(self, request: Request, watch: Watcher | None = None) -> list[Said]:
         """Candidates in order; `watch` sees what all of them have said after every step."""
+        talk = self.begin(request, watch)
+        while self.choose(talk):
+            self.advance([talk])
+        return talk.result()
+
+    @torch.inference_mode()
+    def begin(self, request: Request, watch: Watcher | None = None) -> Talk:
+        """Read the prompts."""
         self._check(request)
         chains, hidden = self.read(request.streams, request.samples)
         walks = [
@@ -67,45 +112,47 @@ class Engine:
             for stream in request.streams
             for _ in range(request.samples)
         ]
-        forward = Step(self.model, chains, request.samples, request.longest)
-        throws = uniforms(request.seed, request.samples, request.longest)
-        said: list[list[int]] = [[] for _ in range(request.samples)]
-        totals = torch.zeros(request.samples, dtype=torch.float64)
-        for step in range(request.longest):
-            places = [request.grammar.place(ids) for ids in said]
-            if all(place is Place.DONE for place in places):
-                break
-            chosen, gained = self._choose(request, hidden, said, places, throws[:, step])
-            totals += gained
-            for ids, place, id_ in zip(said, places, chosen.tolist(), strict=True):
-                if place is not Place.DONE:
-                    ids.append(id_)
-            if watch:
-                watch(said)
-            if step + 1 < request.longest:
-                ids = chosen.tolist() * len(chains)
-                places_ = [walk.step(id_) for walk, id_ in zip(walks, ids, strict=True)]
-                hidden = forward(*(self._tensor(one) for one in (ids, places_, [step])))
-        return [Said(ids, total) for ids, total in zip(said, totals.tolist(), strict=True)]
+        cache = Cache(self.model, chains, request.samples, request.longest)
+        return Talk(request, cache, walks, hidden, watch)
+
+    @torch.inference_mode()
+    def choose(self, talk: Talk) -> bool:
+        """Every candidate's next id; whether the model is needed for more."""
+        places = talk.places
+        if all(place is Place.DONE for place in places):
+            return False
+        chosen, gained = self._choose(talk, places)
+        talk.hear(places, chosen.tolist(), gained)
+        return talk.steps < talk.request.longest
+
+    @torch.inference_mode()
+    def advance(self, talks: Sequence[Talk]) -> None:
+        """Several answers one id further, together."""
+        ids, positions = list[int](), list[int]()
+        for talk in talks:
+            said = talk.last * len(talk.request.streams)
+            ids += said
+            positions += [walk.step(id_) for walk, id_ in zip(talk.walks, said, strict=True)]
+        at = [talk.steps - 1 for talk in talks]
+        caches = [talk.cache for talk in talks]
+        hidden = step(self.model, caches, *(self._tensor(one) for one in (ids, positions, at)))
+        for talk, mine in zip(talks, hidden.split([c.rows for c in caches]), strict=True):
+            talk.hidden = mine.unflatten(0, (-1, talk.request.samples))
 
     def _choose(
-        self,
-        request: Request,
-        hidden: Float[Tensor, "streams samples width"],
-        said: list[list[int]],
-        places: list[Place],
-        throws: Float[Tensor, " samples"],
+        self, talk: Talk, places: list[Place]
     ) -> tuple[Int[Tensor, " samples"], Float[Tensor, " samples"]]:
         """Ids and their log-probabilities; only ids that can be legal now are scored at all."""
+        request = talk.request
         legal = request.grammar.legal(torch.tensor(places))
         columns = reach(legal)
-        logits = (hidden @ self._head(columns)).float()
+        logits = (talk.hidden @ self._head(columns)).float()
         legal = legal[:, columns.start : columns.stop].to(logits.device)
         scores = request.guidance.combine(logits, request.sampling, legal)
-        chosen = draw(scores, request.sampling, throws)
+        chosen = draw(scores, request.sampling, talk.throws[:, talk.steps])
         gained = scores.double().log_softmax(dim=-1).gather(1, chosen[:, None])[:, 0].cpu()
         chosen += columns.start
-        for sample, (ids, place) in enumerate(zip(said, places, strict=True)):
+        for sample, (ids, place) in enumerate(zip(talk.said, places, strict=True)):
             forced = request.grammar.forced(ids)
             if forced is not None:
                 chosen[sample] = forced
@@ -155,7 +202,7 @@ class Engine:
         model = self.model
         tensor = torch.tensor([list(ids)], device=model.device)
         positions = torch.tensor([list(places)], device=model.device)
-        by, x = model.rotation(positions), model.embed_tokens(tensor)
+        by, x = model.rotation(positions), model.embed(tensor, positions)
         causal = causal_bias(len(ids), model.config.heads // model.config.key_heads, x)
         layers = []
         for number, layer in enumerate(model.layers):

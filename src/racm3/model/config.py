@@ -21,6 +21,8 @@ class GeneratorConfig:
         rope_theta: Base of the rotary frequencies.
         norm_eps: Epsilon of every RMSNorm.
         tied: Share the embedding with the output.
+        period: Period of a learnt position that is added to what goes in; 0 for none, as in Qwen3.
+            With pictures aligned to it (`tokens/placing.py`), every cell knows its row and column.
     """
 
     width: int
@@ -34,6 +36,7 @@ class GeneratorConfig:
     rope_theta: float = 10000.0
     norm_eps: float = 1e-6
     tied: bool = False
+    period: int = 0
 
     def __post_init__(self) -> None:
         if min(self.width, self.depth, self.heads, self.vocabulary, self.context) < 1:

@@ -1,4 +1,4 @@
-"""A generator as a folder: a plain `Qwen3ForCausalLM` that other libraries open, and back."""
+"""A generator as a folder: a `Qwen3ForCausalLM` unless it has learnt positions; and back."""
 
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,17 @@ from racm3.model.config import GeneratorConfig
 from racm3.model.transformer import Transformer
 from racm3.runtime import load_json, save_json
 
+# A generator with learnt positions is none of Qwen3's: other libraries must not open it as one.
+OURS = {"architectures": ["Racm3Generator"], "model_type": "racm3"}
+
 
 def to_qwen3(config: GeneratorConfig) -> dict[str, Any]:
-    """The config.json of `transformers`."""
+    """The config.json of `transformers`; another model's where Qwen3 lacks what this one has."""
+    values = _qwen3(config)
+    return {**values, **OURS, "period": config.period} if config.period else values
+
+
+def _qwen3(config: GeneratorConfig) -> dict[str, Any]:
     return {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",
@@ -36,7 +44,7 @@ def to_qwen3(config: GeneratorConfig) -> dict[str, Any]:
 
 
 def from_qwen3(values: dict[str, Any], path: Path) -> GeneratorConfig:
-    if values.get("model_type") != "qwen3":
+    if values.get("model_type") not in ("qwen3", OURS["model_type"]):
         raise CheckpointError(
             f"{path} describes a {values.get('model_type')!r} model; a Qwen3 folder is expected"
         )
@@ -54,6 +62,7 @@ def from_qwen3(values: dict[str, Any], path: Path) -> GeneratorConfig:
             rope_theta=float(values.get("rope_theta") or rope["rope_theta"]),
             norm_eps=values["rms_norm_eps"],
             tied=values.get("tie_word_embeddings", False),
+            period=values.get("period", 0),
         )
     except KeyError as error:
         raise CheckpointError(f"{path} does not say {error}; a Qwen3 config is expected") from error

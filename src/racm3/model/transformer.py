@@ -61,6 +61,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocabulary, config.width)
+        self.embed_places = nn.Embedding(config.period, config.width) if config.period else None
         self.layers = nn.ModuleList(  # type: ignore[assignment]
             Layer(config) for _ in range(config.depth)
         )
@@ -87,6 +88,14 @@ class Transformer(nn.Module):
     def rotation(self, positions: Int[Tensor, "batch seq"]) -> Rotation:
         return rotation(positions, self.config.per_head, self.config.rope_theta)
 
+    def embed(
+        self, ids: Int[Tensor, "batch seq"], positions: Int[Tensor, "batch seq"]
+    ) -> Float[Tensor, "batch seq width"]:
+        x = self.embed_tokens(ids)
+        if self.embed_places is not None:
+            x = x + self.embed_places(positions % self.config.period)
+        return x
+
     def hidden(
         self,
         ids: Int[Tensor, "batch seq"],
@@ -102,7 +111,7 @@ class Transformer(nn.Module):
         if positions is None:
             positions = torch.arange(ids.shape[1], device=ids.device).expand(len(ids), -1)
         visible = None if sample is None else packed_mask(sample)
-        by, x = self.rotation(positions), self.embed_tokens(ids)
+        by, x = self.rotation(positions), self.embed(ids, positions)
         for layer in self.layers:
             x = layer(x, by, visible)
         return self.norm(x)

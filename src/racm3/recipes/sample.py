@@ -9,6 +9,7 @@ import torch
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
+from racm3.data.sample_world.scenes import RELATIONS
 from racm3.data.sample_world.things import held_out_things, seen_things
 from racm3.data.stream import Stream, StreamConfig, validation_batches
 from racm3.document import Document
@@ -27,7 +28,7 @@ from racm3.tokens.text import TextTokenizer
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.training.clip import ClipLearner, ClipTraining, new_clip
-from racm3.training.generator import GeneratorLearner, GeneratorTraining
+from racm3.training.generator import GeneratorLearner, GeneratorTraining, begin_with_codes
 from racm3.training.loop import LoopConfig, train
 from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
 
@@ -52,26 +53,34 @@ class SampleRecipe:
     retriever: RetrieverConfig = field(default_factory=RetrieverConfig)
 
 
+CLAUSES = "|".join(f" {relation} " for relation in RELATIONS)
+
+
 def sample_cpu() -> SampleRecipe:
-    """Between one and two hours on two cores with AVX512-bf16: what ships with the package."""
-    steps = 3500
+    """Two to three hours on two cores: what ships with the package."""
+    steps = 2600
     return SampleRecipe(
         vqgan=VQGANConfig(codes=2048, local=True),
-        tokenizer=TokenizerTraining(steps=4500, precision="bf16"),
+        tokenizer=TokenizerTraining(steps=4500, precision="auto"),
         tokenizer_batch=32,
-        clip=ClipTraining(steps=2000, precision="bf16", width=192, patch=16),
+        clip=ClipTraining(steps=2000, precision="auto", width=192, patch=16),
         clip_batch=256,
         text_vocabulary=2048,
-        documents=24_000,
+        documents=40_000,
         draws=1,
         generator=GeneratorConfig(
-            width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True
+            width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True, period=128
         ),
-        training=GeneratorTraining(steps=steps, lr=2.5e-3, warmup=60, precision="bf16"),
-        stream=StreamConfig(rows=15, length=256, align=128),
+        training=GeneratorTraining(
+            steps=steps, lr=2.5e-3, warmup=60, precision="auto", compile=True
+        ),
+        stream=StreamConfig(rows=10, length=384, align=128),
         # The small CLIP's cosines run high and its picture queries are weak: see docs/log.md.
         # Without query dropout every draw would be the same, so there is one.
-        retriever=RetrieverConfig(too_similar=0.99, query="text", query_dropout=0.0),
+        # A caption of two things asks for each of them.
+        retriever=RetrieverConfig(
+            too_similar=0.99, query="text", query_dropout=0.0, clauses=CLAUSES
+        ),
         # docs/results/tuning.md: neither temperature nor guidance matters; eight candidates cannot
         # be told from four, at half the price.
         settings=Settings(candidates=4),
@@ -85,18 +94,18 @@ def sample_gpu() -> SampleRecipe:
         base,
         vqgan=VQGANConfig(widths=(128, 256), decoder_blocks=4, codes=2048, local=True),
         tokenizer=TokenizerTraining(
-            steps=20_000, precision="bf16", adversarial=0.02, adversarial_from=12_000
+            steps=20_000, precision="auto", adversarial=0.02, adversarial_from=12_000
         ),
         tokenizer_batch=128,
-        clip=ClipTraining(steps=4000, precision="bf16", width=192),
+        clip=ClipTraining(steps=4000, precision="auto", width=192),
         clip_batch=512,
         documents=200_000,
         draws=1,
         generator=GeneratorConfig(
-            width=320, depth=8, heads=10, vocabulary=1, context=1024, tied=True
+            width=320, depth=8, heads=10, vocabulary=1, context=1024, tied=True, period=128
         ),
-        training=GeneratorTraining(steps=20_000, lr=1e-3, warmup=500, precision="bf16"),
-        stream=StreamConfig(rows=96, length=256, align=128),
+        training=GeneratorTraining(steps=20_000, lr=1e-3, warmup=500, precision="auto"),
+        stream=StreamConfig(rows=64, length=384, align=128),
         save_every=500,
     )
 
@@ -185,6 +194,7 @@ def train_generator(
         return
     torch.manual_seed(recipe.training.seed)
     model = Transformer(recipe.generator.sized(len(codec.vocabulary)))
+    begin_with_codes(model, codec.vocabulary.image.start, codec.image.vqgan.codebook.vectors)
     stream = Stream(prepared[0], recipe.stream, codec.vocabulary)
     validation = validation_batches(prepared[1], recipe.stream, codec.vocabulary)
     learner = GeneratorLearner(model, recipe.training, stream, validation, where)
@@ -196,18 +206,52 @@ def without_retrieval(recipe: SampleRecipe) -> SampleRecipe:
     return replace(recipe, stream=replace(recipe.stream, neighbours="none"))
 
 
-def build_sample(recipe: SampleRecipe, folder: Path, *, on: str = "auto") -> None:
-    """Every stage in order; killed at any instant, the same call goes on where it was."""
-    where = device(on)
-    image = train_tokenizer(recipe, folder / "tokenizer", where)
-    encoder = train_clip(recipe, folder / "clip", where)
-    codec = Codec(train_text(recipe, folder / "text"), image)
-    prepared = [
-        prepare_scenes(recipe, codec, encoder, folder / name, held_out=name == "validation")
-        for name in ("prepared", "validation")
-    ]
-    train_generator(recipe, codec, prepared, folder / "racm3", where)
-    train_generator(without_retrieval(recipe), codec, prepared, folder / "cm3", where)
+class Build:
+    """The stages of a sample system; one that is finished is opened, not trained again.
+
+    Killed at any instant, the same stage goes on where it was. The tokenizer and the CLIP need
+    nothing of each other, nor do the two generators: they may run side by side.
+    """
+
+    def __init__(self, recipe: SampleRecipe, folder: Path, *, on: str = "auto") -> None:
+        self.recipe, self.folder, self.where = recipe, folder, device(on)
+
+    def tokenizer(self) -> ImageTokenizer:
+        return train_tokenizer(self.recipe, self.folder / "tokenizer", self.where)
+
+    def clip(self) -> ClipEncoder:
+        return train_clip(self.recipe, self.folder / "clip", self.where)
+
+    def codec(self) -> Codec:
+        return Codec(train_text(self.recipe, self.folder / "text"), self.tokenizer())
+
+    def prepared(self) -> list[Prepared]:
+        codec, encoder = self.codec(), self.clip()
+        return [
+            prepare_scenes(
+                self.recipe, codec, encoder, self.folder / name, held_out=name == "validation"
+            )
+            for name in ("prepared", "validation")
+        ]
+
+    def racm3(self) -> None:
+        self._generator(self.recipe, "racm3")
+
+    def cm3(self) -> None:
+        self._generator(without_retrieval(self.recipe), "cm3")
+
+    def _generator(self, recipe: SampleRecipe, name: str) -> None:
+        train_generator(recipe, self.codec(), self.prepared(), self.folder / name, self.where)
+
+    def system(self) -> None:
+        """Everything that is still missing, in order, then the system folder."""
+        self.racm3()
+        self.cm3()
+        if not (self.folder / "system").exists():
+            assemble_sample(self.recipe, self.folder, self.folder / "system")
+
+
+STAGES = ("tokenizer", "clip", "prepared", "racm3", "cm3", "system")
 
 
 def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:

@@ -1,5 +1,6 @@
 """From a query to neighbours: one deciding function for training, preparing and generating."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,8 @@ class RetrieverConfig:
         candidates: How many the index is asked for before the walk.
         query_dropout: Share of query tokens or patches forgotten in training.
         query: Which side of a document asks in training: `either` draws one, never both.
+        clauses: A regular expression that splits a query's text; every clause asks for itself and
+            their neighbours take turns. "" asks with the whole text.
         resident_gb: Vectors of a memory up to this size stay in RAM between searches; those of a
             larger one are read from disk, block by block, for every batch of queries.
     """
@@ -42,6 +45,7 @@ class RetrieverConfig:
     candidates: int = 64
     query_dropout: float = 0.2
     query: Literal["either", "text", "image"] = "either"
+    clauses: str = ""
     resident_gb: float = 4.0
 
     def __post_init__(self) -> None:
@@ -49,6 +53,12 @@ class RetrieverConfig:
             raise ConfigError(f"query_dropout {self.query_dropout} does not lie in [0, 1)")
         if self.candidates < 1:
             raise ConfigError("candidates must be at least 1")
+        try:
+            re.compile(self.clauses)
+        except re.error as error:
+            raise ConfigError(
+                f"clauses {self.clauses!r} is no regular expression: {error}"
+            ) from error
 
 
 class Neighbour(NamedTuple):
@@ -139,8 +149,12 @@ class Retriever:
         rate = self.config.query_dropout if training else 0.0
         dropout = Dropout(rate, rng) if rate else None
         if self.config.strategy == "clip":
-            vectors = embed(self.encoder, queries, dropout=dropout)
-            return self.index.search(vectors, self.config.candidates)
+            asked = [clauses(query, self.config.clauses) for query in queries]
+            flat = [clause for one in asked for clause in one]
+            hits = self.index.search(
+                embed(self.encoder, flat, dropout=dropout), self.config.candidates
+            )
+            return taking_turns(hits, [len(one) for one in asked])
         count = min(self.config.candidates, len(self.ids))
         if self.config.strategy == "random":
             picks = [rng.choice(self.ids, count, replace=False) for _ in queries]
@@ -157,6 +171,32 @@ class Retriever:
         documents = self.shelf.documents(ids)
         kind = {"document": None, "text": Text, "image": Image}[self.config.modality]
         return [document.only(kind) if kind else document for document in documents]
+
+
+def clauses(query: Document, pattern: str) -> list[Document]:
+    """What a query asks for, one thing at a time; pictures are asked for on their own beside it."""
+    if not pattern or not query.text.strip():
+        return [query]
+    parts = [part.strip() for part in re.split(pattern, query.text) if part and part.strip()]
+    pictures = query.only(Image)
+    return [Document.of(part) for part in parts] + ([pictures] if pictures.parts else [])
+
+
+def taking_turns(hits: Hits, counts: Sequence[int]) -> Hits:
+    """Hits of several clauses each as those of their queries: all firsts, then all seconds, ..."""
+    width, start, merged = hits.ids.shape[1], 0, []
+    for count in counts:
+        rows = slice(start, start + count)
+        ids, scores = hits.ids[rows].T.ravel(), hits.scores[rows].T.ravel()
+        first = np.sort(np.unique(ids, return_index=True)[1])
+        first = first[ids[first] >= 0][:width]
+        room = (0, width - len(first))
+        merged.append((
+            np.pad(ids[first], room, constant_values=-1),
+            np.pad(scores[first], room, constant_values=-np.inf),
+        ))  # fmt: skip
+        start += count
+    return Hits(np.stack([ids for ids, _ in merged]), np.stack([score for _, score in merged]))
 
 
 def _words(query: Document, dropout: Dropout | None) -> str:

@@ -30,7 +30,7 @@ class ClipTraining:
         lr: Peak learning rate of AdamW.
         warmup: Updates of linear warm-up.
         weight_decay: AdamW's weight decay.
-        precision: fp32 or bf16.
+        precision: fp32, bf16, or auto (bf16 where the hardware multiplies it).
         width: Width of both towers.
         layers: Layers of each tower.
         dim: Width of the shared space.

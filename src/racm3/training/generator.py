@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Float
 from torch import Tensor
 
 from racm3.data.stream import Stream
 from racm3.errors import ConfigError
 from racm3.model.export import save_generator
 from racm3.model.transformer import Transformer
-from racm3.runtime import autocast
+from racm3.runtime import autocast, torch_dice
 from racm3.tokens.context import Packed
 from racm3.tokens.vocabulary import Vocabulary
 from racm3.training.checkpoint import named, optimizer_tensors, restore_optimizer, under
@@ -36,7 +37,7 @@ class GeneratorTraining:
         weight_decay: Decoupled weight decay; 0 is plain Adam.
         clip: Largest gradient norm.
         accumulate: Micro-batches added up before each update.
-        precision: fp32 or bf16 (mixed).
+        precision: fp32, bf16 (mixed), or auto: bf16 where the hardware multiplies it.
         compile: Use torch.compile.
         seed: Decides initialisation.
     """
@@ -136,6 +137,31 @@ class GeneratorLearner:
             "stream": asdict(self.stream.config),
             "world": self.stream.world,
         }
+
+
+def begin_with_codes(
+    model: Transformer,
+    first: int,
+    vectors: Float[Tensor, "codes dim"],
+    *,
+    share: float = 0.9,
+    seed: int = 0,
+) -> None:
+    """Let codes that look alike begin with embeddings that are alike.
+
+    The codebook's vectors, centred and turned at random into the model's width, make up `share` of
+    the embeddings (and, where they are not tied, of the output matrix) of the ids from `first` on;
+    their size stays what initialisation gave them.
+    """
+    centred = vectors - vectors.mean(dim=0)
+    centred = centred / centred.norm(dim=1).mean()
+    turn = torch.randn(
+        vectors.shape[1], model.config.width, generator=torch_dice(torch.device("cpu"), seed, 17)
+    )
+    for matrix in {model.embed_tokens.weight, model.head}:
+        rows = matrix.data[first : first + len(vectors)]
+        own = (1 - share**2) ** 0.5
+        rows.mul_(own).add_(centred.to(rows) @ turn.to(rows), alpha=share * 0.02)
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ class TokenizerTraining:
         adversarial: Weight of the patch adversary, once it has begun.
         adversarial_from: The update at which the adversary begins.
         decoder_only: Keep encoder and codebook as they are, so existing codes stay valid.
-        precision: fp32 or bf16.
+        precision: fp32, bf16, or auto (bf16 where the hardware multiplies it).
         seed: Decides initialisation and rebirths of codes.
     """
 

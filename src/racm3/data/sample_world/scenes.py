@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image as PIL
 
-from racm3.data.sample_world.things import Thing
+from racm3.data.sample_world.things import SIZES, Thing
 from racm3.document import Document, Image
 
 COLOURS = {
@@ -24,9 +24,6 @@ COLOURS = {
     "pink": (248, 175, 200),
 }
 TEXTURES = ("plain", "striped", "checked")
-# Every place is a multiple of a quarter of the picture, so a thing keeps its cells wherever it
-# stands, and a small one is the large one with each 2 x 2 cells made one.
-SIZES = {"large": 64, "small": 32}
 PLACES = {
     "centre": (0.5, 0.5),
     "left": (0.0, 0.5),
@@ -82,7 +79,7 @@ class Scene:
         canvas = _background(self.colour, self.texture, side)
         pixels = round(SIZES[self.size] * side / 64)
         for thing, (left, top) in zip(self.things, self.corners(side), strict=True):
-            glyph = PIL.fromarray(thing.rgba).resize((pixels, pixels), PIL.Resampling.LANCZOS)
+            glyph = thing.drawn(pixels)
             if self.tilted:
                 glyph = glyph.rotate(TILT, PIL.Resampling.BICUBIC)
             canvas.alpha_composite(glyph, (left, top))

@@ -11,6 +11,10 @@ from PIL import Image as PIL
 
 from racm3.document import Document, Image
 
+# In pixels of a picture of 64. Every place of a scene is a multiple of a quarter of the picture, so
+# that a thing keeps its cells wherever it stands.
+SIZES = {"large": 64, "small": 32}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Thing:
@@ -32,12 +36,23 @@ class Thing:
         return f"{'an' if vowel else 'a'} {self.name}"
 
     def document(self) -> Document:
-        """How the memory shows the thing: its picture on white, its name and a few keywords."""
-        canvas = PIL.new("RGBA", self.rgba.shape[1::-1], (255, 255, 255, 255))
-        canvas.alpha_composite(PIL.fromarray(self.rgba))
+        """How the memory shows the thing: its name and a few keywords, and its picture on white,
+        large and small, as a catalogue would. A scene can have it in either size."""
         words = [word for word in self.keywords if word not in self.name][:2]
         text = f"{self.name} ({', '.join(words)})" if words else self.name
-        return Document.of(text, Image.of(canvas))
+        return Document.of(text, *(self.on_white(pixels) for pixels in SIZES.values()))
+
+    def on_white(self, pixels: int) -> Image:
+        """The picture so large in the middle of white."""
+        side = len(self.rgba)
+        canvas = PIL.new("RGBA", (side, side), (255, 255, 255, 255))
+        left = (side - pixels) // 2
+        canvas.alpha_composite(self.drawn(pixels), (left, left))
+        return Image.of(canvas)
+
+    def drawn(self, pixels: int) -> PIL.Image:
+        whole = PIL.fromarray(self.rgba)
+        return whole.resize((pixels, pixels), PIL.Resampling.LANCZOS)
 
 
 @cache

@@ -11,7 +11,7 @@ from racm3.interfaces.cli.memory import open_encoder
 from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator, save_generator
 from racm3.recipes import collection
-from racm3.recipes.sample import SAMPLES, assemble_sample, build_sample
+from racm3.recipes.sample import SAMPLES, STAGES, Build
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
@@ -26,19 +26,24 @@ from racm3.training.loop import LoopConfig
 from racm3.training.vqgan import TokenizerTraining
 
 
-def sample(recipe: str = "sample_cpu", *, out: Path, device: str = "auto") -> None:
+def sample(
+    recipe: str = "sample_cpu", *, out: Path, stage: str = "system", device: str = "auto"
+) -> None:
     """Train the whole sample system; stopped at any time, the same command goes on.
 
     Args:
         recipe: sample_cpu (one to two hours on two cores), sample_gpu, or tiny (for tests).
         out: The folder of the run; the finished system is in its `system`.
+        stage: How far to go: tokenizer, clip, prepared, racm3, cm3 or system (everything). What a
+            stage needs and is not there yet is made first. Tokenizer and clip may run side by
+            side, and so may racm3 and cm3.
         device: auto, cpu or cuda.
     """
-    if recipe not in SAMPLES:
-        raise ConfigError(f"there is no recipe {recipe!r}; choose one of {', '.join(SAMPLES)}")
-    build_sample(SAMPLES[recipe](), out, on=device)
-    assemble_sample(SAMPLES[recipe](), out, out / "system")
-    print(out / "system")
+    for name, known, what in ((recipe, SAMPLES, "recipe"), (stage, STAGES, "stage")):
+        if name not in known:
+            raise ConfigError(f"there is no {what} {name!r}; choose one of {', '.join(known)}")
+    getattr(Build(SAMPLES[recipe](), out, on=device), stage)()
+    print(out / stage)
 
 
 def _documents(source: Path) -> list[Document]:
@@ -234,5 +239,11 @@ def export(out: Path, *, system: str = "sample", generator: str = "racm3") -> No
         raise ConfigError(
             f"{system} has no generator {generator!r}, only {', '.join(parts.generators)}"
         )
-    save_generator(parts.generators[generator], out)
+    model = parts.generators[generator]
+    if model.config.period:
+        raise ConfigError(
+            f"{system}'s generator adds learnt positions (period {model.config.period}) that Qwen3 "
+            "does not have; export one that was trained with --model.period 0, the default"
+        )
+    save_generator(model, out)
     print(out)
