@@ -47,7 +47,10 @@ def test_alpha_zero_is_plain_language_modelling_of_the_main_document():
 
 
 def test_codes_that_look_alike_begin_alike():
-    model, vectors = tiny_generator(60), F.normalize(torch.randn(20, 8), dim=-1)
+    model, vectors = (
+        tiny_generator(60),
+        F.normalize(LOGITS[0].new_tensor(np.random.default_rng(0).normal(size=(20, 8))), dim=-1),
+    )
     before = model.embed_tokens.weight.data.clone()
     begin_with_codes(model, 40, vectors)
     after = model.embed_tokens.weight.data
@@ -55,7 +58,7 @@ def test_codes_that_look_alike_begin_alike():
     centred = F.normalize(vectors - vectors.mean(0), dim=-1)
     alike, were, are = ((F.normalize(m, dim=-1) @ F.normalize(m, dim=-1).T).flatten() for m in (
         centred, before[40:], after[40:]))  # fmt: skip
-    assert torch.corrcoef(torch.stack([alike, are]))[0, 1] > 0.3
+    assert torch.corrcoef(torch.stack([alike, are]))[0, 1] > 0.6
     assert (
         torch.corrcoef(torch.stack([alike, are]))[0, 1]
         > (torch.corrcoef(torch.stack([alike, were]))[0, 1])

@@ -160,8 +160,8 @@ def begin_with_codes(
     )
     for matrix in {model.embed_tokens.weight, model.head}:
         rows = matrix.data[first : first + len(vectors)]
-        own = (1 - share**2) ** 0.5
-        rows.mul_(own).add_(centred.to(rows) @ turn.to(rows), alpha=share * 0.02)
+        shared = (centred.to(rows) @ turn.to(rows)) * share * rows.std()
+        rows.mul_((1 - share**2) ** 0.5).add_(shared)
 
 
 @contextlib.contextmanager
