@@ -1,6 +1,6 @@
 """Several streams of logits to one: classifier-free guidance, CD-K, ensembles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +61,20 @@ def ensemble(logits: Float[Tensor, "passes samples vocab"]) -> Float[Tensor, "sa
     return logits.log_softmax(dim=-1).logsumexp(dim=0) - count.log()
 
 
+def weigh(
+    streams: Float[Tensor, "streams samples vocab"],
+    without: Float[Tensor, "documents samples vocab"],
+    weights: Sequence[float],
+) -> Float[Tensor, "streams samples vocab"]:
+    """Guidance toward single documents: l + sum_i (w_i - 1) (l - l_i), where l_i has not read
+    document i. Weight 0 of the only document is not reading it."""
+    if not weights:
+        return streams
+    full = streams[0]
+    moved = full + sum((w - 1) * (full - one) for w, one in zip(weights, without, strict=True))
+    return torch.cat([moved[None], streams[1:]])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Guidance:
     """How streams are combined. Streams come pass by pass: conditional, then unconditional.
@@ -69,14 +83,17 @@ class Guidance:
         weight: Guidance weight; 1 uses the conditional stream alone.
         keep_documents: Whether the unconditional stream still reads the documents.
         image_weight: For editing, the weight toward the picture (a third stream).
+        documents: How much each consulted document counts, best first: 1 as usual, 0 not at all,
+            2 twice as much (a stream for each of them); empty for all as usual.
     """
 
     weight: float = 1.0
     keep_documents: bool = True
     image_weight: float | None = None
+    documents: tuple[float, ...] = ()
 
     def streams(self, sampling: Sampling) -> int:
-        """How many streams a pass has."""
+        """How many streams a pass has, those that leave a document out not counted."""
         if self.image_weight is not None:
             return 3
         return 2 if self.weight != 1.0 or sampling.strategy != "top_p" else 1
@@ -88,8 +105,10 @@ class Guidance:
         legal: Bool[Tensor, "samples vocab"],
     ) -> Float[Tensor, "samples vocab"]:
         """Scores of legal ids; -inf elsewhere."""
-        per_pass = logits.unflatten(0, (-1, self.streams(sampling)))
-        passes = torch.stack([self._one(streams, sampling, legal) for streams in per_pass])
+        count = self.streams(sampling)
+        per_pass = logits.unflatten(0, (-1, count + len(self.documents)))
+        weighed = [weigh(one[:count], one[count:], self.documents) for one in per_pass]
+        passes = torch.stack([self._one(streams, sampling, legal) for streams in weighed])
         scores = passes[0] if len(passes) == 1 else ensemble(passes)
         return scores.masked_fill(~legal, float("-inf"))
 

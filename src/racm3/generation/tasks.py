@@ -17,13 +17,15 @@ AT_ONCE = 2
 
 
 class Task(NamedTuple):
-    """The main document's part of each stream, and what may follow it."""
+    """The main document's part of each stream, what may follow it, and for an infilled picture
+    where in the grid that belongs."""
 
     conditional: list[int]
     unconditional: list[int]
     image_only: list[int]
     grammar: Grammar
     longest: int
+    masked: Bool[np.ndarray, "rows columns"] | None = None
 
 
 def passes(documents: Sequence[Segments], *, at_once: int = AT_ONCE) -> list[list[Segments]]:
@@ -39,9 +41,11 @@ def streams(
     *,
     count: int,
     keep_documents: bool,
+    leave_out: bool = False,
 ) -> list[list[int]]:
-    """Every pass's prompts: conditional, then what guidance wants beside it."""
-    found = []
+    """Every pass's prompts: conditional, then what guidance wants beside it, then, to weigh the
+    documents, the conditional one without each of them."""
+    found = list[list[int]]()
     for group in groups:
         read = preamble(group, vocabulary)
         vague = read if keep_documents else [vocabulary.end]
@@ -51,6 +55,9 @@ def streams(
             found += [read + task.conditional, vague + task.unconditional]
         else:
             found.append(read + task.conditional)
+        for number in range(len(group) if leave_out else 0):
+            rest = [one for at, one in enumerate(group) if at != number]
+            found.append(preamble(rest, vocabulary) + task.conditional)
     return found
 
 
@@ -108,7 +115,8 @@ def picture_infill_task(
     nothing = (hidden[0], Segment(Kind.IMAGE, ()))
     blank = [*flatten(nothing, vocabulary), vocabulary.end, vocabulary.masks[0]]
     grammar = Spans(vocabulary, [b - a for a, b in cells])
-    return Task(written, blank if text is None else vague, vague, grammar, len(grammar.plan))
+    without_text = blank if text is None else vague
+    return Task(written, without_text, vague, grammar, len(grammar.plan), mask)
 
 
 def _up_to_first_span(

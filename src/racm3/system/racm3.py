@@ -22,15 +22,19 @@ from racm3.generation.tasks import (
 )
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import device as find_device
+from racm3.system.influence import Influence, influences
 from racm3.system.library import Library, given
 from racm3.system.parts import Parts, open_parts, sample_folder, save_parts
 from racm3.system.results import (
+    Answer,
     Classification,
     Completion,
     Consulted,
     Drawing,
     Settings,
+    Trace,
     Writing,
+    traced,
 )
 from racm3.system.voice import Voice, Watch
 from racm3.tokens.codec import Kind, Segment, Segments
@@ -107,7 +111,7 @@ class RACM3:
         task = draw_task(text, len(self.codec.image.grid), self.codec.vocabulary)
         said = self.voice.say(task, consulted, settings, watch)
         images = [self.codec.picture(one.ids) for one in said]
-        return self._drawing(caption, consulted, settings, images, caption)
+        return self._drawing(caption, consulted, settings, images, traced(task, said))
 
     def caption(self, picture: Image, settings: Settings | None = None) -> Writing:
         """Describe a picture in words."""
@@ -160,7 +164,7 @@ class RACM3:
         task = picture_infill_task(text, whole, cells, self.codec.vocabulary)
         said = self.voice.say(task, consulted, settings)
         images = [self.voice.pasted(picture, whole, cells, task, one) for one in said]
-        return self._drawing(caption, consulted, settings, images, caption or "(infill)")
+        return self._drawing(caption, consulted, settings, images, traced(task, said))
 
     def complete(
         self, document: Document, settings: Settings | None = None, *, more: int = 2
@@ -185,6 +189,7 @@ class RACM3:
             self.snapshot,
             settings,
             tuple(Document((*document.parts, *found)) for found in parts),
+            trace=traced(task, said),
         )
 
     def classify(
@@ -222,6 +227,10 @@ class RACM3:
             {label: value / share for label, value in total.items()},
         )
 
+    def influences(self, answer: Answer, which: int = 0) -> list[Influence]:
+        """How much each consulted document mattered to candidate `which` of an answer."""
+        return influences(self.voice, answer, which)
+
     def _label_probabilities(
         self, task: Task, pair: Sequence[Consulted], examples: Mapping[str, Sequence[Image]]
     ) -> dict[str, float]:
@@ -251,6 +260,7 @@ class RACM3:
             settings,
             tuple(form.replace("{}", texts[i]) for i in order),
             tuple(float(np.exp(-scores[i])) for i in order),
+            trace=traced(task, said).ordered(order),
         )
 
     def _drawing(
@@ -259,7 +269,7 @@ class RACM3:
         consulted: tuple[Consulted, ...],
         settings: Settings,
         images: Sequence[Image],
-        prompt: str,
+        trace: Trace,
     ) -> Drawing:
         """The candidates, most like the caption first; as they came where there is no caption."""
         scores = np.zeros(len(images))
@@ -267,10 +277,11 @@ class RACM3:
             scores = self.encoder.images(images) @ self.encoder.texts([caption])[0]
         order = best_first(scores.tolist())
         return Drawing(
-            prompt,
+            caption or "(infill)",
             consulted,
             self.snapshot,
             settings,
             tuple(images[i] for i in order),
             tuple(float(scores[i]) for i in order),
+            trace=trace.ordered(order),
         )

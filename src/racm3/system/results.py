@@ -3,16 +3,19 @@
 import base64
 import html
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL.PngImagePlugin import PngInfo
 
 from racm3.document import Document, Image
 from racm3.errors import ConfigError
+from racm3.generation.engine import Said
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
+from racm3.generation.tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +45,16 @@ class Settings:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Settings":
-        """Back from `asdict`; what is not said keeps its default."""
+        """Back from `asdict`, or from JSON; what is not said keeps its default."""
         kinds = {"sampling": Sampling, "guidance": Guidance}
-        inner = {name: kinds[name](**values[name]) for name in kinds if name in values}
+        inner = {
+            name: kinds[name](**{
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in values[name].items()
+            })
+            for name in kinds
+            if name in values
+        }  # fmt: skip
         return cls(**{**values, **inner})
 
 
@@ -64,6 +74,20 @@ class Consulted:
         return {"id": self.id, "score": self.score, "title": self.title}
 
 
+class Trace(NamedTuple):
+    """What was asked of the generator and what every candidate said, best first."""
+
+    task: Task
+    said: tuple[tuple[int, ...], ...]
+
+    def ordered(self, order: Sequence[int]) -> "Trace":
+        return Trace(self.task, tuple(self.said[i] for i in order))
+
+
+def traced(task: Task, said: Sequence[Said]) -> Trace:
+    return Trace(task, tuple(tuple(one.ids) for one in said))
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What every answer carries: what was consulted, the memory snapshot, and the settings."""
@@ -72,6 +96,7 @@ class Answer:
     consulted: tuple[Consulted, ...]
     snapshot: str
     settings: Settings
+    trace: Trace | None = field(default=None, kw_only=True, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from racm3.document import Document, Image, fit
 from racm3.errors import GenerationError
-from racm3.generation.engine import Engine, Request, Said, Watcher
-from racm3.generation.tasks import Task, fill, passes, streams
+from racm3.generation.batching import Speaker
+from racm3.generation.engine import Request, Said, Watcher
+from racm3.generation.tasks import AT_ONCE, Task, fill, passes, streams
 from racm3.system.results import Consulted, Settings
 from racm3.tokens.codec import Codec, Kind, Segment, Segments
 
@@ -18,19 +19,26 @@ Watch = Watcher
 
 
 class Voice:
-    """Codec and engine together: documents and pictures in, ids said out."""
+    """Codec and engine (or a batcher) together: documents and pictures in, ids said out."""
 
-    def __init__(self, codec: Codec, engine: Engine) -> None:
-        self.codec, self.engine = codec, engine
+    def __init__(self, codec: Codec, speaker: Speaker) -> None:
+        self.codec, self.speaker = codec, speaker
 
     def request(self, task: Task, consulted: Sequence[Consulted], settings: Settings) -> Request:
         """Every stream's prompt, with at most two documents in each pass (RA-CM3 §A)."""
+        weights = settings.guidance.documents
+        if weights and (len(weights) != len(consulted) or len(weights) > AT_ONCE):
+            raise GenerationError(
+                f"{len(weights)} document weights were given for {len(consulted)} consulted "
+                f"documents; give one for each, for at most {AT_ONCE} documents"
+            )
         prompts = streams(
             task,
             passes(self.read(consulted)),
             self.codec.vocabulary,
             count=settings.guidance.streams(settings.sampling),
             keep_documents=settings.guidance.keep_documents,
+            leave_out=bool(weights),
         )
         return Request(
             streams=prompts,
@@ -49,7 +57,7 @@ class Voice:
         settings: Settings,
         watch: Watch | None = None,
     ) -> list[Said]:
-        return self.engine.generate(self.request(task, consulted, settings), watch)
+        return self.speaker.generate(self.request(task, consulted, settings), watch)
 
     def score(
         self, task: Task, consulted: Sequence[Consulted], ids: Sequence[int]
@@ -57,7 +65,7 @@ class Voice:
         """Log-probability of every id as the task's answer, after the first two documents."""
         group, vocabulary = passes(self.read(consulted))[:1], self.codec.vocabulary
         (prompt,) = streams(task, group, vocabulary, count=1, keep_documents=True)
-        return self.engine.score(prompt, ids)
+        return self.speaker.score(prompt, ids)
 
     def read(self, consulted: Sequence[Consulted]) -> list[Segments]:
         return self.codec.encode([one.document for one in consulted])
