@@ -45,7 +45,13 @@ class Library:
         )
 
 
-def given(documents: Sequence[Document | Image]) -> tuple[Consulted, ...]:
+def given(documents: Sequence[Document | Image | Consulted]) -> tuple[Consulted, ...]:
     """Documents that the user chose, to be read instead of any that would be found."""
-    wrapped = [Document.of(d) if isinstance(d, Image) else d for d in documents]
-    return tuple(Consulted(None, None, document.require_parts()) for document in wrapped)
+    return tuple(_given(one) for one in documents)
+
+
+def _given(one: Document | Image | Consulted) -> Consulted:
+    if isinstance(one, Consulted):
+        return one
+    document = Document.of(one) if isinstance(one, Image) else one
+    return Consulted(None, None, document.require_parts())

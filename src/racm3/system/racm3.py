@@ -101,7 +101,7 @@ class RACM3:
         caption: str,
         settings: Settings | None = None,
         *,
-        like: Sequence[Document | Image] = (),
+        like: Sequence[Document | Image | Consulted] = (),
         watch: Watch | None = None,
     ) -> Drawing:
         """Draw a caption; `like` gives the documents to read instead of looking any up."""
@@ -113,17 +113,24 @@ class RACM3:
         images = [self.codec.picture(one.ids) for one in said]
         return self._drawing(caption, consulted, settings, images, traced(task, said))
 
-    def caption(self, picture: Image, settings: Settings | None = None) -> Writing:
+    def caption(
+        self, picture: Image, settings: Settings | None = None, *, watch: Watch | None = None
+    ) -> Writing:
         """Describe a picture in words."""
         settings = settings or self.parts.settings
         consulted = self.consult(Document.of(picture), settings)
         task = caption_task(
             self.voice.segment(picture), self.codec.vocabulary, longest=LONGEST_TEXT
         )
-        return self._write(task, consulted, settings, "(a picture)", "{}")
+        return self._write(task, consulted, settings, ("(a picture)", "{}"), watch)
 
     def infill_text(
-        self, text: str, picture: Image | None = None, settings: Settings | None = None
+        self,
+        text: str,
+        picture: Image | None = None,
+        settings: Settings | None = None,
+        *,
+        watch: Watch | None = None,
     ) -> Writing:
         """Fill the gap `___` in a text, looking at the picture beside it if there is one."""
         settings = settings or self.parts.settings
@@ -139,7 +146,7 @@ class RACM3:
         if picture:
             segments = (*segments, self.voice.segment(picture))
         task = text_infill_task(segments, len(head), self.codec.vocabulary, longest=LONGEST_TEXT)
-        return self._write(task, consulted, settings, text, before + "{}" + after)
+        return self._write(task, consulted, settings, (text, before + "{}" + after), watch)
 
     def infill(
         self,
@@ -148,7 +155,8 @@ class RACM3:
         caption: str = "",
         settings: Settings | None = None,
         *,
-        documents: Sequence[Document | Image] = (),
+        documents: Sequence[Document | Image | Consulted] = (),
+        watch: Watch | None = None,
     ) -> Drawing:
         """Redraw the masked part of a picture (True = redraw); the rest stays as it is.
 
@@ -162,12 +170,17 @@ class RACM3:
         consulted = given(documents) or self.consult(known, settings)
         cells, whole = self.voice.cells(mask), self.voice.segment(picture)
         task = picture_infill_task(text, whole, cells, self.codec.vocabulary)
-        said = self.voice.say(task, consulted, settings)
+        said = self.voice.say(task, consulted, settings, watch)
         images = [self.voice.pasted(picture, whole, cells, task, one) for one in said]
         return self._drawing(caption, consulted, settings, images, traced(task, said))
 
     def complete(
-        self, document: Document, settings: Settings | None = None, *, more: int = 2
+        self,
+        document: Document,
+        settings: Settings | None = None,
+        *,
+        more: int = 2,
+        watch: Watch | None = None,
     ) -> Completion:
         """Go on with an interleaved document for at most `more` texts or pictures."""
         settings = settings or self.parts.settings
@@ -181,7 +194,7 @@ class RACM3:
             more=more,
             longest=LONGEST_TEXT,
         )
-        said = self.voice.say(task, consulted, settings)
+        said = self.voice.say(task, consulted, settings, watch)
         parts = [self.codec.decode(one.ids).parts for one in said]
         return Completion(
             document.text or "(a picture)",
@@ -246,10 +259,12 @@ class RACM3:
         task: Task,
         consulted: tuple[Consulted, ...],
         settings: Settings,
-        prompt: str,
-        form: str,
+        asked: tuple[str, str],
+        watch: Watch | None,
     ) -> Writing:
-        said = self.voice.say(task, consulted, settings)
+        """`asked` is the prompt, and the form into which the words are put."""
+        prompt, form = asked
+        said = self.voice.say(task, consulted, settings, watch)
         scores = [text_score(self.voice.score(task, consulted, o.ids).tolist()) for o in said]
         texts = [self.codec.text.decode(one.ids[:-1]) for one in said]
         order = best_first(scores)

@@ -15,6 +15,7 @@ from racm3.system.results import Consulted, Settings
 from racm3.tokens.codec import Codec, Kind, Segment, Segments
 
 LONGEST_PROMPT = 2000
+UNFINISHED = 200
 Watch = Watcher
 
 
@@ -85,6 +86,15 @@ class Voice:
                 f"the caption has {len(caption):,} characters; at most {LONGEST_PROMPT:,} are read"
             )
         return Segment(Kind.TEXT, tuple(self.ids(caption)))
+
+    def unfinished(self, ids: Sequence[int]) -> Image:
+        """A picture as far as it has been said; the rest is grey."""
+        grid, first = self.codec.image.grid, self.codec.vocabulary.image.start
+        whole = [*ids, *[first] * (len(grid) - len(ids))]
+        patch = self.codec.image.config.downsampling
+        known = (np.arange(len(grid)) < len(ids)).reshape(grid.rows, grid.columns)
+        keep = np.kron(known, np.ones((patch, patch), dtype=bool))[..., None]
+        return Image(np.where(keep, self.codec.picture(whole).pixels, np.uint8(UNFINISHED)))
 
     def cells(self, mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "rows columns"]:
         """Which cells of the code grid a pixel mask touches, after the picture is made square."""

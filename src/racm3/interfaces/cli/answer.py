@@ -9,6 +9,7 @@ from jaxtyping import Bool
 
 from racm3.document import Image
 from racm3.errors import GenerationError
+from racm3.interfaces.masks import box_mask, picture_mask
 from racm3.system import RACM3, Drawing, Settings
 from racm3.system.results import Answer, save_png
 from racm3.tokens.markup import from_html, to_html
@@ -224,24 +225,6 @@ def show_drawing(drawing: Drawing, out: Path, json: bool) -> None:
 
 def read_mask(box: str, picture: Image) -> Bool[np.ndarray, "height width"]:
     """A box in percent, or a picture whose white pixels are to be redrawn."""
-    numbers = box.split(",")
-    if len(numbers) != 4:
-        shades = Image.read(box)
-        if (shades.height, shades.width) != (picture.height, picture.width):
-            raise GenerationError(
-                f"the mask is {shades.width}x{shades.height} but the picture is "
-                f"{picture.width}x{picture.height}; make them the same size"
-            )
-        return shades.pixels.mean(axis=2) > 127
-    try:
-        left, top, right, bottom = (float(number) / 100 for number in numbers)
-    except ValueError as error:
-        raise GenerationError(
-            f"the box {box!r} is not left,top,right,bottom in percent, e.g. 50,0,100,100"
-        ) from error
-    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise GenerationError(f"the box {box!r} is empty or leaves the picture (0 to 100 percent)")
-    mask = np.zeros((picture.height, picture.width), dtype=bool)
-    rows = slice(round(top * picture.height), round(bottom * picture.height))
-    mask[rows, round(left * picture.width) : round(right * picture.width)] = True
-    return mask
+    if len(box.split(",")) == 4:
+        return box_mask(box, picture)
+    return picture_mask(Image.read(box), picture)

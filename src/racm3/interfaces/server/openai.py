@@ -1,0 +1,320 @@
+"""The endpoints that OpenAI's clients speak: images, edits, chat with pictures, embeddings."""
+
+import io
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Request, UploadFile
+from fastapi.params import File, Form
+from PIL import Image as PIL
+from pydantic import BaseModel, ConfigDict, Field
+
+from racm3.document import Document, Image
+from racm3.errors import DocumentError, GenerationError
+from racm3.interfaces.server import schemas
+from racm3.interfaces.server.desk import Desk
+from racm3.interfaces.server.native import chained, sse
+from racm3.interfaces.server.pictures import Pictures, to_base64, to_url
+from racm3.interfaces.server.service import Service
+from racm3.retrieval.encoder import embed
+from racm3.system import RACM3, Settings
+from racm3.system.racm3 import GAP
+from racm3.system.results import Answer, Drawing
+from racm3.system.voice import Watch
+
+Stop = Literal["stop"]
+IMAGE = {"background": "opaque", "output_format": "png", "quality": "auto"}
+
+
+class Loose(BaseModel):
+    """Clients send settings of models that we are not; what we cannot follow is ignored here."""
+
+    model_config = ConfigDict(extra="ignore")
+    model: str = "racm3"
+    seed: int | None = Field(None, ge=0, lt=2**32)
+
+
+class Generation(Loose):
+    model_config = ConfigDict(
+        extra="ignore", json_schema_extra={"examples": [{"prompt": "a guitar", "n": 1}]}
+    )
+    prompt: schemas.Prompt
+    n: int = Field(1, ge=1, le=schemas.MOST_CANDIDATES)
+    stream: bool = False
+    partial_images: int = Field(0, ge=0, le=8)
+
+
+class ImageUrl(BaseModel):
+    url: str
+
+
+class TextPart(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class ImagePart(BaseModel):
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+class Turn(BaseModel):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]]
+
+
+class Chat(Loose):
+    model_config = ConfigDict(
+        extra="ignore",
+        json_schema_extra={
+            "examples": [
+                {
+                    "messages": [
+                        {
+                            "role": "user",
+                            "content": [{"type": "image_url", "image_url": {"url": schemas.DOT}}],
+                        }
+                    ]
+                }
+            ]
+        },
+    )
+    messages: list[Turn] = Field(min_length=1, max_length=64)
+    n: int = Field(1, ge=1, le=schemas.MOST_CANDIDATES)
+    temperature: float | None = Field(None, ge=0, le=10)
+    top_p: float | None = Field(None, gt=0, le=1)
+    stream: bool = False
+
+
+class Embeddings(Loose):
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"examples": [{"input": "a flag"}]})
+    input: schemas.Prompt | Annotated[list[str], Field(min_length=1, max_length=256)] = Field(
+        description="texts, or data: URLs of pictures"
+    )
+
+
+def routes(service: Service, desk: Desk, pictures: Pictures) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["OpenAI"], responses=schemas.PROBLEMS)
+
+    @router.get("/models")
+    async def models() -> dict[str, Any]:
+        """The system's generators."""
+        found = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "racm3"}
+            for name in service.systems
+        ]
+        return {"object": "list", "data": found}
+
+    @router.post("/images/generations")
+    async def generate(request: Request, body: Generation) -> Any:
+        """Draw a prompt. With `stream`, partial pictures come first."""
+        system = service.generator(body.model)
+        settings = _settings(system.parts.settings, body)
+
+        def work(watch: Watch) -> Drawing:
+            return system.draw(body.prompt, settings, watch=watch)
+
+        if not body.stream:
+            return images_json(await desk.answer(request, "draw", work))
+        events = desk.watched(request, "draw", work)
+        return sse(partial_images(service, events, await anext(events), body.partial_images))
+
+    @router.post("/images/edits")
+    async def edit(
+        request: Request,
+        image: Annotated[list[UploadFile], File(alias="image")] = [],  # noqa: B006
+        images: Annotated[list[UploadFile], File(alias="image[]")] = [],  # noqa: B006
+        mask: Annotated[UploadFile | None, File()] = None,
+        prompt: Annotated[str, Form(max_length=2000)] = "",
+        n: Annotated[int, Form(ge=1, le=schemas.MOST_CANDIDATES)] = 1,
+        model: Annotated[str, Form()] = "racm3",
+    ) -> Any:
+        """Redraw the transparent part of the mask; further pictures are read as examples."""
+        sent = [await one.read() for one in (*image, *images)]
+        hole = await mask.read() if mask else None
+        system = service.generator(model)
+        settings = schemas.How(candidates=n).settings(system.parts.settings)
+        work = editing(system, settings, sent, hole, prompt)
+        return images_json(await desk.answer(request, "infill", work))
+
+    @router.post("/chat/completions")
+    async def chat(request: Request, body: Chat) -> Any:
+        """The last message decides: a picture is described, a text with a gap `___` is filled,
+        other words are drawn (a data: URL in Markdown)."""
+        work = talking(service, pictures, body)
+        if not body.stream:
+            return chat_json(body.model, await desk.answer(request, "chat", work))
+        events = desk.watched(request, "chat", work)
+        return sse(chat_chunks(service, body.model, events, await anext(events)))
+
+    @router.post("/embeddings")
+    async def embeddings(request: Request, body: Embeddings) -> dict[str, Any]:
+        """Unit vectors of texts or pictures, as the memory is searched by."""
+        asked = [body.input] if isinstance(body.input, str) else body.input
+        vectors = await desk.answer(request, "embed", embedding(service, pictures, asked))
+        data = [
+            {"object": "embedding", "index": n, "embedding": vector}
+            for n, vector in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": 0, "total_tokens": 0}
+        return {"object": "list", "data": data, "model": body.model, "usage": usage}
+
+    return router
+
+
+def editing(
+    system: RACM3, settings: Settings, sent: list[bytes], hole: bytes | None, prompt: str
+) -> Callable[[Watch], Drawing]:
+    """The first picture is edited, the others are read; without a mask its own alpha is one."""
+
+    def work(watch: Watch) -> Drawing:
+        if not sent:
+            raise GenerationError("send at least one picture as `image`")
+        first, *others = [Image.decode(one) for one in sent]
+        area = _transparent(hole if hole is not None else sent[0], first)
+        return system.infill(first, area, prompt, settings, documents=others, watch=watch)
+
+    return work
+
+
+def embedding(
+    service: Service, pictures: Pictures, asked: list[str]
+) -> Callable[[Watch], list[list[float]]]:
+    def work(_: Watch) -> list[list[float]]:
+        documents = [
+            Document.of(pictures.open(one) if one.startswith("data:") else one) for one in asked
+        ]
+        for document in documents:
+            document.require_parts()
+        vectors: list[list[float]] = embed(service.system.encoder, documents).tolist()
+        return vectors
+
+    return work
+
+
+def _settings(base: Settings, body: "Generation | Chat") -> Settings:
+    said = {"seed": body.seed, "candidates": body.n}
+    said |= {name: getattr(body, name, None) for name in ("temperature", "top_p")}
+    return schemas.How.model_validate(said).settings(base)
+
+
+def _transparent(data: bytes, picture: Image) -> np.ndarray:
+    """Where a mask may be redrawn: its alpha is 0."""
+    Image.decode(data, name="the mask")
+    alpha = np.array(PIL.open(io.BytesIO(data)).convert("RGBA"))[..., 3]
+    if alpha.shape != (picture.height, picture.width):
+        raise DocumentError(
+            f"the mask is {alpha.shape[1]}x{alpha.shape[0]} but the picture is "
+            f"{picture.width}x{picture.height}; make them the same size"
+        )
+    if not (alpha == 0).any():
+        raise DocumentError("nothing is to be redrawn: make a part of the mask transparent")
+    return alpha == 0
+
+
+def images_json(drawing: Drawing) -> dict[str, Any]:
+    data = [{"b64_json": to_base64(image)} for image in drawing.images]
+    return {"created": int(time.time()), "data": data, "racm3": drawing.to_json()}
+
+
+async def partial_images(
+    service: Service, events: AsyncIterator[Any], first: Any, wanted: int
+) -> AsyncIterator[str]:
+    """Of the first candidate, `wanted` times on the way; then the best one."""
+    cells, sent = len(service.system.codec.image.grid), 0
+    common = {**IMAGE, "created_at": int(time.time()), "size": "auto"}
+    async for event in chained(first, events):
+        if isinstance(event, Drawing):
+            data = {
+                **common,
+                "type": "image_generation.completed",
+                "b64_json": to_base64(event.image),
+                "racm3": event.to_json(),
+            }
+        elif sent < wanted and len(event[0]) * (wanted + 1) >= (sent + 1) * cells:
+            picture = to_base64(service.system.voice.unfinished(event[0]))
+            kind = "image_generation.partial_image"
+            data = {**common, "type": kind, "b64_json": picture, "partial_image_index": sent}
+            sent += 1
+        else:
+            continue
+        yield f"event: {data['type']}\ndata: {json.dumps(data)}\n\n"
+
+
+def talking(service: Service, pictures: Pictures, body: Chat) -> Callable[[Watch], Answer]:
+    system = service.generator(body.model)
+    settings = _settings(system.parts.settings, body)
+    turn = next((one for one in reversed(body.messages) if one.role == "user"), None)
+
+    def work(watch: Watch) -> Answer:
+        if turn is None:
+            raise GenerationError("there is no message of the role `user` to answer")
+        content = turn.content
+        parts = [TextPart(type="text", text=content)] if isinstance(content, str) else content
+        text = " ".join(part.text for part in parts if isinstance(part, TextPart)).strip()
+        shown = [pictures.open(p.image_url.url) for p in parts if isinstance(p, ImagePart)]
+        if GAP in text:
+            return system.infill_text(text, shown[0] if shown else None, settings, watch=watch)
+        if shown:
+            return system.caption(shown[0], settings, watch=watch)
+        return system.draw(text, settings, watch=watch)
+
+    return work
+
+
+def contents(answer: Answer) -> list[str]:
+    """What a chat message can hold: words, or a picture as Markdown."""
+    if isinstance(answer, Drawing):
+        return [f"![{answer.prompt}]({to_url(image)})" for image in answer.images]
+    return list(answer.texts)  # type: ignore[attr-defined]
+
+
+def chat_json(model: str, answer: Answer) -> dict[str, Any]:
+    choices = [
+        {
+            "index": number,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": content},
+        }
+        for number, content in enumerate(contents(answer))
+    ]
+    said = sum(len(ids) for ids in answer.trace.said) if answer.trace else 0
+    usage = {"prompt_tokens": 0, "completion_tokens": said, "total_tokens": said}
+    head = _chat_head(model, "chat.completion")
+    return {**head, "choices": choices, "usage": usage, "racm3": answer.to_json()}
+
+
+def _chat_head(model: str, kind: str) -> dict[str, Any]:
+    id_ = f"chatcmpl-{uuid.uuid4().hex}"
+    return {"id": id_, "object": kind, "created": int(time.time()), "model": model}
+
+
+async def chat_chunks(
+    service: Service, model: str, events: AsyncIterator[Any], first: Any
+) -> AsyncIterator[str]:
+    """Words of a single candidate as they are said; anything else when it is done."""
+    head, sent = _chat_head(model, "chat.completion.chunk"), ""
+    text = service.system.codec.vocabulary.text
+
+    def chunk(number: int, delta: dict[str, Any], finish: Stop | None = None) -> str:
+        choice = {"index": number, "delta": delta, "finish_reason": finish}
+        return f"data: {json.dumps({**head, 'choices': [choice]})}\n\n"
+
+    async for event in chained(first, events):
+        if isinstance(event, Answer):
+            for number, content in enumerate(contents(event)):
+                rest = content[len(sent) :] if content.startswith(sent) else content
+                yield chunk(number, {"role": "assistant", "content": rest})
+                yield chunk(number, {}, "stop")
+        elif len(event) == 1 and event[0] and event[0][0] in text:
+            said = service.system.codec.text.decode([i for i in event[0] if i in text])
+            # A character may be cut in the middle; it is sent once it is whole.
+            whole = said.rstrip("\N{REPLACEMENT CHARACTER}")
+            if whole.startswith(sent) and len(whole) > len(sent):
+                yield chunk(0, {"role": "assistant", "content": whole[len(sent) :]})
+                sent = whole
+    yield "data: [DONE]\n\n"

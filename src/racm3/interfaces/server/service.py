@@ -1,0 +1,135 @@
+"""One opened system behind the server: shared by all requests, with a memory that may change."""
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from racm3.document import Document
+from racm3.errors import MemoryStoreError
+from racm3.generation.batching import Batcher
+from racm3.interfaces.server.config import ServerConfig
+from racm3.recipes.collection import remove_documents
+from racm3.retrieval.encoder import embed
+from racm3.retrieval.entry import Entry
+from racm3.retrieval.memory import MemoryStore
+from racm3.runtime import dice
+from racm3.system import RACM3, Consulted, Settings
+from racm3.system.voice import Voice
+
+AT_ONCE = 256
+
+
+class ReadOnly(MemoryStoreError):
+    """The memory cannot be changed: 409."""
+
+
+class NotThere(MemoryStoreError):
+    """There is no such document: 404."""
+
+
+class Service:
+    """Answers through batchers, so that requests in different threads are stepped together."""
+
+    def __init__(self, system: RACM3, config: ServerConfig) -> None:
+        self.system, self.config = system, config
+        self.batchers: list[Batcher] = []
+        self.changing = threading.Lock()
+        self.systems = {"racm3": self._shared(system)}
+        if "cm3" in system.parts.generators:
+            self.systems["cm3"] = self._shared(system.without_retrieval)
+
+    def _shared(self, system: RACM3) -> RACM3:
+        batcher = Batcher(system.engine, rows=self.config.rows)
+        system.voice = Voice(system.codec, batcher)
+        self.batchers.append(batcher)
+        return system
+
+    def close(self) -> None:
+        for batcher in self.batchers:
+            batcher.close()
+
+    def generator(self, name: str) -> RACM3:
+        if name not in self.systems:
+            raise NotThere(f"this system has no generator {name!r}, only {', '.join(self.systems)}")
+        return self.systems[name]
+
+    @property
+    def store(self) -> MemoryStore:
+        shelf = self.system.parts.shelf
+        if not isinstance(shelf, MemoryStore):
+            raise ReadOnly(
+                "this memory cannot be changed; start the server with --memory and a folder made "
+                "by `racm3 memory build`"
+            )
+        return shelf
+
+    def search(self, query: Document, count: int, where: str | None) -> list[Consulted]:
+        """The nearest documents, near-copies skipped."""
+        retriever = self.system.library.retriever(where)
+        found = retriever.neighbours([query.require_parts()], count, rng=dice(0))[0]
+        documents = self.system.parts.shelf.documents([one.id for one in found])
+        return [
+            Consulted(one.id, one.score, document)
+            for one, document in zip(found, documents, strict=True)
+        ]
+
+    def document(self, id_: int) -> Document:
+        try:
+            return self.system.parts.shelf.documents([id_])[0]
+        except (MemoryStoreError, IndexError, OverflowError) as error:
+            raise NotThere(f"there is no document {id_} in this memory") from error
+
+    def add(self, entries: Sequence[Entry]) -> list[int]:
+        """Encode and remember; the very next answer can consult them."""
+        store = self.store
+        vectors = embed(self.system.encoder, [entry.document for entry in entries])
+        with self.changing:
+            ids = store.add(entries, vectors)
+            self.refresh()
+        return ids
+
+    def remove(self, ids: Sequence[int]) -> None:
+        store = self.store
+        with self.changing:
+            for id_ in ids:
+                self.document(id_)
+            remove_documents(store, list(ids))
+            self.refresh()
+
+    def refresh(self) -> None:
+        for system in self.systems.values():
+            system.library.refresh()
+
+    def consult(
+        self, caption: str, settings: Settings, leave_out: Sequence[int]
+    ) -> list[Consulted] | None:
+        """What is read instead when some documents may not be: the next ones take their place."""
+        if not leave_out:
+            return None
+        wider = self.search(
+            Document.of(caption), settings.documents + len(leave_out), settings.where
+        )
+        return [one for one in wider if one.id not in leave_out][: settings.documents]
+
+
+def changeable(system: RACM3) -> RACM3:
+    """The same system with a copy of its memory that can be changed, gone when the process ends."""
+    shelf = system.parts.shelf
+    folder = Path(tempfile.mkdtemp(prefix="racm3-memory-"))
+    store = MemoryStore.create(
+        folder / "memory", encoder=system.encoder.name, dim=system.encoder.dim
+    )
+    for block in shelf.blocks():
+        for start in range(0, len(block.ids), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            documents = shelf.documents(block.ids[some].tolist())
+            entries = [Entry(document, source="sample") for document in documents]
+            store.add(entries, block.vectors[some])
+    system.parts.shelf = store
+    system.library.refresh()
+    import atexit
+
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return system
