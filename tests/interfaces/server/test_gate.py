@@ -1,7 +1,10 @@
 """Who is let in, how much is taken on, and what happens when somebody leaves."""
 
+import base64
+import struct
 import threading
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -11,6 +14,7 @@ from fastapi.testclient import TestClient
 from racm3.errors import ConfigError
 from racm3.interfaces.server.app import create_app
 from racm3.interfaces.server.config import ServerConfig
+from tests.conftest import picture
 from tests.interfaces.server.conftest import served
 
 
@@ -48,9 +52,11 @@ def test_large_bodies_are_refused_whether_they_say_so_or_not(fresh):
 
 
 def test_a_bomb_of_a_picture_is_a_clients_mistake(client):
-    from tests.interfaces.test_cli import bomb
-
-    answer = client.post("/api/caption", json={"picture": bomb()})
+    png = bytearray(picture(1).png())
+    png[16:24] = struct.pack(">II", 60_000, 60_000)
+    png[29:33] = struct.pack(">I", zlib.crc32(bytes(png[12:29])))
+    sent = base64.b64encode(bytes(png)).decode()
+    answer = client.post("/api/caption", json={"picture": sent})
     assert answer.status_code == 400
     assert "make it smaller" in answer.json()["error"]["message"]
 

@@ -6,6 +6,8 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
+from starlette.exceptions import HTTPException
+
 from racm3.interfaces.server.config import ServerConfig
 
 COOKIE, OPEN = "racm3_key", ("/healthz",)
@@ -15,12 +17,6 @@ POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' data: blob:; "
     "frame-ancestors 'self'"
 )
-
-
-class Refusal(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class Gate:
@@ -39,26 +35,30 @@ class Gate:
         try:
             self.check(scope, headers)
             await self.app(scope, self.bounded(receive), self.marked(scope, send))
-        except Refusal as refusal:
-            await refuse(send, refusal)
+        except HTTPException as refusal:
+            await refuse(scope, send, refusal)
 
     def check(self, scope: Any, headers: dict[str, str]) -> None:
         if self.config.loopback:
             self._own_machine(headers)
         if self.config.key and scope["path"] not in OPEN and not self.known(scope, headers):
-            raise Refusal(401, "a key is needed: send 'Authorization: Bearer KEY', or open /?key=")
+            raise HTTPException(
+                401, "a key is needed: send 'Authorization: Bearer KEY', or open /?key="
+            )
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > self.most:
-            raise Refusal(413, f"the body is larger than the {self.config.body_mb:g} MB accepted")
+            raise HTTPException(
+                413, f"the body is larger than the {self.config.body_mb:g} MB accepted"
+            )
 
     def _own_machine(self, headers: dict[str, str]) -> None:
         host = headers.get("host", "localhost")
         name = host if host.endswith("]") else host.rsplit(":", 1)[0]
         if name not in (*OWN, self.config.host):
-            raise Refusal(421, f"this server answers to localhost, not to {host!r}")
+            raise HTTPException(421, f"this server answers to localhost, not to {host!r}")
         origin = headers.get("origin", "").split("://")[-1]
         if origin and origin != "null" and origin != host:
-            raise Refusal(403, f"pages of {origin!r} may not use this server")
+            raise HTTPException(403, f"pages of {origin!r} may not use this server")
 
     def known(self, scope: Any, headers: dict[str, str]) -> bool:
         cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
@@ -79,7 +79,7 @@ class Gate:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self.most:
-                raise Refusal(413, f"the body is larger than {self.config.body_mb:g} MB")
+                raise HTTPException(413, f"the body is larger than {self.config.body_mb:g} MB")
             return message
 
         return counted
@@ -101,12 +101,15 @@ class Gate:
         return with_headers
 
 
-async def refuse(send: Any, refusal: Refusal) -> None:
-    body = json.dumps(problem(refusal.status, str(refusal))).encode()
+async def refuse(scope: Any, send: Any, refusal: HTTPException) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    body = json.dumps(problem(refusal.status_code, refusal.detail)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    if refusal.status == 401:
+    if refusal.status_code == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
+    start = {"type": "http.response.start", "status": refusal.status_code, "headers": headers}
     await send(start)
     await send({"type": "http.response.body", "body": body})
 
