@@ -15,7 +15,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from racm3 import __version__
 from racm3.errors import Racm3Error
-from racm3.interfaces.cli import answer, evaluate, memory, study, train
+from racm3.interfaces.cli import answer, evaluate, memory, serve, study, train
 from racm3.system import Settings
 from racm3.system.parts import recommended, sample_folder
 
@@ -30,6 +30,7 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
     "classify": answer.classify,
     "complete": answer.complete,
     "demo": evaluate.demo,
+    "serve": serve.serve,
     "memory": {
         "build": memory.build,
         "add": memory.add,

@@ -1,0 +1,128 @@
+"""The Memory tab: search it as a picture wall, see neighbours, add by dropping files, remove."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from racm3.document import Document, Image
+from racm3.errors import Racm3Error
+from racm3.interfaces.page import parts, shown
+from racm3.interfaces.page.parts import drop, gallery
+from racm3.interfaces.server.service import Service
+from racm3.retrieval.entry import Entry
+from racm3.retrieval.memory import MemoryStore
+from racm3.system import Consulted
+
+
+def build(service: Service) -> None:
+    state = gr.Markdown(summary(service), elem_id="memory-state")
+    with gr.Row():
+        with gr.Column(scale=1):
+            text = gr.Textbox(label="Search by words", elem_id="memory-text")
+            picture = drop("and by a picture", height=180)
+            where = gr.Textbox(label="Only where (SQL over metadata)",
+                               placeholder="licence = 'cc-by'")  # fmt: skip
+            count = gr.Slider(1, 60, 24, step=1, label="How many")
+            go = gr.Button("Search", variant="primary", elem_id="memory-go")
+            with gr.Accordion("Add documents", open=False):
+                files = parts.files("Pictures", name="memory-files")
+                words = gr.Textbox(label="Words that belong to them (file names otherwise)",
+                                   elem_id="memory-words")  # fmt: skip
+                add = gr.Button("Add", elem_id="memory-add")
+        with gr.Column(scale=2):
+            wall = gallery(
+                "Nearest first: choose one to see its neighbours",
+                name="memory-wall",
+                columns=6,
+                choosing=True,
+            )
+            chosen = gr.Markdown("Nothing is chosen.", elem_id="memory-chosen")
+            near = gallery("Its neighbours", name="memory-near", columns=6, choosing=True)
+            remove = gr.Button("Remove the chosen document for good", variant="stop",
+                               elem_id="memory-remove")  # fmt: skip
+    ids, selected = gr.State([]), gr.State(None)
+    asked = [text, picture, where, count]
+    quiet: dict[str, Any] = {"api_visibility": "private"}
+    find = partial(search, service)
+    go.click(find, asked, [wall, ids], **quiet)
+    text.submit(find, asked, [wall, ids], **quiet)
+
+    # Gradio looks for the event in a function's own signature.
+    def select(ids_: list[int], event: gr.SelectData) -> list[Any]:
+        return choose(service, ids_[event.index])
+
+    wall.select(select, [ids], [chosen, near, selected], **quiet)
+    add.click(partial(add_files, service), [files, words], [state, files], **quiet)
+    remove.click(partial(forget, service), [selected], [state, chosen, selected], **quiet).then(
+        find, asked, [wall, ids], **quiet
+    )
+
+
+def summary(service: Service) -> str:
+    shelf = service.system.parts.shelf
+    if isinstance(shelf, MemoryStore):
+        found = shelf.stats()
+        columns = ", ".join(found["columns"]) or "none"
+        return (
+            f"**{found['documents']:,} documents**, snapshot {found['snapshot']} of "
+            f"{len(found['snapshots'])}, metadata columns: {columns}. Encoded by "
+            f"{found['encoder']}."
+        )
+    return f"{service.system.snapshot}. It cannot be changed here."
+
+
+def wall_of(found: Sequence[Consulted]) -> tuple[list[shown.Tile], list[int | None]]:
+    """The first picture of each document, and whose it is."""
+    pictured = [one for one in found if one.document.images]
+    tiles = [
+        (shown.large(one.document.images[0], side=128), f"{one.title} ({one.score:.2f})")
+        for one in pictured
+    ]
+    return tiles, [one.id for one in pictured]
+
+
+def search(
+    service: Service, text: str, pixels: np.ndarray | None, where: str, count: float
+) -> list[Any]:
+    asked: list[Any] = [text] if text.strip() else []
+    asked += [shown.opened(pixels)] if pixels is not None else []
+    try:
+        found = service.search(Document.of(*asked), int(count), where.strip() or None)
+    except Racm3Error as error:
+        raise gr.Error(str(error)) from error
+    return list(wall_of(found))
+
+
+def choose(service: Service, id_: int) -> list[Any]:
+    """A document's own words, and who its neighbours are."""
+    document = service.document(id_)
+    found = [one for one in service.search(document, 13, None) if one.id != id_]
+    return [f"**{document.text}** (document {id_})", wall_of(found[:12])[0], id_]
+
+
+def add_files(service: Service, paths: Sequence[str] | None, words: str) -> list[Any]:
+    try:
+        entries = [
+            Entry(Document.of(words.strip() or Path(path).stem, Image.read(path)), source="page")
+            for path in paths or []
+        ]
+        if not entries:
+            raise gr.Error("drop at least one picture first")
+        service.add(entries)
+    except Racm3Error as error:
+        raise gr.Error(str(error)) from error
+    return [summary(service), None]
+
+
+def forget(service: Service, id_: int | None) -> list[Any]:
+    if id_ is None:
+        raise gr.Error("choose a document on the wall first")
+    try:
+        service.remove([id_])
+    except Racm3Error as error:
+        raise gr.Error(str(error)) from error
+    return [summary(service), f"Document {id_} is gone for good.", None]

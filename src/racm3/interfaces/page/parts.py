@@ -1,0 +1,50 @@
+"""The components that several tabs share."""
+
+from typing import Any
+
+import gradio as gr
+
+from racm3.interfaces.server.schemas import MOST_CANDIDATES
+from racm3.system import Settings
+
+
+def gallery(
+    label: str, *, name: str | None = None, columns: int = 4, choosing: bool = False
+) -> gr.Gallery:
+    """Pictures side by side; for choosing one, a click does not enlarge it."""
+    return gr.Gallery(
+        label=label,
+        columns=columns,
+        height="auto",
+        elem_id=name,
+        object_fit="contain",
+        allow_preview=not choosing,
+    )
+
+
+def drop(label: str, *, name: str | None = None, height: int = 260) -> gr.Image:
+    """A place to drop a picture."""
+    return gr.Image(
+        label=label, type="numpy", height=height, elem_id=name, sources=["upload", "clipboard"]
+    )
+
+
+def files(label: str, *, name: str | None = None) -> gr.File:
+    return gr.File(label=label, file_count="multiple", file_types=["image"], elem_id=name)
+
+
+def controls(base: Settings) -> list[Any]:
+    """Seed and settings, closed until somebody wants them."""
+    with gr.Accordion("Settings", open=False), gr.Row():
+        seed = gr.Number(base.seed, label="Seed", precision=0, minimum=0, min_width=100)
+        candidates = gr.Slider(1, MOST_CANDIDATES, base.candidates, step=1, label="Candidates")
+        temperature = gr.Slider(0, 2, base.sampling.temperature, step=0.05, label="Temperature")
+        guidance = gr.Slider(0, 8, base.guidance.weight, step=0.25, label="Guidance")
+    return [seed, candidates, temperature, guidance]
+
+
+def buttons(what: str, name: str) -> tuple[gr.Button, gr.Button]:
+    """Begin, and stop what was begun."""
+    with gr.Row():
+        go = gr.Button(what, variant="primary", elem_id=f"{name}-go", min_width=100)
+        return go, gr.Button("Stop", elem_id=f"{name}-stop", min_width=80)
