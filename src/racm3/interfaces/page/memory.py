@@ -68,8 +68,8 @@ def summary(service: Service) -> str:
         found = shelf.stats()
         columns = ", ".join(found["columns"]) or "none"
         return (
-            f"**{found['documents']:,} documents**, snapshot {found['snapshot']} of "
-            f"{len(found['snapshots'])}, metadata columns: {columns}. Encoded by "
+            f"**{found['documents']:,} documents**, snapshot {found['snapshot']} "
+            f"({len(found['snapshots'])} kept), metadata columns: {columns}. Encoded by "
             f"{found['encoder']}."
         )
     return f"{service.system.snapshot}. It cannot be changed here."

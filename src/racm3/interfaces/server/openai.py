@@ -27,20 +27,25 @@ from racm3.system.results import Answer, Drawing
 from racm3.system.voice import Watch
 
 Stop = Literal["stop"]
+EITHER: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {}, "text/event-stream": {}}, "description": "or events"}
+}
 IMAGE = {"background": "opaque", "output_format": "png", "quality": "auto"}
 
 
 class Loose(BaseModel):
     """Clients send settings of models that we are not; what we cannot follow is ignored here."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=True)
     model: str = "racm3"
     seed: int | None = Field(None, ge=0, lt=2**32)
 
 
 class Generation(Loose):
     model_config = ConfigDict(
-        extra="ignore", json_schema_extra={"examples": [{"prompt": "a guitar", "n": 1}]}
+        extra="ignore",
+        strict=True,
+        json_schema_extra={"examples": [{"prompt": "a guitar", "n": 1}]},
     )
     prompt: schemas.Prompt
     n: int = Field(1, ge=1, le=schemas.MOST_CANDIDATES)
@@ -49,20 +54,24 @@ class Generation(Loose):
 
 
 class ImageUrl(BaseModel):
+    model_config = ConfigDict(strict=True)
     url: str
 
 
 class TextPart(BaseModel):
+    model_config = ConfigDict(strict=True)
     type: Literal["text"]
     text: str
 
 
 class ImagePart(BaseModel):
+    model_config = ConfigDict(strict=True)
     type: Literal["image_url"]
     image_url: ImageUrl
 
 
 class Turn(BaseModel):
+    model_config = ConfigDict(strict=True)
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]]
 
@@ -70,6 +79,7 @@ class Turn(BaseModel):
 class Chat(Loose):
     model_config = ConfigDict(
         extra="ignore",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {
@@ -91,7 +101,9 @@ class Chat(Loose):
 
 
 class Embeddings(Loose):
-    model_config = ConfigDict(extra="ignore", json_schema_extra={"examples": [{"input": "a flag"}]})
+    model_config = ConfigDict(
+        extra="ignore", strict=True, json_schema_extra={"examples": [{"input": "a flag"}]}
+    )
     input: schemas.Prompt | Annotated[list[str], Field(min_length=1, max_length=256)] = Field(
         description="texts, or data: URLs of pictures"
     )
@@ -109,7 +121,7 @@ def routes(service: Service, desk: Desk, pictures: Pictures) -> APIRouter:
         ]
         return {"object": "list", "data": found}
 
-    @router.post("/images/generations")
+    @router.post("/images/generations", responses=EITHER)
     async def generate(request: Request, body: Generation) -> Any:
         """Draw a prompt. With `stream`, partial pictures come first."""
         system = service.generator(body.model)
@@ -141,7 +153,7 @@ def routes(service: Service, desk: Desk, pictures: Pictures) -> APIRouter:
         work = editing(system, settings, sent, hole, prompt)
         return images_json(await desk.answer(request, "infill", work))
 
-    @router.post("/chat/completions")
+    @router.post("/chat/completions", responses=EITHER)
     async def chat(request: Request, body: Chat) -> Any:
         """The last message decides: a picture is described, a text with a gap `___` is filled,
         other words are drawn (a data: URL in Markdown)."""

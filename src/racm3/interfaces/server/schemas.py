@@ -48,7 +48,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 class How(BaseModel):
     """How to answer; what is not said is as the system does it best."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     generator: Literal["racm3", "cm3"] = "racm3"
     seed: int | None = Field(None, ge=0, lt=2**32)
@@ -85,6 +85,7 @@ def _changed(base: Any, asked: BaseModel, *names: str) -> Any:
 class Draw(How):
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={"examples": [{"caption": "the flag of Uganda on a blue background"}]},
     )
     caption: Prompt
@@ -93,13 +94,16 @@ class Draw(How):
 
 
 class Caption(How):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"picture": DOT}]})
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"picture": DOT}]}
+    )
     picture: Picture
 
 
 class Box(BaseModel):
     """A part of a picture in percent."""
 
+    model_config = ConfigDict(extra="forbid", strict=True)
     left: float = Field(0, ge=0, le=100)
     top: float = Field(0, ge=0, le=100)
     right: float = Field(100, ge=0, le=100)
@@ -111,7 +115,9 @@ class Box(BaseModel):
 
 class Infill(How):
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"picture": DOT, "box": {"top": 50}}]}
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"picture": DOT, "box": {"top": 50}}]},
     )
     picture: Picture
     box: Box | None = None
@@ -123,6 +129,7 @@ class Infill(How):
 class Classify(How):
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={"examples": [{"picture": DOT, "examples": {"X": [DOT], "Y": [DOT]}}]},
     )
     picture: Picture
@@ -133,14 +140,18 @@ class Classify(How):
 
 class Complete(How):
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"html": "<p>a guitar</p>", "more": 1}]}
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"html": "<p>a guitar</p>", "more": 1}]},
     )
     html: str = Field(description='<p>text</p> and <img alt="text" src="data:...">')
     more: int = Field(2, ge=1, le=4)
 
 
 class Search(BaseModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"text": "a flag"}]})
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"text": "a flag"}]}
+    )
     text: str = Field("", max_length=LONGEST_PROMPT)
     picture: Picture | None = None
     count: int = Field(5, ge=1, le=100)
@@ -149,7 +160,9 @@ class Search(BaseModel):
 
 class NewDocument(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"text": "my dog", "pictures": [DOT]}]}
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"text": "my dog", "pictures": [DOT]}]},
     )
     text: str = Field("", max_length=20_000)
     pictures: list[Picture] = Field([], max_length=MOST_PICTURES)
