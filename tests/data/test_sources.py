@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from racm3.data.sources import Tolerance, read_source
+from racm3.data.rows import Tolerance
+from racm3.data.sources import read_source
 from racm3.errors import SourceError
 from tests.conftest import picture
 

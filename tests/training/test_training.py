@@ -215,6 +215,25 @@ def test_the_edge_loss_ignores_brightness_but_not_edges():
     assert edge_loss(image, image.flip(-1)).item() > 0.1
 
 
+def test_wandb_is_told_offline_what_the_log_is_told(tmp_path, prepared, monkeypatch):  # noqa: F811
+    wandb = pytest.importorskip("wandb", reason="needs racm3[wandb]")
+    for name, value in {"MODE": "offline", "SILENT": "true", "DATA_DIR": str(tmp_path)}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    told, run = [], wandb.Run
+    log = run.log
+    monkeypatch.setattr(run, "log", lambda self, values, step: (
+        told.append((step, values)), log(self, values, step=step)
+    ))  # fmt: skip
+    train(learner(prepared), LoopConfig(steps=3, save_every=3, wandb="tests"), tmp_path / "run")
+    entries = [
+        json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    ]
+    assert [(step, values["train/loss"]) for step, values in told] == [
+        (one["step"], one["loss"]) for one in entries
+    ]
+    assert list((tmp_path / "run").rglob("*.wandb"))
+
+
 def test_tensorboard_is_told_what_the_log_is_told(tmp_path, prepared):  # noqa: F811
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -1,45 +1,35 @@
-"""Where documents come from: folders, COCO captions, img2dataset shards, Parquet."""
+"""Where documents come from: folders, pages, COCO captions, img2dataset shards, Parquet, ..."""
 
 import csv
 import json
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from racm3.document import Document, Image
+from racm3.data.datasets import HUB, read_dataset
+from racm3.data.pages import PAGES, read_pages
+from racm3.data.rows import IMAGE_KEYS, Tolerance, entry, first, metadata, picture_bytes, texts
 from racm3.errors import DocumentError, SourceError
 from racm3.retrieval.memory import Entry
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
-CAPTION_KEYS = ("caption", "captions", "text", "txt", "alt", "description")
-IMAGE_KEYS = ("image", "jpg", "png", "webp", "bytes")
 FILE_KEYS = ("file", "file_name", "filename", "path", "image")
 SIDECARS = {".jsonl", ".csv"}
 
 
-@dataclass
-class Tolerance:
-    """How many unreadable sources are accepted, and which ones there were."""
-
-    most: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def refuse(self, name: str, error: Exception) -> None:
-        self.problems.append(f"{name}: {error}")
-        if len(self.problems) > self.most:
-            listed = "; ".join(self.problems[-3:])
-            raise SourceError(
-                f"{len(self.problems)} sources cannot be read, more than the {self.most} that are "
-                f"tolerated ({listed}); mend them or allow more with --tolerate"
-            )
+def require(path: Path) -> None:
+    """Refuse a source that is not there before anything is made of it."""
+    if not str(path).startswith(HUB) and not path.exists():
+        raise SourceError(f"there is nothing at {path}; give a folder, .json, .tar or .parquet")
 
 
 def read_source(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
     """Every document of a folder, COCO JSON, tar shard or Parquet file, told by its name."""
-    if not path.exists():
-        raise SourceError(f"there is nothing at {path}; give a folder, .json, .tar or .parquet")
+    require(path)
+    if str(path).startswith(HUB) or (path / "dataset_info.json").exists():
+        yield from read_dataset(path, tolerance)
+        return
     readers: dict[str, Callable[[Path, Tolerance], Iterator[Entry]]] = {
         ".json": _coco,
         ".tar": _tar,
@@ -50,10 +40,15 @@ def read_source(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
     if path.is_dir():
         shards = sorted([*path.glob("*.tar"), *path.glob("*.parquet")])
         sidecars = sorted(p for p in path.iterdir() if p.suffix in SIDECARS)
+        pages = sorted(p for p in path.rglob("*") if p.suffix.lower() in PAGES)
         for one in shards or sidecars:
             yield from readers[one.suffix](one, tolerance)
-        if not shards and not sidecars:
+        if not shards and not sidecars and pages:
+            yield from read_pages(path, pages, tolerance)
+        elif not shards and not sidecars:
             yield from _folder(path, tolerance)
+    elif path.suffix.lower() in PAGES:
+        yield from read_pages(path.parent, [path], tolerance)
     elif path.suffix in readers:
         yield from readers[path.suffix](path, tolerance)
     else:
@@ -61,16 +56,6 @@ def read_source(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
             f"{path} is not a known kind of source; "
             "give a folder, a COCO .json, a .jsonl or .csv, a .tar shard or a .parquet file"
         )
-
-
-def entry(data: bytes | None, texts: list[str], source: str, metadata: dict[str, str]) -> Entry:
-    """A captioned picture, or text alone; several captions are joined into one text."""
-    text = " ".join(text.strip() for text in texts if text.strip())
-    parts: list[str | Image] = [text] if text else []
-    if data is not None:
-        parts.append(Image.decode(data, name=source))
-    document = Document.of(*parts).require_parts()
-    return Entry(document, source, metadata, (data,) if data is not None else ())
 
 
 def _folder(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
@@ -84,9 +69,9 @@ def _folder(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
     for picture in [*pictures, *alone]:
         try:
             caption = picture.with_suffix(".txt")
-            texts = [caption.read_text(encoding="utf-8")] if caption.exists() else []
+            said = [caption.read_text(encoding="utf-8")] if caption.exists() else []
             data = picture.read_bytes() if picture not in alone else None
-            yield entry(data, texts, str(picture), {})
+            yield entry(data, said, str(picture), {})
         except (DocumentError, OSError, UnicodeDecodeError) as error:
             tolerance.refuse(str(picture), error)
 
@@ -101,9 +86,9 @@ def _sidecar(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
             try:
                 if not isinstance(row, dict):
                     raise SourceError("the line is not a JSON object")
-                file = _first(row, FILE_KEYS)
+                file = first(row, FILE_KEYS)
                 data = (path.parent / str(file)).read_bytes() if file else None
-                yield entry(data, _texts(row), name, _metadata(row, FILE_KEYS))
+                yield entry(data, texts(row), name, metadata(row, FILE_KEYS))
             except (DocumentError, SourceError, OSError) as error:
                 tolerance.refuse(name, error)
 
@@ -166,8 +151,8 @@ def _tar_sample(
     try:
         data = next((files[s[1:]] for s in sorted(PICTURES) if s[1:] in files), None)
         values = json.loads(files["json"]) if "json" in files else {}
-        texts = [files["txt"].decode()] if "txt" in files else _texts(values)
-        yield entry(data, texts, name, _metadata(values, ()))
+        said = [files["txt"].decode()] if "txt" in files else texts(values)
+        yield entry(data, said, name, metadata(values, ()))
     except (DocumentError, ValueError) as error:
         tolerance.refuse(name, error)
 
@@ -187,25 +172,7 @@ def _parquet(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
             number += 1
             name = f"{path}:{number}"
             try:
-                data = _first(row, IMAGE_KEYS)
-                data = data.get("bytes") if isinstance(data, dict) else data
-                yield entry(data, _texts(row), name, _metadata(row, IMAGE_KEYS))
+                data = picture_bytes(row)
+                yield entry(data, texts(row), name, metadata(row, IMAGE_KEYS))
             except (DocumentError, TypeError) as error:
                 tolerance.refuse(name, error)
-
-
-def _first(row: dict[str, Any], keys: tuple[str, ...]) -> Any:
-    return next((row[key] for key in keys if row.get(key)), None)
-
-
-def _texts(row: dict[str, Any]) -> list[str]:
-    found = _first(row, CAPTION_KEYS)
-    return [str(text) for text in found] if isinstance(found, list) else [str(found or "")]
-
-
-def _metadata(row: dict[str, Any], besides: tuple[str, ...]) -> dict[str, str]:
-    """Whatever is neither picture nor caption, as text; names are kept to letters and digits."""
-    left_out = {*CAPTION_KEYS, *besides}
-    plain = {k: v for k, v in row.items() if k not in left_out and isinstance(v, str | int | float)}
-    reserved = {"id": "original_id", "source": "original_source", "group": "original_group"}
-    return {reserved.get(k, k).replace(" ", "_"): str(v) for k, v in plain.items()}

@@ -16,7 +16,7 @@ from racm3.data.stream import Stream, StreamConfig, validation_batches
 from racm3.document import Document, Image, fit
 from racm3.errors import ConfigError, SourceError
 from racm3.model.config import GeneratorConfig
-from racm3.model.export import open_generator
+from racm3.model.export import extended, open_generator
 from racm3.model.transformer import Transformer
 from racm3.retrieval.encoder import Encoder, embed
 from racm3.retrieval.memory import Entry, MemoryStore
@@ -25,6 +25,7 @@ from racm3.runtime import device, dice, join_world
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer, to_pixels
 from racm3.tokens.text import TextTokenizer
+from racm3.tokens.vocabulary import Vocabulary
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.training.clip import ClipLearner, ClipTraining, new_clip
@@ -204,13 +205,17 @@ class Beginning:
     size: GeneratorConfig | None = None
     weights: Path | None = None
 
-    def model(self, vocabulary: int, seed: int) -> Transformer:
+    def model(self, vocabulary: Vocabulary, seed: int) -> Transformer:
+        """Of another vocabulary, the weights are a language model's: text alone so far."""
         if self.weights is not None:
-            return open_generator(self.weights)
+            model = open_generator(self.weights)
+            if model.config.vocabulary == len(vocabulary):
+                return model
+            return extended(model, text=len(vocabulary.text), vocabulary=len(vocabulary), seed=seed)
         if self.size is None:
             raise ConfigError("either a size or weights to start from must be given")
         torch.manual_seed(seed)
-        return Transformer(self.size.sized(vocabulary))
+        return Transformer(self.size.sized(len(vocabulary)))
 
 
 def train_generator(
@@ -230,7 +235,7 @@ def train_generator(
     Under `torchrun` every process takes its share of the samples; the weights stay equal.
     """
     rank = join_world()
-    model = beginning.model(len(codec.vocabulary), training.seed)
+    model = beginning.model(codec.vocabulary, training.seed)
     source = Stream(
         prepared, stream, codec.vocabulary, live=live, rank=rank.number, world=rank.world
     )

@@ -221,6 +221,23 @@ class MemoryStore:
     def documents(self, ids: Sequence[int]) -> list[Document]:
         return [entry.document for entry in self.entries(ids)]
 
+    def batches(self) -> Iterator["pyarrow.RecordBatch"]:
+        """Every row with every column, as it is stored, by ascending id."""
+        names, ids = self._table.schema.names, self.ids()
+        for start in range(0, len(ids), 256):
+            for batch in self._scan(names, _among(ids[start : start + 256])):
+                yield batch.select(names).sort_by("id")
+
+    def append(self, batch: "pyarrow.RecordBatch", *, next_id: int) -> None:
+        """Rows that another memory wrote, ids included; for a memory that is being restored."""
+        import pyarrow as pa
+
+        self._add_columns(set(batch.schema.names) - set(OWN_COLUMNS))
+        self.about = {**self.about, "next_id": next_id}
+        save_json(self.path / "about.json", self.about)
+        columns = [batch.column(name) for name in self._table.schema.names]
+        self._table.add(pa.Table.from_arrays(columns, schema=self._table.schema))
+
     def stats(self) -> dict[str, Any]:
         files = [path for path in self.path.rglob("*") if path.is_file()]
         return {

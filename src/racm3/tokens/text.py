@@ -43,6 +43,10 @@ class TextTokenizer:
     def train(cls, texts: Iterable[str], *, size: int) -> "TextTokenizer":
         return cls(train_bpe(texts, size=size))
 
+    def copy(self) -> Tokenizer:
+        """The underlying tokenizer, to be extended elsewhere."""
+        return Tokenizer.from_str(self.tokenizer.to_str())
+
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 

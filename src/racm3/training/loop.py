@@ -39,6 +39,8 @@ class LoopConfig:
         log_every: Updates between lines on the console (the log file has them all).
         keep: Checkpoints kept on disk.
         tensorboard: Also write TensorBoard events (needs `racm3[tensorboard]`).
+        wandb: Also tell Weights & Biases, under this project (needs `racm3[wandb]`); WANDB_MODE
+            =offline keeps it on this machine.
     """
 
     steps: int
@@ -47,6 +49,7 @@ class LoopConfig:
     log_every: int = 20
     keep: int = 2
     tensorboard: bool = False
+    wandb: str | None = None
 
     def __post_init__(self) -> None:
         if min(self.steps, self.save_every, self.validate_every, self.log_every, self.keep) < 1:

@@ -1,11 +1,11 @@
-"""What a training run says while it runs: a console line, a JSONL log, TensorBoard on request."""
+"""What a training run says while it runs: a console line, a JSONL log, trackers on request."""
 
 import json
 import math
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from racm3.errors import ConfigError
 
@@ -23,7 +23,7 @@ class Telemetry:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._forget_after(self.start)
             self.log = (self.folder / "log.jsonl").open("a", encoding="utf-8")
-            self.board = _tensorboard(self.folder) if self.config.tensorboard else None
+            self.trackers = trackers(self.folder, self.config)
             if self.start:
                 print(f"resuming after update {self.start}", file=sys.stderr)
         return self
@@ -31,8 +31,8 @@ class Telemetry:
     def __exit__(self, *error: object) -> None:
         if not self.quiet:
             self.log.close()
-            if self.board is not None:
-                self.board.close()
+            for tracker in self.trackers:
+                tracker.close()
 
     def _forget_after(self, step: int) -> None:
         """Drop log lines of updates that a crash has undone, so that no step is told twice."""
@@ -70,9 +70,59 @@ class Telemetry:
         entry = {"kind": kind, "step": step, "seconds": seconds, **values}
         self.log.write(json.dumps(entry) + "\n")
         self.log.flush()
-        if self.board is not None:
-            for name, value in values.items():
-                self.board.add_scalar(f"{kind}/{name}", value, step)
+        for tracker in self.trackers:
+            tracker.tell({f"{kind}/{name}": value for name, value in values.items()}, step)
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """Who is told what the log is told: TensorBoard, Weights & Biases."""
+
+    def tell(self, values: dict[str, float], step: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def trackers(folder: Path, config: "LoopConfig") -> list[Tracker]:
+    found = list[Tracker]()
+    if config.tensorboard:
+        found.append(TensorBoard(folder))
+    if config.wandb:
+        found.append(Wandb(folder, config.wandb))
+    return found
+
+
+class TensorBoard:
+    def __init__(self, folder: Path) -> None:
+        self.writer = _tensorboard(folder)
+
+    def tell(self, values: dict[str, float], step: int) -> None:
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class Wandb:
+    """A run of the folder's name, resumed when training is."""
+
+    def __init__(self, folder: Path, project: str) -> None:
+        try:
+            import wandb
+        except ImportError as error:
+            raise ConfigError(
+                "Weights & Biases is not installed; `pip install -c constraints.txt racm3[wandb]`"
+            ) from error
+        self.run = wandb.init(
+            project=project, name=folder.name, id=folder.name, resume="allow", dir=str(folder)
+        )
+
+    def tell(self, values: dict[str, float], step: int) -> None:
+        self.run.log(values, step=step)
+
+    def close(self) -> None:
+        self.run.finish()
 
 
 def _tensorboard(folder: Path) -> Any:

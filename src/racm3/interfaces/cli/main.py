@@ -39,6 +39,8 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
         "show": memory.show,
         "stats": memory.stats,
         "verify": memory.verify,
+        "export": memory.export,
+        "restore": memory.restore,
     },
     "prepare": train.prepare,
     "train": {
@@ -50,6 +52,7 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
     },
     "assemble": train.assemble,
     "export": train.export,
+    "push": train.push,
     "evaluate": {"sample": evaluate.sample},
     "study": {"list": study.list_tables, "run": study.run, "report": study.report},
 }

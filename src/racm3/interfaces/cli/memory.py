@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from racm3.data.sources import Tolerance, read_source
+from racm3.data.rows import Tolerance
+from racm3.data.sources import read_source, require
 from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError, SourceError
 from racm3.recipes.collection import fill_memory, remove_documents
 from racm3.retrieval.encoder import ClipEncoder
+from racm3.retrieval.exchange import export_memory, restore_memory
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.runtime import device, dice, load_json, progress, save_json
@@ -31,7 +33,9 @@ def build(
 ) -> None:
     """Make a memory from a folder, COCO JSON, .jsonl/.csv, img2dataset tar shards or Parquet.
 
-    Stopped at any time, the same command goes on where it was.
+    Also of a folder of Markdown or HTML pages (interleaved documents), of a folder that `datasets`
+    saved, or of hub:NAME@SPLIT, which it streams. Stopped at any time, the same command goes on
+    where it was.
 
     Args:
         memory: The folder to make.
@@ -44,8 +48,7 @@ def build(
     this = {"source": str(source.resolve())}
     if (memory / "about.json").exists() and not (began.exists() and load_json(began) == this):
         raise MemoryStoreError(f"there is a memory at {memory} already; use `racm3 memory add`")
-    if not source.exists():
-        raise SourceError(f"there is nothing at {source}; give a folder, .json, .tar or .parquet")
+    require(source)
     save_json(began, this)
     _fill(memory, source, clip, vectors, tolerate)
     began.unlink()
@@ -79,8 +82,7 @@ def _fill(memory: Path, source: Path, clip: str, vectors: Path | None, tolerate:
             "--vectors cannot be used with --tolerate: behind an unreadable document every vector "
             "would belong to another one; mend the source first"
         )
-    if not source.exists():
-        raise SourceError(f"there is nothing at {source}; give a folder, .json, .tar or .parquet")
+    require(source)
     own = _read_vectors(vectors) if vectors else None
     encoder = None if own is not None else open_encoder(clip)
     if not (memory / "about.json").exists():
@@ -214,3 +216,25 @@ def verify(memory: Path) -> None:
     if problems:
         raise MemoryStoreError(f"{len(problems)} problems in {memory}")
     print(f"{len(store)} documents, nothing wrong")
+
+
+def export(memory: Path, out: Path) -> None:
+    """Write a whole memory as one Parquet file: documents, bytes, metadata, vectors and ids.
+
+    Args:
+        memory: The memory's folder.
+        out: The file to write.
+    """
+    count = export_memory(MemoryStore.open(memory), out)
+    print(f"{count} documents written to {out}")
+
+
+def restore(memory: Path, source: Path) -> None:
+    """Make a memory of what `racm3 memory export` wrote, nothing encoded again.
+
+    Args:
+        memory: The folder to make.
+        source: The Parquet file.
+    """
+    store = restore_memory(source, memory)
+    print(f"{memory} holds {len(store)} documents at snapshot {store.snapshot}")

@@ -1,20 +1,24 @@
 """Verbs that prepare, train, assemble and export."""
 
 from pathlib import Path
+from typing import Literal
 
 from racm3.data.prepare import Prepared
-from racm3.data.sources import Tolerance, read_source
+from racm3.data.rows import Tolerance
+from racm3.data.sources import read_source
 from racm3.data.stream import StreamConfig
 from racm3.document import Document
 from racm3.errors import ConfigError
 from racm3.interfaces.cli.memory import open_encoder
 from racm3.model.config import GeneratorConfig
-from racm3.model.export import open_generator, save_generator
+from racm3.model.export import open_generator
 from racm3.recipes import collection
 from racm3.recipes.sample import SAMPLES, STAGES, Build
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
+from racm3.system.exporting import export_transformers
+from racm3.system.exporting import push as upload
 from racm3.system.parts import Parts, open_parts, sample_folder, save_parts
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
@@ -168,7 +172,8 @@ def generator(
         training: Learning rate, alpha, precision, ...
         loop: How long, and how often to save.
         model: The generator's size, for a fresh start.
-        start_from: Or a trained generator's folder to go on from (fine-tuning CM3 into RA-CM3).
+        start_from: Or a trained generator's folder to go on from (fine-tuning CM3 into RA-CM3);
+            or a Qwen3 language model's, whose tokenizer.json is the system's text tokenizer.
         validation: Prepared material that is only looked at, for image and text perplexity.
         system: A system whose tokenizers made the material.
         live: The memory that the material was made of, to look neighbours up anew for every
@@ -223,27 +228,34 @@ def assemble(
     print(out)
 
 
-def export(out: Path, *, system: str = "sample", generator: str = "racm3") -> None:
-    """Write a generator as a plain Qwen3ForCausalLM folder for other libraries.
+def export(
+    out: Path,
+    *,
+    to: Literal["transformers"] = "transformers",
+    system: str = "sample",
+    generator: str = "racm3",
+) -> None:
+    """Write a generator as a Qwen3ForCausalLM folder with a tokenizer, for other libraries.
 
     Args:
         out: The folder to write.
+        to: Whose format.
         system: A system's folder, or `sample`.
         generator: Which of its generators.
     """
     from racm3.runtime import device as find_device
 
     folder = sample_folder() if system == "sample" else Path(system)
-    parts = open_parts(folder, None, find_device("cpu"))
-    if generator not in parts.generators:
-        raise ConfigError(
-            f"{system} has no generator {generator!r}, only {', '.join(parts.generators)}"
-        )
-    model = parts.generators[generator]
-    if model.config.period:
-        raise ConfigError(
-            f"{system}'s generator adds learnt positions (period {model.config.period}) that Qwen3 "
-            "does not have; export one that was trained with --model.period 0, the default"
-        )
-    save_generator(model, out)
+    export_transformers(open_parts(folder, None, find_device("cpu")), generator, out)
     print(out)
+
+
+def push(folder: Path, repository: str, *, public: bool = False) -> None:
+    """Upload an exported folder to a model hub; the only verb that uploads anything.
+
+    Args:
+        folder: What `racm3 export` wrote.
+        repository: OWNER/NAME on the hub that huggingface_hub is logged in to.
+        public: Let everybody see it.
+    """
+    print(upload(folder, repository, private=not public))

@@ -1,0 +1,64 @@
+"""A row of some table as a document: which columns are the picture, the words, and the rest."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from racm3.document import Document, Image
+from racm3.errors import DocumentError, SourceError
+from racm3.retrieval.entry import Entry
+
+CAPTION_KEYS = ("caption", "captions", "text", "txt", "alt", "description")
+IMAGE_KEYS = ("image", "jpg", "png", "webp", "bytes")
+
+
+@dataclass
+class Tolerance:
+    """How many unreadable sources are accepted, and which ones there were."""
+
+    most: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def refuse(self, name: str, error: Exception) -> None:
+        self.problems.append(f"{name}: {error}")
+        if len(self.problems) > self.most:
+            listed = "; ".join(self.problems[-3:])
+            raise SourceError(
+                f"{len(self.problems)} sources cannot be read, more than the {self.most} that are "
+                f"tolerated ({listed}); mend them or allow more with --tolerate"
+            )
+
+
+def entry(data: bytes | None, texts: list[str], source: str, metadata: dict[str, str]) -> Entry:
+    """A captioned picture, or text alone; several captions are joined into one text."""
+    text = " ".join(text.strip() for text in texts if text.strip())
+    parts: list[str | Image] = [text] if text else []
+    if data is not None:
+        parts.append(Image.decode(data, name=source))
+    document = Document.of(*parts).require_parts()
+    return Entry(document, source, metadata, (data,) if data is not None else ())
+
+
+def picture_bytes(row: dict[str, Any]) -> bytes | None:
+    """The picture's bytes, plain or in a struct as `datasets` and Parquet hold them."""
+    data = first(row, IMAGE_KEYS)
+    data = data.get("bytes") if isinstance(data, dict) else data
+    if data is not None and not isinstance(data, bytes):
+        raise DocumentError(f"the picture column holds {type(data).__name__}, not bytes")
+    return data
+
+
+def first(row: dict[str, Any], keys: tuple[str, ...]) -> Any:
+    return next((row[key] for key in keys if row.get(key)), None)
+
+
+def texts(row: dict[str, Any]) -> list[str]:
+    found = first(row, CAPTION_KEYS)
+    return [str(text) for text in found] if isinstance(found, list) else [str(found or "")]
+
+
+def metadata(row: dict[str, Any], besides: tuple[str, ...]) -> dict[str, str]:
+    """Whatever is neither picture nor caption, as text; names are kept to letters and digits."""
+    left_out = {*CAPTION_KEYS, *besides}
+    plain = {k: v for k, v in row.items() if k not in left_out and isinstance(v, str | int | float)}
+    reserved = {"id": "original_id", "source": "original_source", "group": "original_group"}
+    return {reserved.get(k, k).replace(" ", "_"): str(v) for k, v in plain.items()}

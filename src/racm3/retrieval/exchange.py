@@ -1,0 +1,56 @@
+"""A memory as one Parquet file, and back: the same ids, bytes and vectors."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from racm3.errors import SourceError
+from racm3.retrieval.entry import OWN_COLUMNS
+from racm3.retrieval.memory import MemoryStore
+
+ABOUT = b"racm3"
+
+
+def export_memory(store: MemoryStore, path: Path) -> int:
+    """Write every row, a batch at a time; the number of documents. The file is whole or not there.
+
+    Two memories with the same documents write the same bytes.
+    """
+    import pyarrow.parquet as parquet
+
+    about = {name: store.about[name] for name in ("encoder", "dim", "next_id")}
+    temporary, count, writer = path.with_name(f".{path.name}.tmp"), 0, None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for batch in store.batches():
+        if writer is None:
+            schema = batch.schema.with_metadata({ABOUT: json.dumps(about, sort_keys=True)})
+            writer = parquet.ParquetWriter(temporary, schema)
+        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+        count += batch.num_rows
+    if writer is None:
+        raise SourceError(f"the memory at {store.path} is empty: there is nothing to write")
+    writer.close()
+    temporary.replace(path)
+    return count
+
+
+def restore_memory(path: Path, folder: Path) -> MemoryStore:
+    """A new memory of what `export_memory` wrote."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceError(f"{path} is not a readable Parquet file ({error})") from error
+    about: dict[str, Any] = json.loads((file.schema_arrow.metadata or {}).get(ABOUT, b"null"))
+    missing = sorted(set(OWN_COLUMNS) - set(file.schema_arrow.names))
+    if about is None or missing:
+        raise SourceError(
+            f"{path} was not written by `racm3 memory export`; build a memory of it with "
+            "`racm3 memory build`"
+        )
+    store = MemoryStore.create(folder, encoder=about["encoder"], dim=about["dim"])
+    for batch in file.iter_batches(256):
+        store.append(batch, next_id=about["next_id"])
+    return store
