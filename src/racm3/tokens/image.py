@@ -12,8 +12,9 @@ from torch import Tensor
 
 from racm3.document import Image, fit
 from racm3.errors import CheckpointError
-from racm3.runtime import load_config, save_json
+from racm3.runtime import load_config, load_json, save_json
 from racm3.tokens.vqgan.config import VQGANConfig
+from racm3.tokens.vqgan.family import FamilyConfig, FamilyVQGAN
 from racm3.tokens.vqgan.model import VQGAN
 
 AT_ONCE = 64
@@ -42,9 +43,12 @@ def to_images(pixels: Float[Tensor, "batch 3 height width"]) -> list[Image]:
 
 
 class ImageTokenizer:
-    """A trained VQGAN with its picture size: any picture in, exactly one grid of codes out."""
+    """A trained VQGAN with its picture size: any picture in, exactly one grid of codes out.
 
-    def __init__(self, vqgan: VQGAN) -> None:
+    The VQGAN is our own, or a public one of the family that most share (`vqgan/family.py`).
+    """
+
+    def __init__(self, vqgan: VQGAN | FamilyVQGAN) -> None:
         self.vqgan = vqgan.eval().requires_grad_(False)
         self.config = vqgan.config
         self.grid = Grid(vqgan.config.cells, vqgan.config.cells)
@@ -91,7 +95,12 @@ class ImageTokenizer:
 
     @classmethod
     def open(cls, folder: Path, *, device: torch.device | None = None) -> "ImageTokenizer":
-        vqgan = VQGAN(load_config(VQGANConfig, folder / "config.json"))
+        path = folder / "config.json"
+        vqgan: VQGAN | FamilyVQGAN
+        if "family" in load_json(path):
+            vqgan = FamilyVQGAN(load_config(FamilyConfig, path))
+        else:
+            vqgan = VQGAN(load_config(VQGANConfig, path))
         load_weights(vqgan, folder / "model.safetensors")
         return cls(vqgan.to(device or "cpu"))
 

@@ -53,6 +53,7 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
     "assemble": train.assemble,
     "export": train.export,
     "push": train.push,
+    "import": {"tokenizer": train.import_tokenizer},
     "evaluate": {"sample": evaluate.sample},
     "study": {"list": study.list_tables, "run": study.run, "report": study.report},
 }
@@ -62,6 +63,7 @@ GROUPS = {
     "memory": "build, change, search and check an external memory",
     "train": "train the sample system, or parts for a collection of your own",
     "evaluate": "measure",
+    "import": "take public weights over",
     "study": "re-run the papers' comparisons at your own scale",
 }
 

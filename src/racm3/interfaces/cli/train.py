@@ -24,6 +24,7 @@ from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
 from racm3.tokens.vqgan.config import VQGANConfig
+from racm3.tokens.vqgan.imports import import_vqgan
 from racm3.training.clip import ClipTraining
 from racm3.training.generator import GeneratorTraining
 from racm3.training.loop import LoopConfig
@@ -248,6 +249,19 @@ def export(
     folder = sample_folder() if system == "sample" else Path(system)
     export_transformers(open_parts(folder, None, find_device("cpu")), generator, out)
     print(out)
+
+
+def import_tokenizer(weights: Path, *, out: Path, side: int = 256) -> None:
+    """Take a public image tokenizer over: VQGANs of taming-transformers, LlamaGen or Janus.
+
+    Args:
+        weights: A .safetensors, .ckpt or .pt file; only tensors are read from it.
+        out: The folder to write; `racm3 assemble --tokenizer` takes it.
+        side: Picture side in pixels, which the weights do not say.
+    """
+    tokenizer = ImageTokenizer(import_vqgan(weights, side=side))
+    tokenizer.save(out)
+    print(f"{out}: {len(tokenizer.grid)} codes of {tokenizer.codes} for {side} x {side} pixels")
 
 
 def push(folder: Path, repository: str, *, public: bool = False) -> None:
