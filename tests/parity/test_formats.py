@@ -3,21 +3,31 @@
 from dataclasses import replace
 
 import huggingface_hub
+import numpy as np
 import pytest
 import torch
+from PIL import Image as PIL
 
+from racm3.data.sample_world import corpus
+from racm3.document import Document, Image
 from racm3.errors import CheckpointError, ConfigError
 from racm3.generation.engine import Engine
 from racm3.generation.sampling import GREEDY
 from racm3.model.export import extended, open_generator
-from racm3.system import RACM3
+from racm3.retrieval.encoder import Dropout, embed
+from racm3.retrieval.shelf import ListShelf
+from racm3.retrieval.siglip import open_dual
+from racm3.runtime import save_json
+from racm3.system import RACM3, Settings
 from racm3.system.exporting import export_transformers, push
 from racm3.tokens.codec import flatten
 from racm3.tokens.placing import Placing
-from tests.conftest import tiny_generator
+from racm3.tokens.text import TextTokenizer
+from tests.conftest import picture, tiny_generator
 from tests.generation.test_engine import Anything, request
 
 transformers = pytest.importorskip("transformers", reason="needs racm3[dev]")
+DOCUMENTS = [Document.of(f"a {name}", picture(n)) for n, name in enumerate(("cat", "dog", "cow"))]
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +117,60 @@ def test_a_language_model_keeps_its_text_scores_when_it_learns_new_ids(tmp_path,
     torch.testing.assert_close(logits[..., :60], expected, atol=1e-4, rtol=1e-4)
     with pytest.raises(CheckpointError, match="tokenizer"):
         extended(open_generator(tmp_path), text=65, vocabulary=200)
+
+
+@pytest.fixture(scope="module")
+def siglip(tmp_path_factory):
+    """A tiny SigLIP folder as `transformers` writes it, with a tokenizer of our own."""
+    folder = tmp_path_factory.mktemp("siglip") / "tiny"
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+             "num_attention_heads": 4}  # fmt: skip
+    config = transformers.SiglipConfig(
+        text_config={**sizes, "vocab_size": 320, "max_position_embeddings": 16,
+                     "projection_size": 32, "eos_token_id": 1, "bos_token_id": 2,
+                     "pad_token_id": 0},
+        vision_config={**sizes, "image_size": 16, "patch_size": 8},
+    )  # fmt: skip
+    torch.manual_seed(0)
+    transformers.SiglipModel(config).save_pretrained(folder)
+    TextTokenizer.train(corpus.captions("seen", 200)[:300], size=320).save(folder)
+    save_json(folder / "preprocessor_config.json", {
+        "size": {"height": 16, "width": 16}, "resample": 2,
+        "image_mean": [0.5] * 3, "image_std": [0.5] * 3,
+    })  # fmt: skip
+    return folder
+
+
+def test_siglip_says_what_transformers_says(siglip):
+    ours = open_dual(siglip)
+    theirs = transformers.SiglipModel.from_pretrained(siglip).eval()
+    shown = Image(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
+    resized = np.array(shown.pil().resize((16, 16), PIL.Resampling.BILINEAR))
+    pixels = (torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 255 - 0.5) / 0.5
+    ids = ours.tokenizer.encode("a red cat").ids
+    padded = torch.tensor([[*ids, 1, *[0] * (15 - len(ids))]])
+    with torch.inference_mode():
+        output = theirs(input_ids=padded, pixel_values=pixels)
+    np.testing.assert_allclose(ours.texts(["a red cat"]), output.text_embeds.numpy(), atol=1e-5)
+    np.testing.assert_allclose(ours.images([shown]), output.image_embeds.numpy(), atol=1e-5)
+    long = "a red cat on a blue background and more of it " * 4
+    assert len(ours.windows(long)) > 1
+    blurred = ours.images([shown], Dropout(0.5, np.random.default_rng(1)))
+    assert not np.allclose(blurred, ours.images([shown]))
+
+
+def test_a_system_with_siglip_is_saved_and_opened(siglip, system: RACM3, tmp_path):
+    encoder = open_dual(siglip)
+    shelf = ListShelf(DOCUMENTS, embed(encoder, DOCUMENTS))
+    made = RACM3(replace(system.parts, encoder=encoder, shelf=shelf))
+    made.save(tmp_path / "system")
+    again = RACM3.open(tmp_path / "system", memory=shelf, device="cpu")
+    one, other = (each.draw("an apple", Settings(seed=1)) for each in (made, again))
+    assert one.image == other.image
+    assert [c.id for c in one.consulted] == [c.id for c in other.consulted]
+
+
+def test_another_kind_of_encoder_is_named(siglip, tmp_path):
+    save_json(tmp_path / "config.json", {"model_type": "blip"})
+    with pytest.raises(CheckpointError, match="'blip'"):
+        open_dual(tmp_path)

@@ -17,6 +17,7 @@ from racm3.retrieval.encoder import ClipEncoder, Encoder, embed
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf, Shelf
+from racm3.retrieval.siglip import Dual, open_dual
 from racm3.runtime import folder_written_whole, load_json, save_json
 from racm3.system.results import Settings
 from racm3.tokens.codec import Codec
@@ -53,8 +54,10 @@ class Parts:
 
 def save_parts(parts: Parts, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
     """All of the folder or nothing; the memory is its own folder and stays where it is."""
-    if not isinstance(parts.encoder, ClipEncoder):
-        raise ConfigError(f"only a CLIP can be saved with a system, not {parts.encoder.name}")
+    if not isinstance(parts.encoder, Dual):
+        raise ConfigError(
+            f"only a CLIP or SigLIP can be saved with a system, not {parts.encoder.name}"
+        )
     with folder_written_whole(folder) as temporary:
         parts.codec.image.save(temporary / "tokenizer", dtype=dtype)
         parts.codec.text.save(temporary / "text")
@@ -73,7 +76,7 @@ def save_parts(parts: Parts, folder: Path, *, dtype: torch.dtype = torch.float32
 
 def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -> Parts:
     about = _about(folder)
-    encoder = ClipEncoder.open(folder / "clip", device=device)
+    encoder = open_dual(folder / "clip", device=device)
     image = ImageTokenizer.open(folder / "tokenizer", device=device)
     generators = {
         name: open_generator(folder / name, device=device) for name in about["generators"]
@@ -108,7 +111,7 @@ def _about(folder: Path) -> dict[str, Any]:
     return about
 
 
-def _shelf(folder: Path, shelf: Shelf | Path | None, encoder: ClipEncoder) -> Shelf:
+def _shelf(folder: Path, shelf: Shelf | Path | None, encoder: Encoder) -> Shelf:
     if shelf is not None and not isinstance(shelf, Path):
         return shelf
     path = shelf or folder / "memory"

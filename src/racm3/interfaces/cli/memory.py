@@ -10,17 +10,17 @@ from racm3.data.sources import read_source, require
 from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError, SourceError
 from racm3.recipes.collection import fill_memory, remove_documents
-from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.exchange import export_memory, restore_memory
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.siglip import Dual, open_dual
 from racm3.runtime import device, dice, load_json, progress, save_json
 from racm3.system.parts import sample_folder
 
 
-def open_encoder(clip: str) -> ClipEncoder:
+def open_encoder(clip: str) -> Dual:
     where = sample_folder() / "clip" if clip == "sample" else clip
-    return ClipEncoder.open(where, device=device("auto"))
+    return open_dual(where, device=device("auto"))
 
 
 def build(

@@ -14,9 +14,9 @@ from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.recipes import collection
 from racm3.recipes.sample import SAMPLES, STAGES, Build
-from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
+from racm3.retrieval.siglip import Dual, open_dual
 from racm3.system.exporting import export_transformers
 from racm3.system.exporting import push as upload
 from racm3.system.parts import Parts, open_parts, sample_folder, save_parts
@@ -141,7 +141,7 @@ def prepare(
     print(out)
 
 
-def _encoder(system: str) -> ClipEncoder:
+def _encoder(system: str) -> Dual:
     return open_encoder("sample" if system == "sample" else str(Path(system) / "clip"))
 
 
@@ -213,13 +213,13 @@ def assemble(
         out: The system's folder.
         tokenizer: An image tokenizer's folder.
         text: A text tokenizer's folder.
-        clip: A CLIP folder.
+        clip: A CLIP or SigLIP folder.
         generators: Generators by name: '{"racm3": "runs/mine/final"}'.
         align: The `--stream.align` that they were trained with.
     """
     from racm3.system.parts import EmptyShelf
 
-    encoder = ClipEncoder.open(clip)
+    encoder = open_dual(clip)
     codec = Codec(TextTokenizer.open(text), ImageTokenizer.open(tokenizer))
     models = {name: open_generator(folder) for name, folder in generators.items()}
     parts = Parts(

@@ -208,6 +208,11 @@ class FamilyCodebook(nn.Module):
         weight = self.embedding.weight
         return F.normalize(weight, dim=-1) if self.unit else weight
 
+    def look_up(
+        self, codes: Int[Tensor, "batch rows columns"]
+    ) -> Float[Tensor, "batch dim rows columns"]:
+        return rearrange(self.vectors[codes], "b h w c -> b c h w")
+
     def forward(self, x: Tensor) -> Tensor:
         """The nearest code of every cell."""
         if self.proj is not None:
@@ -244,5 +249,5 @@ class FamilyVQGAN(nn.Module):
     def decode(
         self, codes: Int[Tensor, "batch rows columns"]
     ) -> Float[Tensor, "batch 3 height width"]:
-        vectors = rearrange(self.codebook.vectors[codes], "b h w c -> b c h w")
-        return torch.clamp(self.decoder(self.post_quant_conv(vectors)).float(), -1, 1)
+        vectors = self.post_quant_conv(self.codebook.look_up(codes))
+        return torch.clamp(self.decoder(vectors).float(), -1, 1)
