@@ -98,6 +98,7 @@ def test_draw_shows_candidates_sources_influence_and_a_link(page: Page, browser,
     expect(images(page, "draw-heat")).to_have_count(2)
     expect(images(page, "draw-result").first).to_be_visible()
     expect(images(page, "draw-plain").first).to_be_visible()
+    expect(page.locator("#draw-result")).to_contain_text("% copied")
     link = page.locator("#draw-link textarea, #draw-link input").first
     expect(link).not_to_have_value("")
     asked = parse_qs(urlsplit(link.input_value()).query)

@@ -46,6 +46,15 @@ def shared_blocks(made: Grid, consulted: Sequence[Grid]) -> float:
     return sum(block in known for block in mine) / len(mine)
 
 
+def copied(
+    tokenizer: ImageTokenizer, made: Image, consulted: Sequence[Image]
+) -> tuple[float, float]:
+    """Share of cells taken over in place, and of 2 x 2 blocks taken over from anywhere."""
+    codes = tokenizer.encode([made, *consulted])
+    mine, *theirs = (one.reshape(tokenizer.grid.rows, -1) for one in codes)
+    return in_place(mine, theirs), shared_blocks(mine, theirs)
+
+
 class CopyMeter:
     """Plain areas are equal everywhere; compare with what a *right* picture scores."""
 
@@ -59,14 +68,12 @@ class CopyMeter:
         self.tokenizer, self.encoder, self.memory = tokenizer, encoder, memory
 
     def __call__(self, made: Image, consulted: Sequence[Image]) -> Copying:
-        codes = self.tokenizer.encode([made, *consulted])
-        side = self.tokenizer.grid.rows
-        mine, *theirs = (one.reshape(side, -1) for one in codes)
+        same, blocks_ = copied(self.tokenizer, made, consulted)
         vectors = self.encoder.images([made, *consulted])
         near = vectors[1:] @ vectors[0]
         return Copying(
-            in_place(mine, theirs),
-            shared_blocks(mine, theirs),
+            same,
+            blocks_,
             float(near.max()) if len(near) else 0.0,
             float((self.memory @ vectors[0]).max()) if len(self.memory) else 0.0,
         )

@@ -9,7 +9,7 @@ from racm3.data.sample_world.scenes import Scene
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
 from racm3.evaluation.attributes import Attributes, obeyed
-from racm3.evaluation.copying import in_place
+from racm3.evaluation.copying import copied
 from racm3.evaluation.invented import invented_things, recognised, taught
 from racm3.evaluation.report import Row, mean
 from racm3.runtime import progress
@@ -72,11 +72,7 @@ def _by_size(
 
 
 def _copied(system: RACM3, picture: Image, consulted: Sequence[Document]) -> float:
-    tokenizer = system.codec.image
-    codes = tokenizer.encode([picture, *(image for d in consulted for image in d.images)])
-    side = tokenizer.grid.rows
-    mine, *theirs = (one.reshape(side, -1) for one in codes)
-    return in_place(mine, theirs)
+    return copied(system.codec.image, picture, [image for d in consulted for image in d.images])[0]
 
 
 def infills(

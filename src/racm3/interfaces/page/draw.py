@@ -10,6 +10,7 @@ import numpy as np
 
 from racm3.document import Document
 from racm3.errors import Racm3Error
+from racm3.evaluation.copying import copied
 from racm3.interfaces.page import shown
 from racm3.interfaces.page.parts import controls, drop, gallery
 from racm3.interfaces.page.running import steps
@@ -107,7 +108,7 @@ def draw(
                 done = now
             elif len(now[0]) % system.codec.image.grid.columns == 0:
                 yield [shown.tiles(partly(system, now)), *known[1:]]
-        made = shown.tiles(done.images, [f"{score:.2f}" for score in done.scores])
+        made = shown.tiles(done.images, notes(system, done))
         heat = shown.heat(done, system.influences(done)) if read else []
         alone = service.systems.get("cm3", system).draw(caption, unread)
     except Racm3Error as error:
@@ -126,6 +127,16 @@ def replaced(found: tuple[Consulted, ...], own: tuple[np.ndarray | None, ...]) -
             mine = Consulted(None, None, Document.of(shown.opened(pixels)))
             read[number : number + 1] = [mine]
     return read
+
+
+def notes(system: RACM3, drawing: Drawing) -> list[str]:
+    """How well CLIP thinks each candidate fits, and how much of it was copied."""
+    read = [image for one in drawing.consulted for image in one.document.images]
+    return [
+        f"fits {score:.2f}"
+        + (f", {copied(system.codec.image, image, read)[1]:.0%} copied" if read else "")
+        for image, score in zip(drawing.images, drawing.scores, strict=True)
+    ]
 
 
 def partly(system: RACM3, said: list[list[int]]) -> list[Any]:
