@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,9 @@ import pytest
 from PIL import Image as PIL
 from playwright.sync_api import Page, expect, sync_playwright
 
+from racm3.errors import GenerationError
 from racm3.interfaces.page.app import build
+from racm3.interfaces.page.running import steps
 from racm3.interfaces.server.app import create_app
 from racm3.interfaces.server.config import ServerConfig
 from racm3.interfaces.server.service import changeable
@@ -150,6 +154,8 @@ def test_infill_redraws_what_is_painted_over(page: Page, files) -> None:
     page.locator("#infill-in input[type=file]").first.set_input_files(files[1])
     canvas = page.locator("#infill-in canvas").first
     expect(canvas).to_be_visible()
+    # Once the picture is in the editor it shows its magnification.
+    expect(page.locator("#infill-in")).to_contain_text("%")
     page.wait_for_timeout(1500)
     box = canvas.bounding_box()
     middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -157,7 +163,8 @@ def test_infill_redraws_what_is_painted_over(page: Page, files) -> None:
     page.mouse.down()
     page.mouse.move(middle[0] + 30, middle[1] + 20, steps=8)
     page.mouse.up()
-    page.wait_for_timeout(500)
+    # The editor hands its layers over a moment after the stroke.
+    page.wait_for_timeout(3000)
     page.locator("#infill-go").click()
     expect(page.get_by_text("PNG with provenance").last).to_be_visible()
     expect(images(page, "infill-out").first).to_be_visible()
@@ -228,6 +235,33 @@ def test_the_main_path_needs_no_mouse(page: Page) -> None:
     page.keyboard.type("an apple")
     page.keyboard.press("Enter")
     expect(images(page, "draw-result").first).to_be_visible()
+
+
+def test_whoever_stops_listening_stops_the_work() -> None:
+    seen, ended = list[int](), threading.Event()
+
+    def work(watch: Any) -> str:
+        try:
+            for number in range(1000):
+                watch([[0] * (number + 1)])
+                seen.append(number)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+        return "done"
+
+    listening = steps(work)
+    assert len(next(listening)) == 1
+    listening.close()
+    assert ended.wait(10)
+    assert len(seen) < 900
+    assert list(steps(lambda watch: watch([[1]]) or "done"))[-1] == "done"
+    with pytest.raises(GenerationError, match="nothing"):
+        list(steps(lambda watch: fail("nothing")))
+
+
+def fail(words: str) -> None:
+    raise GenerationError(words)
 
 
 def test_every_field_has_a_name(page_system: RACM3) -> None:
