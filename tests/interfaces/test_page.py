@@ -151,11 +151,12 @@ def test_describe_writes_texts_with_perplexities(page: Page, files) -> None:
 
 def test_infill_redraws_what_is_painted_over(page: Page, files) -> None:
     tab(page, "Infill & edit")
-    page.locator("#infill-in input[type=file]").first.set_input_files(files[1])
     canvas = page.locator("#infill-in canvas").first
     expect(canvas).to_be_visible()
-    # Once the picture is in the editor it shows its magnification.
-    expect(page.locator("#infill-in")).to_contain_text("%")
+    page.wait_for_timeout(2000)
+    page.locator("#infill-in input[type=file]").first.set_input_files(files[1])
+    # The editor invites until it holds a picture.
+    expect(page.locator("#infill-in").get_by_text("Upload an image")).to_be_hidden()
     page.wait_for_timeout(1500)
     box = canvas.bounding_box()
     middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
