@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from racm3.errors import CheckpointError
+from racm3.errors import CheckpointError, ConfigError
 from racm3.interfaces.cli import main
 from racm3.tokens.image import ImageTokenizer
+from racm3.tokens.vqgan.diffusers import export_vqmodel
 from racm3.tokens.vqgan.imports import import_vqgan
 from tests.conftest import picture
 
@@ -143,3 +144,23 @@ def test_pickles_are_not_run_and_other_weights_are_named(janus, tmp_path):
     save_file(state, tmp_path / "part.safetensors")
     with pytest.raises(CheckpointError, match="lacks"):
         import_vqgan(tmp_path / "part.safetensors", side=16)
+
+
+@pytest.mark.parametrize("family", ["taming", "janus"])
+def test_diffusers_opens_it_as_a_vqmodel(janus, codec, tmp_path, family):
+    diffusers = pytest.importorskip("diffusers", reason="needs racm3[dev]")
+    state = {LAYOUTS[family](name): v.contiguous() for name, v in janus.state_dict().items()}
+    save_file(state, tmp_path / "w.safetensors")
+    ours = import_vqgan(tmp_path / "w.safetensors", side=16)
+    export_vqmodel(ImageTokenizer(ours), tmp_path / "vq")
+    theirs = diffusers.VQModel.from_pretrained(tmp_path / "vq").eval()
+    codes = torch.arange(32).reshape(2, 4, 4) % 24
+    with torch.inference_mode():
+        latents = theirs.encode(PIXELS).latents
+        torch.testing.assert_close(latents, ours.features(PIXELS), atol=1e-4, rtol=1e-4)
+        found = theirs.quantize(latents)[2][2].view(2, 4, 4)
+        assert (found == ours.encode(PIXELS)).all()
+        made = theirs.decode(codes, force_not_quantize=True, shape=(2, 4, 4, 8)).sample
+        torch.testing.assert_close(ours.decode(codes), made.clamp(-1, 1), atol=1e-4, rtol=1e-4)
+    with pytest.raises(ConfigError, match="import tokenizer"):
+        export_vqmodel(codec.image, tmp_path / "x")

@@ -24,6 +24,7 @@ from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
 from racm3.tokens.vqgan.config import VQGANConfig
+from racm3.tokens.vqgan.diffusers import export_vqmodel
 from racm3.tokens.vqgan.imports import import_vqgan
 from racm3.training.clip import ClipTraining
 from racm3.training.generator import GeneratorTraining
@@ -232,7 +233,7 @@ def assemble(
 def export(
     out: Path,
     *,
-    to: Literal["transformers"] = "transformers",
+    to: Literal["transformers", "diffusers"] = "transformers",
     system: str = "sample",
     generator: str = "racm3",
 ) -> None:
@@ -240,14 +241,18 @@ def export(
 
     Args:
         out: The folder to write.
-        to: Whose format.
+        to: Whose format; `diffusers` writes the image tokenizer as a VQModel instead.
         system: A system's folder, or `sample`.
         generator: Which of its generators.
     """
     from racm3.runtime import device as find_device
 
     folder = sample_folder() if system == "sample" else Path(system)
-    export_transformers(open_parts(folder, None, find_device("cpu")), generator, out)
+    parts = open_parts(folder, None, find_device("cpu"))
+    if to == "diffusers":
+        export_vqmodel(parts.codec.image, out)
+    else:
+        export_transformers(parts, generator, out)
     print(out)
 
 

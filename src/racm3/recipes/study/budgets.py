@@ -25,7 +25,7 @@ class Budget:
         scales: Widths and depths of Fig. 9, smallest first.
         side: Picture side of the photographs.
         tokenizer_steps: Updates of the photographs' image tokenizer.
-        precision: fp32 or bf16.
+        precision: fp32, bf16 or auto.
     """
 
     steps: int
@@ -45,7 +45,7 @@ class Budget:
     scales: tuple[tuple[int, int], ...]
     side: int
     tokenizer_steps: int
-    precision: str = "bf16"
+    precision: str = "auto"
 
 
 BUDGETS = {
@@ -57,12 +57,12 @@ BUDGETS = {
     ),
     # What two cores do in twenty minutes for one table of three runs.
     "20m": Budget(
-        steps=400, finetune=100, warmup=40, lr=3e-3, rows=12, length=256, documents=6_000,
+        steps=400, finetune=100, warmup=40, lr=3e-3, rows=8, length=384, documents=6_000,
         unseen=200, drawings=24, candidates=1, episodes=40, seeds=(0,), width=128, depth=4,
         scales=((64, 3), (96, 3), (128, 4), (176, 5)), side=64, tokenizer_steps=1_000,
     ),
     "2h": Budget(
-        steps=1_500, finetune=300, warmup=60, lr=2.5e-3, rows=15, length=256, documents=24_000,
+        steps=1_500, finetune=300, warmup=60, lr=2.5e-3, rows=10, length=384, documents=24_000,
         unseen=500, drawings=64, candidates=4, episodes=100, seeds=(0, 1), width=192, depth=6,
         scales=((96, 4), (128, 5), (192, 6), (256, 7)), side=64, tokenizer_steps=4_000,
     ),

@@ -154,6 +154,7 @@ def size(learnt: Learnt, world: World, budget: Budget) -> GeneratorConfig:
     return GeneratorConfig(
         width=width - width % (2 * heads), depth=depth, heads=heads,
         vocabulary=len(world.codec.vocabulary), context=max(1024, budget.length), tied=True,
+        period=world.align,
     )  # fmt: skip
 
 
