@@ -7,8 +7,9 @@ cd "$(dirname "$0")/.."
 recipe=${1:-sample_cpu}
 out=${2:-runs/out/$recipe}
 count=${COUNT:-50}
+racm3=${RACM3:-.venv/bin/racm3}
 
-stage() { OMP_NUM_THREADS=${THREADS:-1} .venv/bin/racm3 train sample --recipe "$recipe" --out "$out" --stage "$1"; }
+stage() { OMP_NUM_THREADS=${THREADS:-1} "$racm3" train sample --recipe "$recipe" --out "$out" --stage "$1"; }
 together() {
   mkdir -p "$out"
   stage "$1" > "$out/$1.out" 2>&1 & local one=$!
@@ -21,4 +22,4 @@ together tokenizer clip
 THREADS=2 stage prepared
 together racm3 cm3
 stage system
-.venv/bin/racm3 evaluate sample --system "$out/system" --out "$out/results" --count "$count"
+"$racm3" evaluate sample --system "$out/system" --out "$out/results" --count "$count"

@@ -122,6 +122,17 @@ def test_the_gpu_script_makes_a_system_that_opens_and_goes_on(tmp_path):
     ]
 
 
+def test_the_sample_script_goes_from_nothing_to_measured(tmp_path):
+    """All stages with the tiny recipe, two of them side by side, then the measurements."""
+    racm3_ = str(Path(sys.executable).with_name("racm3"))
+    environment = {**os.environ, "RACM3": racm3_, "COUNT": "2", "THREADS": "1"}
+    command = ["runs/sample.sh", "tiny", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    report = (tmp_path / "results" / "sample.md").read_text()
+    assert "image perplexity, K = 2" in report
+    assert "1 held-out thing(s)" in report
+
+
 FEW = """
 import sys
 class Refuse:
