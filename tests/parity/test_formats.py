@@ -14,6 +14,7 @@ from racm3.errors import CheckpointError, ConfigError
 from racm3.generation.engine import Engine
 from racm3.generation.sampling import GREEDY
 from racm3.model.export import extended, open_generator
+from racm3.recipes.collection import Beginning
 from racm3.retrieval.encoder import Dropout, embed
 from racm3.retrieval.shelf import ListShelf
 from racm3.retrieval.siglip import open_dual
@@ -23,6 +24,7 @@ from racm3.system.exporting import export_transformers, push
 from racm3.tokens.codec import flatten
 from racm3.tokens.placing import Placing
 from racm3.tokens.text import TextTokenizer
+from racm3.tokens.vocabulary import Vocabulary
 from tests.conftest import picture, tiny_generator
 from tests.generation.test_engine import Anything, request
 
@@ -114,6 +116,11 @@ def test_a_language_model_keeps_its_text_scores_when_it_learns_new_ids(tmp_path,
     with torch.inference_mode():
         expected, logits = theirs(ids).logits[..., :60], ours(ids)
     assert logits.shape[-1] == 200
+    vocabulary = Vocabulary(60, 120)
+    begun = Beginning(weights=tmp_path, extend=True).model(vocabulary, 0)
+    assert begun.config.vocabulary == len(vocabulary)
+    # Without being told so, weights of another vocabulary are never taken for text alone.
+    assert Beginning(weights=tmp_path).model(vocabulary, 0).config.vocabulary == 64
     torch.testing.assert_close(logits[..., :60], expected, atol=1e-4, rtol=1e-4)
     with pytest.raises(CheckpointError, match="tokenizer"):
         extended(open_generator(tmp_path), text=65, vocabulary=200)

@@ -36,13 +36,18 @@ class Cache:
         self.values = torch.zeros_like(self.keys)
         self.places = torch.arange(longest, device=weight.device)
 
-    def attend(self, model: Transformer, number: int, new: Projected, at: Tensor) -> Tensor:
+    def future(self, at: Tensor) -> Tensor:
+        """0 where something has been said, -inf where not yet; the same for every layer."""
+        bias = torch.zeros_like(self.places, dtype=self.keys.dtype)
+        return bias.masked_fill(self.places > at, float("-inf"))[None]
+
+    def attend(
+        self, model: Transformer, number: int, new: Projected, at: Tensor, future: Tensor
+    ) -> Tensor:
         """Attention of one layer, stream by stream, after writing the new keys and values."""
         shape = (len(self.chains), self.samples, *new.key.shape[1:])
         self.keys[number].index_copy_(3, at, new.key.reshape(shape))
         self.values[number].index_copy_(3, at, new.value.reshape(shape))
-        future = torch.zeros_like(self.places, dtype=new.query.dtype)
-        future = future.masked_fill(self.places > at, float("-inf"))[None]
         attention, mixed = model.layers[number].self_attn, []
         for stream, chain in enumerate(self.chains):
             rows = slice(stream * self.samples, (stream + 1) * self.samples)
@@ -66,12 +71,15 @@ def step(
     """
     ids, positions = ids[:, None], positions[:, None]
     by, x = model.rotation(positions), model.embed(ids, positions)
-    sizes = [cache.rows for cache in caches]
+    sizes, counts = [cache.rows for cache in caches], at.split(1)
+    futures = [cache.future(count) for cache, count in zip(caches, counts, strict=True)]
     for number, layer in enumerate(model.layers):
         projected = layer.self_attn.project(layer.input_layernorm(x), by)
         theirs = [part.split(sizes) for part in projected]
         mixed = [
-            cache.attend(model, number, Projected(*(part[n] for part in theirs)), at[n : n + 1])
+            cache.attend(
+                model, number, Projected(*(part[n] for part in theirs)), counts[n], futures[n]
+            )
             for n, cache in enumerate(caches)
         ]
         x = x + (mixed[0] if len(mixed) == 1 else torch.cat(mixed))

@@ -204,12 +204,13 @@ class Beginning:
 
     size: GeneratorConfig | None = None
     weights: Path | None = None
+    extend: bool = False
 
     def model(self, vocabulary: Vocabulary, seed: int) -> Transformer:
-        """Of another vocabulary, the weights are a language model's: text alone so far."""
+        """With `extend` the weights are a language model's, whose ids are text alone so far."""
         if self.weights is not None:
             model = open_generator(self.weights)
-            if model.config.vocabulary == len(vocabulary):
+            if not self.extend:
                 return model
             return extended(model, text=len(vocabulary.text), vocabulary=len(vocabulary), seed=seed)
         if self.size is None:

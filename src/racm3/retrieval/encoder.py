@@ -192,9 +192,7 @@ class ClipEncoder:
         split = [self.windows(text, dropout) for text in texts]
         ids, lengths = pad([window for windows in split for window in windows])
         vectors = self.clip.text(ids.to(self.device), lengths.to(self.device))
-        pieces = F.normalize(vectors.float(), dim=-1).cpu().numpy()
-        owners = np.repeat(np.arange(len(texts)), [len(windows) for windows in split])
-        return unit(np.stack([pieces[owners == i].mean(axis=0) for i in range(len(texts))]))
+        return over_windows(vectors, [len(windows) for windows in split])
 
     @torch.inference_mode()
     def images(self, pictures: Sequence[Image], dropout: Dropout | None = None) -> Vectors:
@@ -235,6 +233,13 @@ class ClipEncoder:
         # The last two components, so that a moved folder keeps its name.
         name = "/".join(Path(where).parts[-2:])
         return cls(clip.to(device or "cpu"), tokenizer, preprocess, name=name)
+
+
+def over_windows(vectors: Float[Tensor, "windows dim"], counts: Sequence[int]) -> Vectors:
+    """One unit vector a text: the mean direction of its windows."""
+    pieces = F.normalize(vectors.float(), dim=-1).cpu().numpy()
+    owners = np.repeat(np.arange(len(counts)), counts)
+    return unit(np.stack([pieces[owners == i].mean(axis=0) for i in range(len(counts))]))
 
 
 def pad(sequences: Sequence[list[int]]) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from PIL import Image as PIL
 from tokenizers import Tokenizer
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from racm3.document import Image
 from racm3.errors import CheckpointError
-from racm3.retrieval.encoder import ClipEncoder, Dropout, Vectors, find_folder, unit
+from racm3.retrieval.encoder import ClipEncoder, Dropout, Vectors, find_folder, over_windows, unit
 from racm3.runtime import load_json, save_json
 from racm3.tokens.text import open_tokenizer
 
@@ -56,9 +55,7 @@ class SiglipEncoder:
         split = [self.windows(text, dropout) for text in texts]
         ids = torch.tensor([window for windows in split for window in windows])
         found = self.model.text_model(input_ids=ids.to(self.model.device)).pooler_output
-        pieces = F.normalize(found.float(), dim=-1).cpu().numpy()
-        owners = np.repeat(np.arange(len(texts)), [len(windows) for windows in split])
-        return unit(np.stack([pieces[owners == i].mean(axis=0) for i in range(len(texts))]))
+        return over_windows(found, [len(windows) for windows in split])
 
     @torch.inference_mode()
     def images(self, pictures: Sequence[Image], dropout: Dropout | None = None) -> Vectors:

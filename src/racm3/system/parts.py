@@ -28,6 +28,7 @@ FORMAT = 1
 GENERATORS = ("racm3", "cm3")
 # The sample world's memory, encoded; a system folder that has it consults the sample world.
 VECTORS = "memory_vectors.npy"
+SAMPLE = "sample"
 
 
 @dataclass
@@ -87,7 +88,7 @@ def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -
         generators=generators,
         retriever=RetrieverConfig(**about["retriever"]),
         shelf=_shelf(folder, shelf, encoder),
-        name=folder.name,
+        name=SAMPLE if folder == sample_folder() else folder.name,
         align=about["align"],
         settings=recommended(folder),
     )

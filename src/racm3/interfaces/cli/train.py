@@ -160,6 +160,7 @@ def generator(
     loop: LoopConfig,
     model: GeneratorConfig | None = None,
     start_from: Path | None = None,
+    extend: bool = False,
     validation: Path | None = None,
     system: str = "sample",
     live: Path | None = None,
@@ -174,8 +175,9 @@ def generator(
         training: Learning rate, alpha, precision, ...
         loop: How long, and how often to save.
         model: The generator's size, for a fresh start.
-        start_from: Or a trained generator's folder to go on from (fine-tuning CM3 into RA-CM3);
-            or a Qwen3 language model's, whose tokenizer.json is the system's text tokenizer.
+        start_from: Or a trained generator's folder to go on from (fine-tuning CM3 into RA-CM3).
+        extend: The folder to start from is a Qwen3 language model, whose tokenizer.json is the
+            system's text tokenizer: codes and markers are added to its embedding.
         validation: Prepared material that is only looked at, for image and text perplexity.
         system: A system whose tokenizers made the material.
         live: The memory that the material was made of, to look neighbours up anew for every
@@ -189,7 +191,7 @@ def generator(
     collection.train_generator(
         _codec(system),
         material,
-        collection.Beginning(model, start_from),
+        collection.Beginning(model, start_from, extend),
         training,
         stream,
         loop=loop,

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from racm3 import __version__
 from racm3.interfaces.page import draw, memory, pictures
 from racm3.interfaces.server.service import Service
+from racm3.system.parts import SAMPLE
 
 # Fonts of this machine: none is fetched.
 THEME = gr.themes.Base(
@@ -88,7 +89,7 @@ def about(service: Service) -> str:
         for name, model in system.parts.generators.items()
     ]
     card = files("racm3.assets") / "sample" / "MODEL_CARD.md"
-    written = card.read_text(encoding="utf-8") if system.parts.name == "system" else ""
+    written = card.read_text(encoding="utf-8") if system.parts.name == SAMPLE else ""
     return "\n".join([
         f"racm3 {__version__}, Apache-2.0. System `{system.parts.name}`, memory "
         f"`{system.snapshot}`, retriever `{system.encoder.name}`.",
