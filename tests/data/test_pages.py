@@ -142,6 +142,22 @@ def test_a_memory_goes_to_parquet_and_back_byte_for_byte(encoder, documents, tmp
         restore_memory(tmp_path / "one.parquet", tmp_path / "two")
 
 
+def test_a_restoring_that_is_stopped_leaves_nothing(encoder, documents, tmp_path, monkeypatch):
+    store = MemoryStore.create(tmp_path / "one", encoder=encoder.name, dim=encoder.dim)
+    store.add([Entry(document) for document in documents], embed(encoder, documents))
+    export_memory(store, tmp_path / "one.parquet")
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryStore, "append", stop)
+        with pytest.raises(KeyboardInterrupt):
+            restore_memory(tmp_path / "one.parquet", tmp_path / "two")
+    assert not (tmp_path / "two").exists()
+    assert len(restore_memory(tmp_path / "one.parquet", tmp_path / "two")) == len(documents)
+
+
 def test_another_parquet_file_is_not_restored(saved, tmp_path):
     saved[0].to_parquet(str(tmp_path / "x.parquet"))
     with pytest.raises(SourceError, match="memory build"):

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from racm3.errors import SourceError
+from racm3.errors import MemoryStoreError, SourceError
 from racm3.retrieval.entry import OWN_COLUMNS
 from racm3.retrieval.memory import MemoryStore
+from racm3.runtime import folder_written_whole
 
 ABOUT = b"racm3"
 
@@ -35,7 +36,7 @@ def export_memory(store: MemoryStore, path: Path) -> int:
 
 
 def restore_memory(path: Path, folder: Path) -> MemoryStore:
-    """A new memory of what `export_memory` wrote."""
+    """A new memory of what `export_memory` wrote: all of it, or none if it is stopped halfway."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -50,7 +51,10 @@ def restore_memory(path: Path, folder: Path) -> MemoryStore:
             f"{path} was not written by `racm3 memory export`; build a memory of it with "
             "`racm3 memory build`"
         )
-    store = MemoryStore.create(folder, encoder=about["encoder"], dim=about["dim"])
-    for batch in file.iter_batches(256):
-        store.append(batch, next_id=about["next_id"])
-    return store
+    if folder.exists():
+        raise MemoryStoreError(f"there is something at {folder} already; choose another folder")
+    with folder_written_whole(folder) as temporary:
+        store = MemoryStore.create(temporary, encoder=about["encoder"], dim=about["dim"])
+        for batch in file.iter_batches(256):
+            store.append(batch, next_id=about["next_id"])
+    return MemoryStore.open(folder)

@@ -149,6 +149,9 @@ class Retriever:
         rate = self.config.query_dropout if training else 0.0
         dropout = Dropout(rate, rng) if rate else None
         if self.config.strategy == "clip":
+            if not self.config.clauses:
+                vectors = embed(self.encoder, queries, dropout=dropout)
+                return self.index.search(vectors, self.config.candidates)
             asked = [clauses(query, self.config.clauses) for query in queries]
             flat = [clause for one in asked for clause in one]
             hits = self.index.search(
@@ -175,7 +178,7 @@ class Retriever:
 
 def clauses(query: Document, pattern: str) -> list[Document]:
     """What a query asks for, one thing at a time; pictures are asked for on their own beside it."""
-    if not pattern or not query.text.strip():
+    if not query.text.strip():
         return [query]
     parts = [part.strip() for part in re.split(pattern, query.text) if part and part.strip()]
     pictures = query.only(Image)

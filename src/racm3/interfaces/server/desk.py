@@ -79,7 +79,9 @@ class Desk:
         try:
             while not future.done():
                 await asyncio.wait({future}, timeout=LOOK)
-                if tell and said and not future.done():
+                if future.done():
+                    break
+                if tell and said:
                     yield said.pop()
                 await self._still_wanted(request, began)
             yield future.result()
