@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from racm3.document import Document, Image, Text
 from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.encoder import ClipEncoder, Dropout, embed, mix, unit
+from racm3.retrieval.fusion import by_reciprocal_rank
 from racm3.retrieval.index import Block, ExactIndex
 from racm3.retrieval.lexical import BM25, words
 from racm3.retrieval.retriever import (
@@ -163,6 +164,47 @@ def test_other_strategies_come_through_the_same_door(encoder, documents, shelf, 
         assert documents[found[0].id].text == "a leopard"
         with pytest.raises(DocumentError, match="BM25 searches by words"):
             retriever.neighbours([Document.of(picture(0))], 2, rng=dice(0))
+
+
+@given(st.permutations(range(6)), st.permutations(range(6)))
+def test_ranks_are_fused_as_counted_by_hand(one, other):
+    fused = by_reciprocal_rank(np.array([one]), np.array([other]))[0]
+    worth = {i: 1 / (4 + one.index(i)) + 1 / (4 + other.index(i)) for i in range(6)}
+    assert [worth[i] for i in fused.tolist()] == pytest.approx(sorted(worth.values(), reverse=True))
+
+
+def test_rankings_with_nothing_in_common_take_turns():
+    fused = by_reciprocal_rank(np.array([[1, 2, 3]]), np.array([[7, 8, -1]]))
+    assert fused.tolist() == [[1, 7, 2]]
+    assert by_reciprocal_rank(np.array([[4, -1]]), np.array([[-1, -1]])).tolist() == [[4, -1]]
+
+
+def test_a_hybrid_finds_a_name_that_no_encoder_has_met(encoder, documents):
+    more = [*documents, Document.of("blorzin", picture(9)), Document.of("a train in the snow")]
+    vectors = embed(encoder, more)
+    vectors[len(documents)] = -embed(encoder, [Document.of("a blorzin in the snow")])[0]
+
+    def found(query: Document, strategy: str) -> list:
+        config = RetrieverConfig(strategy=strategy, too_similar=None)
+        return Retriever(encoder, ListShelf(more, vectors), config).neighbours(
+            [query], 2, rng=dice(0)
+        )[0]
+
+    named = found(Document.of("blorzin"), "hybrid")
+    assert len(documents) in {one.id for one in named}
+    assert len(documents) not in {one.id for one in found(Document.of("blorzin"), "clip")}
+    asked = embed(encoder, [Document.of("blorzin")])[0]
+    for one in named:
+        assert one.score == pytest.approx(float(vectors[one.id] @ asked), abs=1e-5)
+    seen = Document.of(picture(1))
+    assert [one.id for one in found(seen, "hybrid")] == [one.id for one in found(seen, "clip")]
+
+
+def test_an_article_does_not_answer_for_a_thing():
+    assert words("A button on the left") == ["button", "left"]
+    assert words("On, at, the") == ["on", "at", "the"]
+    scores = BM25(["A button", "blorzin"]).scores("a blorzin on a field")
+    assert scores.argmax() == 1
 
 
 def test_clauses_take_turns(encoder, shelf):

@@ -8,10 +8,16 @@ import numpy as np
 from jaxtyping import Float32
 
 _WORD = re.compile(r"\w+")
+# Lucene's English list. A document called "A button" would answer every query that has an article.
+_STOP_WORDS = """a an and are as at be but by for if in into is it no not of on or such that the
+their then there these they this to was will with"""
+_STOP = frozenset(_STOP_WORDS.split())
 
 
 def words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+    """The words that tell documents apart; all of them where there are no others."""
+    every = _WORD.findall(text.lower())
+    return [word for word in every if word not in _STOP] or every
 
 
 class BM25:

@@ -67,6 +67,10 @@ class MemoryStore:
     def snapshot(self) -> int:
         return int(self._table.version)
 
+    def snapshots(self) -> list[int]:
+        """The states that can still be opened, the newest last."""
+        return [int(version["version"]) for version in self._table.list_versions()]
+
     @property
     def snapshot_name(self) -> str:
         return f"{self.path.name}@{self.snapshot}"
@@ -246,7 +250,7 @@ class MemoryStore:
             "encoder": self.about["encoder"],
             "dim": self.about["dim"],
             "snapshot": self.snapshot,
-            "snapshots": [version["version"] for version in self._table.list_versions()],
+            "snapshots": self.snapshots(),
             "next_id": self.about["next_id"],
             "columns": [n for n in self._table.schema.names if n not in OWN_COLUMNS],
             "bytes": sum(path.stat().st_size for path in files),

@@ -12,6 +12,7 @@ from jaxtyping import Int64
 from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError, DocumentError
 from racm3.retrieval.encoder import Dropout, Encoder, embed
+from racm3.retrieval.fusion import by_reciprocal_rank, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits
 from racm3.retrieval.lexical import BM25
 from racm3.retrieval.selection import select
@@ -25,7 +26,8 @@ class RetrieverConfig:
     """What counts as a good neighbour (RA-CM3 §3.2 and the ablations of Table 5).
 
     Args:
-        strategy: clip (default), bm25 (words only) or random.
+        strategy: clip (default), bm25 (words only), hybrid (both: names that no CLIP has met are
+            found, too) or random.
         too_similar: Redundancy threshold; None is plain top-K.
         modality: What a neighbour brings: the whole document, its text or its image.
         two_sided: CM3Leon's variant: half of the neighbours by the picture, half by the text.
@@ -38,7 +40,7 @@ class RetrieverConfig:
             larger one are read from disk, block by block, for every batch of queries.
     """
 
-    strategy: Literal["clip", "bm25", "random"] = "clip"
+    strategy: Literal["clip", "bm25", "hybrid", "random"] = "clip"
     too_similar: float | None = 0.9
     modality: Literal["document", "text", "image"] = "document"
     two_sided: bool = False
@@ -129,6 +131,7 @@ class Retriever:
         """
         hits = self._candidates(queries, rng, training)
         table, found = self.rows(hits.ids[hits.ids >= 0]), []
+        by_vectors = self.config.strategy in ("clip", "hybrid")
         for row, (ids, scores) in enumerate(zip(hits.ids, hits.scores, strict=True)):
             ids, scores = ids[ids >= 0], scores[ids >= 0]
             here = table.take(np.searchsorted(table.ids, ids))
@@ -137,7 +140,7 @@ class Retriever:
                 here.vectors,
                 here.groups,
                 count=count,
-                too_similar=self.config.too_similar if self.config.strategy == "clip" else None,
+                too_similar=self.config.too_similar if by_vectors else None,
                 exclude=exclude[row] if exclude else frozenset(),
             )
             found.append([Neighbour(int(ids[k]), float(scores[k])) for k in kept])
@@ -148,20 +151,39 @@ class Retriever:
     ) -> Hits:
         rate = self.config.query_dropout if training else 0.0
         dropout = Dropout(rate, rng) if rate else None
-        if self.config.strategy == "clip":
-            if not self.config.clauses:
-                vectors = embed(self.encoder, queries, dropout=dropout)
-                return self.index.search(vectors, self.config.candidates)
-            asked = [clauses(query, self.config.clauses) for query in queries]
-            flat = [clause for one in asked for clause in one]
-            hits = self.index.search(
-                embed(self.encoder, flat, dropout=dropout), self.config.candidates
-            )
-            return taking_turns(hits, [len(one) for one in asked])
-        count = min(self.config.candidates, len(self.ids))
         if self.config.strategy == "random":
+            count = min(self.config.candidates, len(self.ids))
             picks = [rng.choice(self.ids, count, replace=False) for _ in queries]
             return Hits(np.stack(picks), np.zeros((len(queries), count), dtype=np.float32))
+        asks = {"clip": self._by_meaning, "bm25": self._by_words, "hybrid": self._by_both}
+        ask = asks[self.config.strategy]
+        if not self.config.clauses:
+            return ask(queries, dropout)
+        asked = [clauses(query, self.config.clauses) for query in queries]
+        hits = ask([clause for one in asked for clause in one], dropout)
+        return taking_turns(hits, [len(one) for one in asked])
+
+    def _by_meaning(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
+        vectors = embed(self.encoder, queries, dropout=dropout)
+        return self.index.search(vectors, self.config.candidates)
+
+    def _by_both(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
+        """What is near in meaning and what shares words; scores stay inner products."""
+        vectors = embed(self.encoder, queries, dropout=dropout)
+        near = self.index.search(vectors, self.config.candidates)
+        said = [row for row, query in enumerate(queries) if query.text.strip()]
+        shared = np.full_like(near.ids, -1)
+        if said:
+            hits = self._by_words([queries[row] for row in said], dropout)
+            shared[said, : hits.ids.shape[1]] = np.where(hits.scores > 0, hits.ids, -1)
+        ids = by_reciprocal_rank(near.ids, shared)
+        table = self.rows(ids[ids >= 0])
+        theirs = table.vectors[np.searchsorted(table.ids, ids).clip(max=len(table.ids) - 1)]
+        scores = np.einsum("qd,qnd->qn", vectors, theirs)
+        return Hits(ids, np.where(ids >= 0, scores, -np.inf).astype(np.float32))
+
+    def _by_words(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
+        count = min(self.config.candidates, len(self.ids))
         scores = np.stack([self.lexical.scores(_words(query, dropout)) for query in queries])
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         return Hits(self.ids[best], np.take_along_axis(scores, best, axis=1))
@@ -183,23 +205,6 @@ def clauses(query: Document, pattern: str) -> list[Document]:
     parts = [part.strip() for part in re.split(pattern, query.text) if part and part.strip()]
     pictures = query.only(Image)
     return [Document.of(part) for part in parts] + ([pictures] if pictures.parts else [])
-
-
-def taking_turns(hits: Hits, counts: Sequence[int]) -> Hits:
-    """Hits of several clauses each as those of their queries: all firsts, then all seconds, ..."""
-    width, start, merged = hits.ids.shape[1], 0, []
-    for count in counts:
-        rows = slice(start, start + count)
-        ids, scores = hits.ids[rows].T.ravel(), hits.scores[rows].T.ravel()
-        first = np.sort(np.unique(ids, return_index=True)[1])
-        first = first[ids[first] >= 0][:width]
-        room = (0, width - len(first))
-        merged.append((
-            np.pad(ids[first], room, constant_values=-1),
-            np.pad(scores[first], room, constant_values=-np.inf),
-        ))  # fmt: skip
-        start += count
-    return Hits(np.stack([ids for ids, _ in merged]), np.stack([score for _, score in merged]))
 
 
 def _words(query: Document, dropout: Dropout | None) -> str:
