@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -19,6 +19,7 @@ from racm3.runtime import autocast, torch_dice
 from racm3.tokens.context import Packed
 from racm3.tokens.vocabulary import Vocabulary
 from racm3.training.checkpoint import named, optimizer_tensors, restore_optimizer, under
+from racm3.training.muon import Muon
 from racm3.training.objective import Batch, batch, objective, token_nll
 from racm3.training.schedule import learning_rate
 
@@ -35,6 +36,7 @@ class GeneratorTraining:
         z_loss: Weight of the squared log-normaliser; 0 switches it off.
         betas: Adam's moments.
         weight_decay: Decoupled weight decay; 0 is plain Adam.
+        optimizer: adam, or muon for the matrices of the blocks (and Adam for the rest).
         clip: Largest gradient norm.
         accumulate: Micro-batches added up before each update.
         precision: fp32, bf16 (mixed), or auto: bf16 where the hardware multiplies it.
@@ -49,6 +51,7 @@ class GeneratorTraining:
     z_loss: float = 0.0
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.0
+    optimizer: Literal["adam", "muon"] = "adam"
     clip: float = 1.0
     accumulate: int = 1
     precision: str = "fp32"
@@ -76,16 +79,14 @@ class GeneratorLearner:
             )
         self.model, self.config, self.stream = model.to(device), config, stream
         self.validation, self.device = validation, device
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
-        )
+        self.optimizers = optimizers(model, config)
         self.run = torch.compile(model) if config.compile else model
 
     def learn_from(self, step: int) -> dict[str, float]:
         config = self.config
         batches = [batch(next(self.stream), self.device) for _ in range(config.accumulate)]
         total = summed_over_ranks(torch.stack([one.weight(config.alpha).sum() for one in batches]))
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.device)
         for one in batches:
             with autocast(self.device, config.precision):
@@ -98,9 +99,10 @@ class GeneratorLearner:
                 dist.all_reduce(parameter.grad)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         rate = learning_rate(step, peak=config.lr, warmup=config.warmup, steps=config.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
         loss = summed_over_ranks(loss)
         return {"loss": loss.item(), "grad_norm": norm.item(), "lr": rate}
 
@@ -115,15 +117,17 @@ class GeneratorLearner:
     def state(self) -> dict[str, Tensor]:
         # Every rank's place in its own shard; the ranks must agree to meet here.
         marks = gathered(torch.from_numpy(self.stream.bookmark()))
+        states = [optimizer_tensors(one, name=name) for name, one in self.optimizers.items()]
         return {
             **named("model", self.model.state_dict()),
-            **optimizer_tensors(self.optimizer, name="optimizer"),
+            **{name: tensor for state in states for name, tensor in state.items()},
             **{f"stream.{rank}": mark for rank, mark in enumerate(marks)},
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_state_dict(under("model", tensors))
-        restore_optimizer(self.optimizer, tensors, name="optimizer")
+        for name, optimizer in self.optimizers.items():
+            restore_optimizer(optimizer, tensors, name=name)
         rank = dist.get_rank() if dist.is_initialized() else 0
         self.stream.seek(tensors[f"stream.{rank}"].numpy())
 
@@ -137,6 +141,22 @@ class GeneratorLearner:
             "stream": asdict(self.stream.config),
             "world": self.stream.world,
         }
+
+
+def optimizers(model: Transformer, config: GeneratorTraining) -> dict[str, torch.optim.Optimizer]:
+    """Adam for everything, or Muon for the matrices of the blocks and Adam for the rest."""
+    blocks = [p for layer in model.layers for p in layer.parameters()]
+    inner = [p for p in blocks if p.ndim == 2 and config.optimizer == "muon"]
+    outer = [p for p in model.parameters() if all(p is not one for one in inner)]
+    adam = torch.optim.AdamW(
+        outer, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
+    )
+    if not inner:
+        return {"optimizer": adam}
+    return {
+        "optimizer": adam,
+        "muon": Muon(inner, lr=config.lr, weight_decay=config.weight_decay),
+    }
 
 
 def begin_with_codes(
