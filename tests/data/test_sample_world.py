@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from racm3.data.sample_world import corpus
+from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import COLOURS, Scene
 from racm3.data.sample_world.things import held_out_things, seen_things, things
+from racm3.evaluation.invented import invented_things
 from racm3.runtime import dice
 
 
@@ -22,6 +24,34 @@ def test_no_training_document_shows_a_held_out_thing():
     assert not {thing.name for thing in seen_things()} & held
     texts = {document.text for document in corpus.memory("held_out")}
     assert not texts & {document.text for document in corpus.memory("seen")}
+
+
+def test_fictional_things_show_no_real_thing_and_bear_nobodys_name():
+    fictional = fictional_things(seen_things(), 300)
+    real = {thing.rgba.tobytes() for thing in held_out_things()}
+    names = {thing.name for thing in things()} | {thing.name for thing in invented_things(24)}
+    assert not {thing.rgba.tobytes() for thing in fictional} & real
+    assert not {thing.name for thing in fictional} & names
+    assert len({thing.name for thing in fictional}) == len(fictional)
+
+
+def test_fictional_pixels_are_some_seen_things_turned_and_recoloured():
+    def bag(rgba: np.ndarray) -> bytes:
+        return np.sort(np.sort(rgba[..., :3], axis=2).reshape(-1, 3), axis=0).tobytes()
+
+    seen = {bag(thing.rgba) for thing in seen_things()}
+    assert all(bag(thing.rgba) in seen for thing in fictional_things(seen_things(), 40))
+
+
+def test_a_fictional_thing_depends_on_its_seed_and_number_alone():
+    few, many = (fictional_things(seen_things(), count, seed=5) for count in (5, 9))
+    assert [thing.name for thing in few] == [thing.name for thing in many[:5]]
+    assert all((a.rgba == b.rgba).all() for a, b in zip(few, many, strict=False))
+
+
+def test_lessons_have_as_many_pairs_as_they_say():
+    shown = [scene for scene, _ in corpus.scenes(seen_things(), 400, seed=0, pairs=0.5)]
+    assert 160 < sum(len(scene.things) == 2 for scene in shown) < 240
 
 
 def test_scenes_depend_on_their_seed_and_number_alone():

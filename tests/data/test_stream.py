@@ -44,6 +44,22 @@ def test_a_table_of_documents_gives_each_back(tmp_path):
     assert [opened[i] for i in range(len(opened))] == documents
 
 
+def test_two_materials_together_keep_their_own_neighbours(prepared):
+    both = prepared + prepared
+    docs, shelf = len(prepared.documents), len(prepared.memory)
+    for row in range(docs):
+        assert both.documents[docs + row] == both.documents[row] == prepared.documents[row]
+        for mine, theirs in zip(
+            both.neighbours[row].ravel().tolist(),
+            both.neighbours[docs + row].ravel().tolist(),
+            strict=True,
+        ):
+            assert theirs == mine + shelf
+            assert both.memory[theirs] == both.memory[mine]
+    lonely = Prepared(prepared.documents, prepared.memory, prepared.neighbours * 0 - 1, {})
+    assert ((prepared + lonely).neighbours[docs:] == -1).all()
+
+
 def test_a_bookmark_continues_exactly_where_the_stream_was(prepared):
     one, two = stream(prepared), stream(prepared)
     for _ in range(3):

@@ -50,6 +50,15 @@ class TokenTable:
             "document_stops": np.cumsum([len(d) for d in documents], dtype=np.int64),
         })  # fmt: skip
 
+    def __add__(self, other: "TokenTable") -> "TokenTable":
+        """The documents of both, in order."""
+        ids, stops = len(self.arrays["ids"]), len(self.arrays["segment_stops"])
+        behind = {"segment_stops": ids, "document_stops": stops}
+        return TokenTable({
+            name: np.concatenate([self.arrays[name], other.arrays[name] + behind.get(name, 0)])
+            for name in self.ARRAYS
+        })  # fmt: skip
+
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in self.ARRAYS:
@@ -86,6 +95,16 @@ class Prepared:
             )
         self.documents, self.memory, self.neighbours = documents, memory, neighbours
         self.about = about
+
+    def __add__(self, other: "Prepared") -> "Prepared":
+        """The documents of both, each with its own memory's neighbours."""
+        theirs = np.where(other.neighbours < 0, -1, other.neighbours + len(self.memory))
+        return Prepared(
+            self.documents + other.documents,
+            self.memory + other.memory,
+            np.concatenate([self.neighbours, theirs]),
+            self.about,
+        )
 
     def save(self, folder: Path) -> None:
         with folder_written_whole(folder) as temporary:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
+from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import RELATIONS
 from racm3.data.sample_world.things import held_out_things, seen_things
 from racm3.data.stream import Stream, StreamConfig, validation_batches
@@ -38,8 +40,11 @@ from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
 class SampleRecipe:
     """Everything that makes the sample system; the stages run in the order of the fields.
 
-    `restart` is a second schedule for the generators, with a rate that rises once more (warm
-    restart, Loshchilov & Hutter 2017).
+    Args:
+        documents: Scenes of seen things.
+        fiction: Scenes of fictional things.
+        fictional_things: How many of these there are.
+        draws: Draws of neighbours of each scene.
     """
 
     vqgan: VQGANConfig
@@ -49,11 +54,12 @@ class SampleRecipe:
     clip_batch: int
     text_vocabulary: int
     documents: int
+    fiction: int
+    fictional_things: int
     draws: int
     generator: GeneratorConfig
     training: GeneratorTraining
     stream: StreamConfig
-    restart: GeneratorTraining | None = None
     save_every: int = 200
     settings: Settings = field(default_factory=Settings)
     retriever: RetrieverConfig = field(default_factory=RetrieverConfig)
@@ -64,7 +70,6 @@ CLAUSES = "|".join(f" {relation} " for relation in RELATIONS)
 
 def sample_cpu() -> SampleRecipe:
     """Two to three hours on two cores: what ships with the package."""
-    steps = 2600
     return SampleRecipe(
         vqgan=VQGANConfig(codes=2048, local=True),
         tokenizer=TokenizerTraining(steps=4500, precision="auto"),
@@ -72,21 +77,26 @@ def sample_cpu() -> SampleRecipe:
         clip=ClipTraining(steps=2000, precision="auto", width=192, patch=16),
         clip_batch=256,
         text_vocabulary=2048,
-        documents=40_000,
+        documents=16_000,
+        fiction=24_000,
+        fictional_things=8_000,
         draws=1,
         generator=GeneratorConfig(
             width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True, period=128
         ),
         training=GeneratorTraining(
-            steps=steps, lr=2.5e-3, warmup=60, precision="auto", compile=True
+            steps=1900, lr=2.5e-3, warmup=60, optimizer="muon", precision="auto", compile=True
         ),
-        restart=GeneratorTraining(steps=650, lr=1.4e-3, warmup=30, precision="auto", compile=True),
         stream=StreamConfig(rows=10, length=384, align=128),
         # The small CLIP's cosines run high and its picture queries are weak: see docs/log.md.
         # Without query dropout every draw would be the same, so there is one.
-        # A caption of two things asks for each of them.
+        # A caption of two things asks for each of them. Words find names that the CLIP never met.
         retriever=RetrieverConfig(
-            too_similar=0.99, query="text", query_dropout=0.0, clauses=CLAUSES
+            strategy="hybrid",
+            too_similar=0.99,
+            query="text",
+            query_dropout=0.0,
+            clauses=CLAUSES,
         ),
         # On 36 dev scenes of seen things: 58%, 64% and 67% right at temperatures 1, 0.6 and 0.3;
         # guidance changes nothing, and eight candidates cannot be told from four (docs/log.md).
@@ -106,13 +116,14 @@ def sample_gpu() -> SampleRecipe:
         tokenizer_batch=128,
         clip=ClipTraining(steps=4000, precision="auto", width=192),
         clip_batch=512,
-        documents=200_000,
+        documents=60_000,
+        fiction=120_000,
+        fictional_things=40_000,
         draws=1,
         generator=GeneratorConfig(
             width=320, depth=8, heads=10, vocabulary=1, context=1024, tied=True, period=128
         ),
         training=GeneratorTraining(steps=20_000, lr=1e-3, warmup=500, precision="auto"),
-        restart=None,
         stream=StreamConfig(rows=64, length=384, align=128),
         save_every=500,
     )
@@ -128,11 +139,12 @@ def tiny() -> SampleRecipe:
         clip_batch=8,
         text_vocabulary=300,
         documents=32,
+        fiction=32,
+        fictional_things=16,
         draws=2,
         generator=GeneratorConfig(width=32, depth=2, heads=2, vocabulary=1, context=512, tied=True),
         training=GeneratorTraining(steps=6, lr=1e-3, warmup=2),
         stream=StreamConfig(rows=2, length=512),
-        restart=GeneratorTraining(steps=2, lr=1e-3, warmup=1),
         save_every=3,
     )
 
@@ -181,50 +193,46 @@ def retriever_over(
     return Retriever(encoder, ListShelf(documents, embed(encoder, documents)), config)
 
 
-def prepare_scenes(
-    recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder, folder: Path, *, held_out: bool
-) -> Prepared:
-    """Training scenes beside the seen memory; validation scenes of held-out things beside all."""
-    if not folder.exists():
-        which = held_out_things() if held_out else seen_things()
-        count = min(256, recipe.documents) if held_out else recipe.documents
-        documents = [document for _, document in corpus.scenes(which, count, seed=int(held_out))]
-        shelf = corpus.memory("all" if held_out else "seen")
-        config = replace(recipe.retriever, query_dropout=0.0) if held_out else recipe.retriever
-        retriever = retriever_over(shelf, encoder, config)
-        prepare(codec, documents, retriever, draws=recipe.draws, depth=2).save(folder)
-    return Prepared.open(folder)
+def prepare_training(recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder) -> Prepared:
+    """Scenes of seen things beside the memory of these, and scenes of fictional ones beside theirs.
+
+    A made-up name means nothing to a frozen CLIP, so fictional things are looked up by their words.
+    """
+    fictional = fictional_things(seen_things(), recipe.fictional_things)
+    shelf = ListShelf(
+        [thing.document() for thing in fictional],
+        np.zeros((len(fictional), encoder.dim), np.float32),
+    )
+    by_words = Retriever(encoder, shelf, replace(recipe.retriever, strategy="bm25"))
+    by_meaning = retriever_over(corpus.memory("seen"), encoder, recipe.retriever)
+    real = corpus.lessons(seen_things(), recipe.documents)
+    made_up = corpus.lessons(fictional, recipe.fiction, seed=2)
+    return prepare(codec, real, by_meaning, draws=recipe.draws, depth=2) + prepare(
+        codec, made_up, by_words, draws=recipe.draws, depth=2
+    )
+
+
+def prepare_validation(recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder) -> Prepared:
+    """Scenes of held-out things beside the memory of all."""
+    count = min(256, recipe.documents)
+    documents = [document for _, document in corpus.scenes(held_out_things(), count, seed=1)]
+    config = replace(recipe.retriever, query_dropout=0.0)
+    retriever = retriever_over(corpus.memory("all"), encoder, config)
+    return prepare(codec, documents, retriever, depth=2, draws=recipe.draws)
 
 
 def train_generator(
     recipe: SampleRecipe, codec: Codec, prepared: list[Prepared], folder: Path, where: torch.device
 ) -> None:
-    """The schedule, and the second one where there is one, on other samples."""
-    first = folder / "first" if recipe.restart else folder
-    if not (folder / "final").exists() and not (first / "final").exists():
-        torch.manual_seed(recipe.training.seed)
-        model = Transformer(recipe.generator.sized(len(codec.vocabulary)))
-        begin_with_codes(model, codec.vocabulary.image.start, codec.image.vqgan.codebook.vectors)
-        _leg(recipe, recipe.training, codec, prepared, model, first, where)
-    if recipe.restart and not (folder / "final").exists():
-        again = replace(recipe, stream=replace(recipe.stream, seed=recipe.stream.seed + 1))
-        model = open_generator(first / "final").train()
-        _leg(again, recipe.restart, codec, prepared, model, folder, where)
-
-
-def _leg(
-    recipe: SampleRecipe,
-    training: GeneratorTraining,
-    codec: Codec,
-    prepared: list[Prepared],
-    model: Transformer,
-    folder: Path,
-    where: torch.device,
-) -> None:
+    if (folder / "final").exists():
+        return
+    torch.manual_seed(recipe.training.seed)
+    model = Transformer(recipe.generator.sized(len(codec.vocabulary)))
+    begin_with_codes(model, codec.vocabulary.image.start, codec.image.vqgan.codebook.vectors)
     stream = Stream(prepared[0], recipe.stream, codec.vocabulary)
     validation = validation_batches(prepared[1], recipe.stream, codec.vocabulary)
-    learner = GeneratorLearner(model, training, stream, validation, where)
-    train(learner, loop(training.steps, recipe.save_every), folder)
+    learner = GeneratorLearner(model, recipe.training, stream, validation, where)
+    train(learner, loop(recipe.training.steps, recipe.save_every), folder)
 
 
 def without_retrieval(recipe: SampleRecipe) -> SampleRecipe:
@@ -252,13 +260,10 @@ class Build:
         return Codec(train_text(self.recipe, self.folder / "text"), self.tokenizer())
 
     def prepared(self) -> list[Prepared]:
-        codec, encoder = self.codec(), self.clip()
-        return [
-            prepare_scenes(
-                self.recipe, codec, encoder, self.folder / name, held_out=name == "validation"
-            )
-            for name in ("prepared", "validation")
-        ]
+        for name, make in (("prepared", prepare_training), ("validation", prepare_validation)):
+            if not (self.folder / name).exists():
+                make(self.recipe, self.codec(), self.clip()).save(self.folder / name)
+        return [Prepared.open(self.folder / name) for name in ("prepared", "validation")]
 
     def racm3(self) -> None:
         self._generator(self.recipe, "racm3")
@@ -293,7 +298,6 @@ def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     save_parts(parts, out, dtype=torch.float16)
     write_sample_vectors(out, encoder)
     logs = {name: run / name / "log.jsonl" for name in ("tokenizer", "clip", *GENERATORS)}
-    logs |= {f"{name}.first": run / name / "first" / "log.jsonl" for name in GENERATORS}
     for name, log in logs.items():
         if log.exists():
             write_whole(out / f"{name}.log.jsonl", log.read_bytes())

@@ -18,6 +18,7 @@ from racm3.runtime import dice
 from racm3.tokens.image import to_pixels
 
 PICTURES, UNSEEN, PAIRS, CAPTIONS, SCENES = 1, 2, 7, 8, 11
+PAIRED = 0.35
 
 
 @cache
@@ -73,13 +74,27 @@ def captions(kind: str, count: int = 4000) -> list[str]:
     return drawn + [document.text for document in memory(kind)] * 2
 
 
+def lessons(which: Sequence[Thing], count: int, *, seed: int = 0) -> list[Document]:
+    """Scenes to learn drawing and telling from; pairs are harder, so there are more of them."""
+    return [document for _, document in scenes(which, count, seed=seed, pairs=PAIRED)]
+
+
 def scenes(
-    which: Sequence[Thing], count: int, *, seed: int, things_each: int | None = None
+    which: Sequence[Thing],
+    count: int,
+    *,
+    seed: int,
+    things_each: int | None = None,
+    pairs: float | None = None,
 ) -> list[tuple[Scene, Document]]:
-    """Random scenes with their captions; number i depends on (seed, i) alone."""
+    """Random scenes with their captions; number i depends on (seed, i) alone.
+
+    A share of `pairs` shows two things where it is said.
+    """
     found = []
     for number in range(count):
         rng = dice(SCENES, seed, number)
-        scene = Scene.random(which, rng, count=things_each)
+        each = things_each if pairs is None else 1 + int(rng.random() < pairs)
+        scene = Scene.random(which, rng, count=each)
         found.append((scene, scene.document(rng)))
     return found
