@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from racm3.document import Document
 from racm3.errors import ConfigError
 from racm3.recipes.study import report
-from racm3.recipes.study.asked import Asked, answer
+from racm3.recipes.study.asked import Asked, another, answer
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.learnt import CM3, RACM3, _prepared, every_run
 from racm3.recipes.study.tables import TABLES, Claim
@@ -21,6 +22,7 @@ from racm3.recipes.study.verdicts import METRICS, compare, estimate
 from racm3.recipes.study.worlds import World, photographs
 from racm3.retrieval.encoder import unit
 from racm3.retrieval.retriever import RetrieverConfig
+from racm3.retrieval.shelf import ListShelf
 from tests.conftest import picture
 
 TOY = replace(BUDGETS["toy"], side=16, documents=8, unseen=4)
@@ -115,6 +117,33 @@ def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
     assert len(verdicts) == sum(len(table.claims) for table in tables)
     assert "not measured" not in {one["verdict"] for one in verdicts}
     assert "paper: image perplexity" in texts[0]
+    page = (tmp_path / "one-results" / "study-tiny.html").read_text()
+    assert page.count("<table>") == texts[0].count("\n| --- |") == len(tables)
+    assert "data:image/png;base64," in page
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+
+
+def test_scores_are_given_with_and_without_what_leaks(world, tmp_path):
+    known = next(world.open_memory.blocks())
+    shelf = ListShelf([*world.memory.documents(known.ids.tolist()), world.unseen[0]],
+                      np.concatenate([known.vectors, known.vectors[:1]]))  # fmt: skip
+    leaky = replace(world, open_memory=shelf, scenes=())
+    tables = report.chosen(["table6"])
+    report.run(tables, leaky, TOY, tmp_path / "runs", tell=lambda _: None)
+    written = report.write(tables, leaky, TOY, tmp_path / "runs", tmp_path, about={"command": "x"})
+    stored = json.loads((tmp_path / "study-tiny.json").read_text())["tables"]["table6"]["rows"]
+    whole, rest = (stored["K = 2"][f"image perplexity{end}"] for end in ("", ", unleaked"))
+    found = answer(Asked(), leaky, TOY, tmp_path / "runs")
+    kept = np.exp(found["image_losses"][1:].sum() / found["image_counts"][1:].sum())
+    assert rest["value"] == pytest.approx(kept)
+    assert whole["count"] == rest["count"] + 1
+    assert "1 by picture" in written.read_text()
+
+
+def test_words_ask_with_a_caption_that_the_document_does_not_hold():
+    document = Document.of("a cat", picture(0))
+    assert another(document, ["a cat", "a small cat"]) == "a small cat"
+    assert another(document, ["a cat"]) == "a cat"
 
 
 def test_what_was_answered_is_not_asked_again(world, tmp_path, monkeypatch):

@@ -29,15 +29,21 @@ def recalled(
 
 
 def table_four(
-    encoder: Encoder, documents: Sequence[Document], form: Form, *, k: int
+    encoder: Encoder,
+    documents: Sequence[Document],
+    form: Form,
+    *,
+    k: int,
+    asking: Sequence[Document] | None = None,
 ) -> Bool[np.ndarray, " docs"]:
     """One side of each document asks; is its own text, picture or whole among the k nearest?
 
-    Document to document is not asked: with both sides on both ends the answer is given away.
+    A document that holds the very words that ask gives the answer away: `asking` lends other
+    documents' sides as queries, such as another caption of the same picture.
     """
     side, wanted = form
     kind = {"text": Text, "image": Image, "document": None}[wanted]
     answers = [one.only(kind) if kind else one for one in documents]
     index = ExactIndex.of(np.arange(len(documents)), embed(encoder, answers))
-    hits = index.search(embed(encoder, [ask(one, side) for one in documents]), k)
+    hits = index.search(embed(encoder, [ask(one, side) for one in asking or documents]), k)
     return (hits.ids == np.arange(len(documents))[:, None]).any(axis=1)

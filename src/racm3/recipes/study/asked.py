@@ -1,6 +1,6 @@
 """What trained generators are asked, and what they answered: arrays, one entry a document."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -223,13 +223,25 @@ def few_shot(asked: Asked, world: World, budget: Budget, folder: Path) -> Answer
 
 
 def recall(asked: Asked, world: World, budget: Budget, folder: Path) -> Answers:
-    """Table 4 among the unseen documents, whatever generator stands beside the retriever."""
+    """Table 4 among the unseen documents, whatever generator stands beside the retriever.
+
+    Words ask with another caption of the same picture than the document holds.
+    """
+    asking = [
+        Document.of(another(one, said), *one.images)
+        for one, said in zip(world.unseen, world.references, strict=True)
+    ]
     return {
-        f"{side} to {wanted}": table_four(world.encoder, world.unseen, (side, wanted), k=1).astype(
-            float
-        )
+        f"{side} to {wanted}": table_four(
+            world.encoder, world.unseen, (side, wanted), k=1, asking=asking
+        ).astype(float)
         for side, wanted in FORMS
     }
+
+
+def another(document: Document, captions: Sequence[str]) -> str:
+    """The first caption that the document does not hold, or its own where there is no other."""
+    return next((one for one in captions if one != document.text), document.text)
 
 
 MEASURES: dict[Measure, Callable[[Asked, World, Budget, Path], Answers]] = {

@@ -1,14 +1,18 @@
 """What a study found, for people: tables beside the papers' numbers, verdicts, and plots."""
 
+import base64
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from racm3.errors import ConfigError
-from racm3.evaluation.leakage import Guard, find_leaks
+from racm3.evaluation.leakage import Guard, Leak, clean, find_leaks
 from racm3.evaluation.report import Estimate, table
 from racm3.recipes.study.asked import Asked, answer
 from racm3.recipes.study.budgets import Budget
@@ -17,6 +21,16 @@ from racm3.recipes.study.tables import TABLES, Table
 from racm3.recipes.study.verdicts import Compared, answers, estimate, judge, seeded
 from racm3.recipes.study.worlds import World
 from racm3.runtime import progress, save_json, write_whole
+
+# Episodes are drawn from classes; they have nothing to do with the unseen documents.
+EPISODIC = {"accuracy"}
+UNLEAKED = ", unleaked"
+STYLE = (
+    "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;"
+    "padding:0 1rem;color-scheme:light dark}"
+    "table{border-collapse:collapse;display:block;overflow-x:auto}"
+    "td,th{border:1px solid #8886;padding:.3rem .6rem;text-align:left}img{max-width:100%}</style>"
+)
 
 
 def chosen(names: Sequence[str]) -> list[Table]:
@@ -57,20 +71,32 @@ def run(
 
 
 def measured(
-    one: Table, world: World, budget: Budget, folder: Path
+    one: Table, world: World, budget: Budget, folder: Path, clean: np.ndarray | None = None
 ) -> dict[str, dict[str, Estimate]]:
-    """Every row's estimates by metric, as far as this world can give them."""
+    """Every row's estimates by metric, as far as this world can give them.
+
+    Where some documents leak, every metric is estimated among the `clean` ones, too.
+    """
     found: dict[str, dict[str, Estimate]] = {}
     for row in one.rows:
         known = [asked for asked in row.asked if asked.measure != "few-shot" or world.classes]
         if known:
             given = {m: answers(row, m, world, budget, folder) for m in one.metrics}
-            found[row.label] = {m: estimate(some, m) for m, some in given.items() if some}
+            given = {m: some for m, some in given.items() if some}
+            values = {m: estimate(some, m) for m, some in given.items()}
+            if clean is not None and not EPISODIC & set(given):
+                values |= {m + UNLEAKED: estimate(s, m, among=clean) for m, s in given.items()}
+            found[row.label] = values
     return found
 
 
 def as_table(one: Table, found: dict[str, dict[str, Estimate]]) -> str:
-    metrics = [m for m in one.metrics if any(m in row for row in found.values())]
+    metrics = [
+        metric
+        for name in one.metrics
+        for metric in (name, name + UNLEAKED)
+        if any(metric in row for row in found.values())
+    ]
     rows = []
     for row in one.rows:
         values = found.get(row.label, {})
@@ -94,13 +120,18 @@ def sentences(compared: Sequence[Compared]) -> str:
     return "\n".join(lines)
 
 
-def leaks(world: World) -> str:
-    """A sentence about evaluation documents that the memory shows already."""
+def leaks(world: World) -> list[Leak]:
+    """Evaluation documents that the memory shows already."""
+    if world.scenes:
+        return []
+    known = next(world.open_memory.blocks())
+    return find_leaks(world.unseen, world.open_memory.documents(known.ids.tolist()), Guard())
+
+
+def told(found: Sequence[Leak], world: World) -> str:
+    """The same as a sentence."""
     if world.scenes:
         return "The memory shows every thing of the unseen scenes on purpose; no scene is in it."
-    table_ = next(world.open_memory.blocks())
-    memory = world.open_memory.documents(table_.ids.tolist())
-    found = find_leaks(world.unseen, memory, Guard())
     kinds = Counter(leak.why for leak in found)
     words = ", ".join(f"{count} by {why}" for why, count in sorted(kinds.items())) or "none"
     return f"Of {len(world.unseen)} unseen documents the memory shows already: {words}."
@@ -115,12 +146,14 @@ def write(
     *,
     about: dict[str, Any],
 ) -> Path:
-    """study-WORLD.md, .json and plots in `out`."""
+    """study-WORLD.md, the same as a page, .json and plots in `out`."""
+    leaking = leaks(world)
+    unleaked = np.flatnonzero(clean(len(world.unseen), leaking)) if leaking else None
     parts = [
         f"# The study on {world.name}",
         f"`{about['command']}`",
         world.stand_ins,
-        leaks(world),
+        told(leaking, world),
         f"Seeds {', '.join(map(str, budget.seeds))}; {budget.steps} updates a run; 95% bootstrap "
         "intervals over documents. A ratio below 1 is better for perplexity and Frechet "
         "distance, above 1 for the rest; an order is *reproduced* where its interval excludes 1.",
@@ -128,7 +161,7 @@ def write(
     every: list[Compared] = []
     stored: dict[str, Any] = {}
     for one in tables:
-        found = measured(one, world, budget, folder)
+        found = measured(one, world, budget, folder, unleaked)
         if not found:
             continue
         compared = judge(one, world, budget, folder) if len(found) == len(one.rows) else []
@@ -147,9 +180,22 @@ def write(
     counted = Counter(one.verdict for one in every)
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common())
     parts.insert(4, f"**Orders that the papers claim: {summary or 'none judged'}.**")
-    write_whole(out / f"study-{world.name}.md", "\n\n".join(part for part in parts if part) + "\n")
+    written = "\n\n".join(part for part in parts if part) + "\n"
+    write_whole(out / f"study-{world.name}.md", written)
+    write_whole(out / f"study-{world.name}.html", page(written, out))
     save_json(out / f"study-{world.name}.json", {**about, "tables": stored})
     return out / f"study-{world.name}.md"
+
+
+def page(markdown: str, folder: Path) -> str:
+    """A report as one file that can be sent to somebody: its plots are inside."""
+    from markdown_it import MarkdownIt
+
+    body: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
+    for picture in re.findall(r'src="([^"]+\.png)"', body):
+        inside = base64.b64encode((folder / picture).read_bytes()).decode()
+        body = body.replace(f'src="{picture}"', f'src="data:image/png;base64,{inside}"')
+    return f"<!doctype html>\n<meta charset=utf-8><title>racm3</title>{STYLE}\n{body}"
 
 
 def plot(one: Table, found: dict[str, dict[str, Estimate]], path: Path) -> Path | None:

@@ -83,16 +83,24 @@ def _size(found: Sequence[Answers], metric: Metric) -> int:
     return len(found[0][metric.needs])
 
 
-def estimate(found: Sequence[Answers], name: str) -> Estimate:
-    """The mean over seeds, its interval by resampling documents."""
-    metric, count = METRICS[name], _size(found, METRICS[name])
-    every = np.arange(count)
+def estimate(found: Sequence[Answers], name: str, *, among: Rows | None = None) -> Estimate:
+    """The mean over seeds, its interval by resampling documents.
+
+    Args:
+        found: Answers, one for every seed.
+        name: The metric.
+        among: The numbers of the documents that count; all of them where it is not said.
+    """
+    metric = METRICS[name]
+    every = np.arange(_size(found, metric))
+    every = every if among is None else np.intersect1d(every, among)
+    count = len(every)
 
     def value(rows: Rows) -> float:
         return float(np.mean([metric.of(one, rows) for one in found]))
 
     rng = dice(0, 78)
-    drawn = np.array([value(rng.integers(count, size=count)) for _ in range(metric.draws)])
+    drawn = np.array([value(every[rng.integers(count, size=count)]) for _ in range(metric.draws)])
     if name == "frechet":
         # Resampling repeats pictures, which makes a distance larger: centre it again.
         drawn = drawn - drawn.mean() + value(every)
