@@ -1,6 +1,8 @@
 """RA-CM3 itself: look documents up, read them, then draw, describe, infill, edit or classify."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from racm3.generation.tasks import (
 )
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import device as find_device
+from racm3.system.fewshot import label_probabilities
 from racm3.system.influence import Influence, influences
 from racm3.system.library import Library, given
 from racm3.system.parts import Parts, open_parts, sample_folder, save_parts
@@ -36,12 +39,11 @@ from racm3.system.results import (
     Writing,
     traced,
 )
-from racm3.system.voice import Voice, Watch
+from racm3.system.voice import LONGEST_TEXT, Voice, Watch
 from racm3.tokens.codec import Kind, Segment, Segments
 from racm3.tokens.placing import Placing
 
 GAP = "___"
-LONGEST_TEXT = 64
 
 
 def blanked(picture: Image, mask: Bool[np.ndarray, "height width"]) -> Image:
@@ -87,6 +89,14 @@ class RACM3:
     def without_retrieval(self) -> "RACM3":
         """The CM3 baseline that was trained beside it, if there is one."""
         return RACM3(self.parts, generator="cm3")
+
+    def remembering(self, shelf: Shelf) -> "RACM3":
+        """The same system with another memory; nothing else is loaded or begun anew."""
+        other = copy(self)
+        other.parts = replace(self.parts, shelf=shelf)
+        other.library = Library(other.parts)
+        other.__dict__.pop("without_retrieval", None)
+        return other
 
     @property
     def snapshot(self) -> str:
@@ -210,6 +220,8 @@ class RACM3:
         picture: Image,
         examples: Mapping[str, Sequence[Image]],
         settings: Settings | None = None,
+        *,
+        watch: Watch | None = None,
     ) -> Classification:
         """k-shot: every pass reads one example of each label; label probabilities are averaged.
 
@@ -222,37 +234,21 @@ class RACM3:
                 "at least two labels with equally many example pictures (one or more) are needed; "
                 f"found { ({label: len(p) for label, p in examples.items()}) }"
             )
-        segment = self.voice.segment(picture)
-        task = caption_task(segment, self.codec.vocabulary, longest=LONGEST_TEXT)
-        total = dict.fromkeys(examples, 0.0)
-        shown: list[Consulted] = []
-        for shot in range(counts.pop()):
-            pair = given([Document.of(name, p[shot]) for name, p in examples.items()])
-            shown += pair
-            for label, probability in self._label_probabilities(task, pair, examples).items():
-                total[label] += probability
-        share = sum(total.values())
+        passes = [
+            given([Document.of(name, shots[number]) for name, shots in examples.items()])
+            for number in range(counts.pop())
+        ]
         return Classification(
             "(a picture)",
-            tuple(shown),
+            tuple(one for pair in passes for one in pair),
             self.snapshot,
             settings,
-            {label: value / share for label, value in total.items()},
+            label_probabilities(self.voice, picture, list(examples), passes, watch),
         )
 
     def influences(self, answer: Answer, which: int = 0) -> list[Influence]:
         """How much each consulted document mattered to candidate `which` of an answer."""
         return influences(self.voice, answer, which)
-
-    def _label_probabilities(
-        self, task: Task, pair: Sequence[Consulted], examples: Mapping[str, Sequence[Image]]
-    ) -> dict[str, float]:
-        vocabulary, found = self.codec.vocabulary, {}
-        for label in examples:
-            ids = [*self.voice.ids(label), vocabulary.eoss]
-            found[label] = float(self.voice.score(task, pair, ids).double().sum().exp())
-        share = sum(found.values()) or 1.0
-        return {label: value / share for label, value in found.items()}
 
     def _write(
         self,

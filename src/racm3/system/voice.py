@@ -16,6 +16,7 @@ from racm3.tokens.codec import Codec, Kind, Segment, Segments
 
 LONGEST_PROMPT = 2000
 UNFINISHED = 200
+LONGEST_TEXT = 64
 Watch = Watcher
 
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from racm3 import __version__
 from racm3.interfaces.page import draw, memory, pictures
+from racm3.interfaces.page.parts import NEWEST, kept
 from racm3.interfaces.server.service import Service
 from racm3.system.parts import SAMPLE
 
@@ -42,7 +43,7 @@ def build(service: Service) -> gr.Blocks:
             with gr.Tab("Compose", id="compose"):
                 pictures.compose(service)
             with gr.Tab("Memory", id="memory"):
-                memory.build(service)
+                memory.build(service, fields[-1])
             with gr.Tab("About", id="about"):
                 gr.Markdown(about(service))
 
@@ -57,10 +58,12 @@ def opened_by(service: Service, asked: dict[str, str]) -> list[Any]:
     """A link fills the fields in: it says what was asked, with which seed and settings."""
     if "prompt" not in asked:
         # Whoever came without a link may have begun to type by now.
-        return [gr.skip()] * 7
+        return [*[gr.skip()] * 7, gr.Dropdown(kept(service.snapshots()))]
+    states = service.snapshots()
     base = service.system.parts.settings
     snapshot = asked.get("snapshot", service.system.snapshot)
-    if snapshot != service.system.snapshot:
+    newest = snapshot == service.system.snapshot
+    if not newest and snapshot not in states:
         gr.Warning(f"the link was made with the memory {snapshot}; this is another one")
     return [
         gr.Tabs(selected=asked.get("tab", "draw")),
@@ -70,6 +73,7 @@ def opened_by(service: Service, asked: dict[str, str]) -> list[Any]:
         number(asked, "temperature", base.sampling.temperature),
         number(asked, "guidance", base.guidance.weight),
         number(asked, "documents", base.documents),
+        gr.Dropdown(kept(states), value=NEWEST if newest else states.get(snapshot, NEWEST)),
     ]
 
 

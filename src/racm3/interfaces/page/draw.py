@@ -12,7 +12,7 @@ from racm3.document import Document
 from racm3.errors import Racm3Error
 from racm3.evaluation.copying import copied
 from racm3.interfaces.page import shown
-from racm3.interfaces.page.parts import controls, drop, gallery
+from racm3.interfaces.page.parts import controls, drop, gallery, states
 from racm3.interfaces.page.running import steps
 from racm3.interfaces.server.service import Service
 from racm3.system import RACM3, Consulted
@@ -36,6 +36,7 @@ def build(service: Service) -> list[Any]:
         stop = gr.Button("Stop", elem_id="draw-stop", min_width=80)
     gr.Examples([[one] for one in EXAMPLES], [caption], label="Things to try")
     settings = controls(base)
+    state = states(service.snapshots(), name="draw-state")
     with gr.Row(equal_height=False):
         with gr.Column(scale=2):
             drawn = gallery("Drawn from what was looked up", name="draw-result")
@@ -55,14 +56,14 @@ def build(service: Service) -> list[Any]:
     with gr.Accordion("Provenance", open=False):
         about = gr.Code(language="json", label="Provenance")
     last = gr.State([])
-    given = [caption, *settings, documents, *weights, *own, last]
+    given = [caption, *settings, documents, state, *weights, *own, last]
     out = [drawn, plain, before, consulted, heat, save, link, about, last]
     begun: list[Any] = [
         trigger(partial(draw, service), given, out, api_visibility="private")
         for trigger in (go.click, caption.submit)
     ]
     stop.click(None, None, None, cancels=begun)
-    return [caption, *settings, documents]
+    return [caption, *settings, documents, state]
 
 
 def slots() -> tuple[list[Any], list[Any]]:
@@ -87,15 +88,16 @@ def draw(
     temperature: float,
     guidance: float,
     documents: float,
+    state: int,
     *rest: Any,
 ) -> Iterator[list[Any]]:
     """The tab's outputs again and again, as far as the drawing has come."""
     weights, own, last = rest[:SLOTS], rest[SLOTS : 2 * SLOTS], rest[-1]
-    system = service.systems["racm3"]
     settings = shown.settings(
-        system.parts.settings, seed, candidates, temperature, guidance, documents
+        service.system.parts.settings, seed, candidates, temperature, guidance, documents
     )
     try:
+        system = service.at(state or None)
         system.voice.text(caption)
         read = replaced(system.consult(Document.of(caption), settings), own)
         settings = shown.weighed(settings, weights, len(read))

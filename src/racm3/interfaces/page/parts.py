@@ -7,6 +7,8 @@ import gradio as gr
 from racm3.interfaces.server.schemas import MOST_CANDIDATES
 from racm3.system import Settings
 
+NEWEST, MOST_STATES = 0, 50
+
 
 def gallery(
     label: str, *, name: str | None = None, columns: int = 4, choosing: bool = False
@@ -31,6 +33,18 @@ def drop(label: str, *, name: str | None = None, height: int = 260) -> gr.Image:
 
 def files(label: str, *, name: str | None = None) -> gr.File:
     return gr.File(label=label, file_count="multiple", file_types=["image"], elem_id=name)
+
+
+def states(snapshots: dict[str, int], *, name: str) -> gr.Dropdown:
+    """Which state of the memory is read; 0 stands for the newest."""
+    return gr.Dropdown(
+        kept(snapshots), value=NEWEST, label="Memory as of", elem_id=name, min_width=140,
+        visible=bool(snapshots),
+    )  # fmt: skip
+
+
+def kept(snapshots: dict[str, int]) -> list[tuple[str, int]]:
+    return [("the newest", NEWEST), *list(reversed(snapshots.items()))[1 : MOST_STATES + 1]]
 
 
 def controls(base: Settings) -> list[Any]:

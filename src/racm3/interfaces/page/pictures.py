@@ -144,11 +144,15 @@ def classify(service: Service) -> None:
                 shots += [name, files]
         with gr.Column():
             picture = drop("Which is this?", name="classify-in")
-            go = gr.Button("Classify", variant="primary", elem_id="classify-go")
+            go, stop = buttons("Classify", "classify")
             verdict = gr.Label(label="Verdict", elem_id="classify-out")
-    go.click(partial(_classify, service), [picture, *shots], [verdict], api_visibility="private")
+    begun = go.click(
+        partial(_classify, service), [picture, *shots], [verdict], api_visibility="private"
+    )
+    stop.click(None, None, None, cancels=[begun])
 
 
+@no_type_check
 def _classify(
     service: Service,
     pixels: np.ndarray | None,
@@ -156,14 +160,16 @@ def _classify(
     of_x: Sequence[str] | None,
     y: str,
     of_y: Sequence[str] | None,
-) -> dict[str, float]:
+) -> Iterator[dict[str, float]]:
     shots = {
         name: [Image.read(path) for path in paths or []] for name, paths in ((x, of_x), (y, of_y))
     }
     try:
-        return service.systems["racm3"].classify(shown.opened(pixels), shots).probabilities
+        system, picture = service.systems["racm3"], shown.opened(pixels)
+        *_, verdict = steps(lambda watch: system.classify(picture, shots, watch=watch))
     except Racm3Error as error:
         raise gr.Error(str(error)) from error
+    yield verdict.probabilities
 
 
 def compose(service: Service) -> None:

@@ -97,11 +97,12 @@ def memory_routes(service: Service, desk: Desk, pictures: Pictures) -> APIRouter
     async def add(request: Request, body: schemas.NewDocument) -> schemas.Changed:
         """Remember a document; the very next answer can consult it."""
 
-        def work(_: Watch) -> schemas.Changed:
+        def work(watch: Watch) -> schemas.Changed:
             opened = [pictures.open(one) for one in body.pictures]
             parts = [*([body.text] if body.text.strip() else [])]
             document = Document.of(*parts, *opened).require_parts()
-            ids = service.add([Entry(document, source="server", metadata=body.metadata)])
+            entry = Entry(document, source="server", metadata=body.metadata)
+            ids = service.add([entry], watch)
             return schemas.Changed(ids=ids, snapshot=service.system.snapshot)
 
         return await desk.answer(request, "add", work)
@@ -168,7 +169,7 @@ class Answering:
         return work
 
     def classify(self, body: schemas.Classify) -> Work:
-        def work(_: Watch) -> schemas.Answered:
+        def work(watch: Watch) -> schemas.Answered:
             system = self.service.generator(body.generator)
             examples = {
                 label: [self.pictures.open(one) for one in shots]
@@ -176,7 +177,7 @@ class Answering:
             }
             settings = body.settings(system.parts.settings)
             picture = self.pictures.open(body.picture)
-            return answered(system, system.classify(picture, examples, settings), body)
+            return answered(system, system.classify(picture, examples, settings, watch=watch), body)
 
         return work
 

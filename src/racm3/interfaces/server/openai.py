@@ -1,47 +1,33 @@
-"""The endpoints that OpenAI's clients speak: images, edits, chat with pictures, embeddings."""
+"""The endpoints that OpenAI's clients speak: images, edits, embeddings, and chat beside them."""
 
 import io
 import json
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request, UploadFile
 from fastapi.params import File, Form
 from PIL import Image as PIL
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from racm3.document import Document, Image
 from racm3.errors import DocumentError, GenerationError
-from racm3.interfaces.server import schemas
+from racm3.interfaces.server import chat, schemas
 from racm3.interfaces.server.desk import Desk
 from racm3.interfaces.server.native import chained, sse
-from racm3.interfaces.server.pictures import Pictures, to_base64, to_url
+from racm3.interfaces.server.pictures import Pictures, to_base64
 from racm3.interfaces.server.service import Service
 from racm3.retrieval.encoder import embed
 from racm3.system import RACM3, Settings
-from racm3.system.racm3 import GAP
-from racm3.system.results import Answer, Drawing
+from racm3.system.results import Drawing
 from racm3.system.voice import Watch
 
-Stop = Literal["stop"]
-EITHER: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/json": {}, "text/event-stream": {}}, "description": "or events"}
-}
 IMAGE = {"background": "opaque", "output_format": "png", "quality": "auto"}
 
 
-class Loose(BaseModel):
-    """Clients send settings of models that we are not; what we cannot follow is ignored here."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-    model: str = "racm3"
-    seed: int | None = Field(None, ge=0, lt=2**32)
-
-
-class Generation(Loose):
+class Generation(schemas.Loose):
     model_config = ConfigDict(
         extra="ignore",
         strict=True,
@@ -53,54 +39,7 @@ class Generation(Loose):
     partial_images: int = Field(0, ge=0, le=8)
 
 
-class ImageUrl(BaseModel):
-    model_config = ConfigDict(strict=True)
-    url: str
-
-
-class TextPart(BaseModel):
-    model_config = ConfigDict(strict=True)
-    type: Literal["text"]
-    text: str
-
-
-class ImagePart(BaseModel):
-    model_config = ConfigDict(strict=True)
-    type: Literal["image_url"]
-    image_url: ImageUrl
-
-
-class Turn(BaseModel):
-    model_config = ConfigDict(strict=True)
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]]
-
-
-class Chat(Loose):
-    model_config = ConfigDict(
-        extra="ignore",
-        strict=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "messages": [
-                        {
-                            "role": "user",
-                            "content": [{"type": "image_url", "image_url": {"url": schemas.DOT}}],
-                        }
-                    ]
-                }
-            ]
-        },
-    )
-    messages: list[Turn] = Field(min_length=1, max_length=64)
-    n: int = Field(1, ge=1, le=schemas.MOST_CANDIDATES)
-    temperature: float | None = Field(None, ge=0, le=10)
-    top_p: float | None = Field(None, gt=0, le=1)
-    stream: bool = False
-
-
-class Embeddings(Loose):
+class Embeddings(schemas.Loose):
     model_config = ConfigDict(
         extra="ignore", strict=True, json_schema_extra={"examples": [{"input": "a flag"}]}
     )
@@ -121,11 +60,11 @@ def routes(service: Service, desk: Desk, pictures: Pictures) -> APIRouter:
         ]
         return {"object": "list", "data": found}
 
-    @router.post("/images/generations", responses=EITHER)
+    @router.post("/images/generations", responses=schemas.EITHER)
     async def generate(request: Request, body: Generation) -> Any:
         """Draw a prompt. With `stream`, partial pictures come first."""
         system = service.generator(body.model)
-        settings = _settings(system.parts.settings, body)
+        settings = body.settings(system.parts.settings)
 
         def work(watch: Watch) -> Drawing:
             return system.draw(body.prompt, settings, watch=watch)
@@ -153,16 +92,6 @@ def routes(service: Service, desk: Desk, pictures: Pictures) -> APIRouter:
         work = editing(system, settings, sent, hole, prompt)
         return images_json(await desk.answer(request, "infill", work))
 
-    @router.post("/chat/completions", responses=EITHER)
-    async def chat(request: Request, body: Chat) -> Any:
-        """The last message decides: a picture is described, a text with a gap `___` is filled,
-        other words are drawn (a data: URL in Markdown)."""
-        work = talking(service, pictures, body)
-        if not body.stream:
-            return chat_json(body.model, await desk.answer(request, "chat", work))
-        events = desk.watched(request, "chat", work)
-        return sse(chat_chunks(service, body.model, events, await anext(events)))
-
     @router.post("/embeddings")
     async def embeddings(request: Request, body: Embeddings) -> dict[str, Any]:
         """Unit vectors of texts or pictures, as the memory is searched by."""
@@ -175,6 +104,7 @@ def routes(service: Service, desk: Desk, pictures: Pictures) -> APIRouter:
         usage = {"prompt_tokens": 0, "total_tokens": 0}
         return {"object": "list", "data": data, "model": body.model, "usage": usage}
 
+    chat.add(router, service, desk, pictures)
     return router
 
 
@@ -206,12 +136,6 @@ def embedding(
         return vectors
 
     return work
-
-
-def _settings(base: Settings, body: "Generation | Chat") -> Settings:
-    said = {"seed": body.seed, "candidates": body.n}
-    said |= {name: getattr(body, name, None) for name in ("temperature", "top_p")}
-    return schemas.How.model_validate(said).settings(base)
 
 
 def _transparent(data: bytes, picture: Image) -> np.ndarray:
@@ -255,78 +179,3 @@ async def partial_images(
         else:
             continue
         yield f"event: {data['type']}\ndata: {json.dumps(data)}\n\n"
-
-
-def talking(service: Service, pictures: Pictures, body: Chat) -> Callable[[Watch], Answer]:
-    system = service.generator(body.model)
-    settings = _settings(system.parts.settings, body)
-    turn = next((one for one in reversed(body.messages) if one.role == "user"), None)
-
-    def work(watch: Watch) -> Answer:
-        if turn is None:
-            raise GenerationError("there is no message of the role `user` to answer")
-        content = turn.content
-        parts = [TextPart(type="text", text=content)] if isinstance(content, str) else content
-        text = " ".join(part.text for part in parts if isinstance(part, TextPart)).strip()
-        shown = [pictures.open(p.image_url.url) for p in parts if isinstance(p, ImagePart)]
-        if GAP in text:
-            return system.infill_text(text, shown[0] if shown else None, settings, watch=watch)
-        if shown:
-            return system.caption(shown[0], settings, watch=watch)
-        return system.draw(text, settings, watch=watch)
-
-    return work
-
-
-def contents(answer: Answer) -> list[str]:
-    """What a chat message can hold: words, or a picture as Markdown."""
-    if isinstance(answer, Drawing):
-        return [f"![{answer.prompt}]({to_url(image)})" for image in answer.images]
-    return list(answer.texts)  # type: ignore[attr-defined]
-
-
-def chat_json(model: str, answer: Answer) -> dict[str, Any]:
-    choices = [
-        {
-            "index": number,
-            "finish_reason": "stop",
-            "message": {"role": "assistant", "content": content},
-        }
-        for number, content in enumerate(contents(answer))
-    ]
-    said = sum(len(ids) for ids in answer.trace.said) if answer.trace else 0
-    usage = {"prompt_tokens": 0, "completion_tokens": said, "total_tokens": said}
-    head = _chat_head(model, "chat.completion")
-    return {**head, "choices": choices, "usage": usage, "racm3": answer.to_json()}
-
-
-def _chat_head(model: str, kind: str) -> dict[str, Any]:
-    id_ = f"chatcmpl-{uuid.uuid4().hex}"
-    return {"id": id_, "object": kind, "created": int(time.time()), "model": model}
-
-
-async def chat_chunks(
-    service: Service, model: str, events: AsyncIterator[Any], first: Any
-) -> AsyncIterator[str]:
-    """Words of a single candidate as they are said; anything else when it is done."""
-    head, sent = _chat_head(model, "chat.completion.chunk"), ""
-    text = service.system.codec.vocabulary.text
-
-    def chunk(number: int, delta: dict[str, Any], finish: Stop | None = None) -> str:
-        choice = {"index": number, "delta": delta, "finish_reason": finish}
-        return f"data: {json.dumps({**head, 'choices': [choice]})}\n\n"
-
-    async for event in chained(first, events):
-        if isinstance(event, Answer):
-            for number, content in enumerate(contents(event)):
-                rest = content[len(sent) :] if content.startswith(sent) else content
-                yield chunk(number, {"role": "assistant", "content": rest})
-                yield chunk(number, {}, "stop")
-        elif len(event) == 1 and event[0] and event[0][0] in text:
-            said = service.system.codec.text.decode([i for i in event[0] if i in text])
-            # A character may be cut in the middle; it is sent once it is whole.
-            whole = said.rstrip("\N{REPLACEMENT CHARACTER}")
-            if whole.startswith(sent) and len(whole) > len(sent):
-                yield chunk(0, {"role": "assistant", "content": whole[len(sent) :]})
-                sent = whole
-    yield "data: [DONE]\n\n"

@@ -34,6 +34,9 @@ class Problem(BaseModel):
     error: Detail
 
 
+EITHER: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {}, "text/event-stream": {}}, "description": "or events"}
+}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "It cannot be done; the message says why."},
     404: {"model": Problem, "description": "There is no such thing."},
@@ -75,6 +78,19 @@ class How(BaseModel):
         settings = _changed(base, self, "seed", "documents", "candidates", "where")
         assert isinstance(settings, Settings)
         return replace(settings, sampling=sampling, guidance=guidance)
+
+
+class Loose(BaseModel):
+    """Clients send settings of models that we are not; what we cannot follow is ignored here."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+    model: str = "racm3"
+    seed: int | None = Field(None, ge=0, lt=2**32)
+
+    def settings(self, base: Settings) -> Settings:
+        said = {name: getattr(self, name, None) for name in ("seed", "temperature", "top_p")}
+        said["candidates"] = getattr(self, "n", None)
+        return How.model_validate(said).settings(base)
 
 
 def _changed(base: Any, asked: BaseModel, *names: str) -> Any:

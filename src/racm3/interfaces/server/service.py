@@ -6,6 +6,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from racm3.document import Document
 from racm3.errors import MemoryStoreError
 from racm3.generation.batching import Batcher
@@ -16,9 +18,10 @@ from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.runtime import dice
 from racm3.system import RACM3, Consulted, Settings
-from racm3.system.voice import Voice
+from racm3.system.voice import Voice, Watch
 
-AT_ONCE = 256
+AT_ONCE, FEW = 256, 16
+LOOKED_AT = 4
 
 
 class ReadOnly(MemoryStoreError):
@@ -36,6 +39,7 @@ class Service:
         self.system, self.config = system, config
         self.batchers: list[Batcher] = []
         self.changing = threading.Lock()
+        self.earlier: dict[int, RACM3] = {}
         self.systems = {"racm3": self._shared(system)}
         if "cm3" in system.parts.generators:
             self.systems["cm3"] = self._shared(system.without_retrieval)
@@ -65,28 +69,59 @@ class Service:
             )
         return shelf
 
-    def search(self, query: Document, count: int, where: str | None) -> list[Consulted]:
+    def snapshots(self) -> dict[str, int]:
+        """The states of the memory that can still be looked at, by name, the newest last."""
+        shelf = self.system.parts.shelf
+        if not isinstance(shelf, MemoryStore):
+            return {}
+        return {f"{shelf.path.name}@{number}": number for number in shelf.snapshots()}
+
+    def at(self, snapshot: int | None) -> RACM3:
+        """The system with an earlier state of its memory; None is the newest."""
+        if snapshot is None or snapshot == self.store.snapshot:
+            return self.system
+        with self.changing:
+            if snapshot not in self.earlier:
+                shelf = MemoryStore.open(self.store.path, snapshot=snapshot)
+                self.earlier[snapshot] = self.system.remembering(shelf)
+            # Lately looked at comes last; a removal empties this, since it ends what it is about.
+            self.earlier[snapshot] = self.earlier.pop(snapshot)
+            for old in list(self.earlier)[:-LOOKED_AT]:
+                del self.earlier[old]
+            return self.earlier[snapshot]
+
+    def search(
+        self, query: Document, count: int, where: str | None, snapshot: int | None = None
+    ) -> list[Consulted]:
         """The nearest documents, near-copies skipped."""
-        retriever = self.system.library.retriever(where)
+        system = self.at(snapshot)
+        retriever = system.library.retriever(where)
         found = retriever.neighbours([query.require_parts()], count, rng=dice(0))[0]
-        documents = self.system.parts.shelf.documents([one.id for one in found])
+        documents = system.parts.shelf.documents([one.id for one in found])
         return [
             Consulted(one.id, one.score, document)
             for one, document in zip(found, documents, strict=True)
         ]
 
-    def document(self, id_: int) -> Document:
+    def document(self, id_: int, snapshot: int | None = None) -> Document:
         try:
-            return self.system.parts.shelf.documents([id_])[0]
+            return self.at(snapshot).parts.shelf.documents([id_])[0]
         except (MemoryStoreError, IndexError, OverflowError) as error:
             raise NotThere(f"there is no document {id_} in this memory") from error
 
-    def add(self, entries: Sequence[Entry]) -> list[int]:
-        """Encode and remember; the very next answer can consult them."""
-        store = self.store
-        vectors = embed(self.system.encoder, [entry.document for entry in entries])
+    def add(self, entries: Sequence[Entry], watch: Watch | None = None) -> list[int]:
+        """Encode and remember; the very next answer can consult them.
+
+        The watcher is told how many are encoded. It may raise to stop: then nothing was added.
+        """
+        store, vectors = self.store, []
+        for start in range(0, len(entries), FEW):
+            if watch:
+                watch([[start]])
+            some = [entry.document for entry in entries[start : start + FEW]]
+            vectors.append(embed(self.system.encoder, some))
         with self.changing:
-            ids = store.add(entries, vectors)
+            ids = store.add(entries, np.concatenate(vectors))
             self.refresh()
         return ids
 
@@ -99,6 +134,7 @@ class Service:
             self.refresh()
 
     def refresh(self) -> None:
+        self.earlier.clear()
         for system in self.systems.values():
             system.library.refresh()
 

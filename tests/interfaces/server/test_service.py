@@ -1,0 +1,96 @@
+"""The service behind API and page: earlier states of a memory, and work that can be stopped."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from racm3.document import Document
+from racm3.errors import GenerationError, MemoryStoreError
+from racm3.interfaces.page.app import opened_by
+from racm3.interfaces.server.config import ServerConfig
+from racm3.interfaces.server.service import Service
+from racm3.retrieval.entry import Entry
+from racm3.retrieval.memory import MemoryStore
+from racm3.system import RACM3
+from tests.conftest import picture
+
+Said = list[list[int]]
+
+
+@pytest.fixture
+def service(fresh: RACM3) -> Iterator[Service]:
+    one = Service(fresh, ServerConfig())
+    yield one
+    one.close()
+
+
+def zebra(number: int = 0) -> Entry:
+    return Entry(Document.of("a zebra", picture(20 + number)))
+
+
+def test_an_earlier_state_answers_as_it_did(service):
+    before = service.system.draw("a zebra")
+    then = service.store.snapshot
+    [added] = service.add([zebra()])
+    assert added in {one.id for one in service.search(Document.of("a zebra"), 7, None)}
+    again = service.at(then).draw("a zebra")
+    assert again.to_json() == before.to_json()
+    assert (again.image.pixels == before.image.pixels).all()
+    assert added not in {one.id for one in service.search(Document.of("a zebra"), 7, None, then)}
+    opened = MemoryStore.open(service.store.path, snapshot=then)
+    assert service.at(then).snapshot == opened.snapshot_name == before.snapshot
+    assert service.at(None) is service.at(service.store.snapshot) is service.system
+
+
+def test_only_a_few_earlier_states_are_held(service):
+    first = service.store.snapshot
+    for number in range(6):
+        service.add([zebra(number)])
+    for state in range(first, first + 6):
+        service.at(state)
+    assert len(service.earlier) < 6
+
+
+def test_a_removed_document_is_in_no_state_any_more(service):
+    [added] = service.add([zebra()])
+    with_it = service.store.snapshot
+    service.at(with_it)
+    service.remove([added])
+    with pytest.raises(MemoryStoreError, match="cannot be opened"):
+        service.at(with_it)
+    assert with_it not in service.snapshots().values()
+
+
+def test_a_link_opens_the_state_that_it_was_made_with(service):
+    name = service.system.snapshot
+    then = service.store.snapshot
+    service.add([zebra()])
+    *_, state = opened_by(service, {"prompt": "a zebra", "snapshot": name})
+    assert state.value == then
+    *_, state = opened_by(service, {"prompt": "a zebra", "snapshot": service.system.snapshot})
+    assert state.value == 0
+
+
+def test_adding_that_is_stopped_adds_nothing(service):
+    told: list[Said] = []
+
+    def watch(now: Said) -> None:
+        told.append(now)
+        if len(told) == 2:
+            raise GenerationError("stopped")
+
+    before, many = len(service.store), [zebra(number) for number in range(40)]
+    with pytest.raises(GenerationError, match="stopped"):
+        service.add(many, watch)
+    assert len(service.store) == before
+    assert len(service.add(many, told.append)) == 40
+    assert [now[0][0] for now in told[2:]] == [0, 16, 32]
+
+
+def test_classifying_can_be_stopped(service):
+    def watch(now: Said) -> None:
+        raise GenerationError("stopped")
+
+    shots = {"X": [picture(0)], "Y": [picture(1)]}
+    with pytest.raises(GenerationError, match="stopped"):
+        service.system.classify(picture(0), shots, watch=watch)
