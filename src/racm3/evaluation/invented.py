@@ -8,10 +8,9 @@ from PIL import ImageDraw
 from racm3.data.sample_world.things import Thing
 from racm3.document import Document, Image
 from racm3.retrieval.encoder import embed
-from racm3.retrieval.shelf import ListShelf, Shelf, joined
+from racm3.retrieval.shelf import ListShelf, joined
 from racm3.runtime import dice
 from racm3.system import RACM3
-from racm3.system.parts import Parts
 
 SYLLABLES = ("blor", "zin", "quav", "mip", "throx", "dul", "fen", "gost", "wub", "yal", "kree")
 SIDE, SCALE = 64, 4
@@ -57,13 +56,7 @@ def taught(system: RACM3, documents: list[Document]) -> RACM3:
     known = joined(parts.shelf.blocks(), parts.encoder.dim)
     vectors = np.concatenate([known.vectors, embed(parts.encoder, documents)])
     everything = parts.shelf.documents(known.ids.tolist()) + documents
-    shelf: Shelf = ListShelf(everything, vectors)
-    return RACM3(
-        Parts(
-            parts.codec, parts.encoder, parts.generators, parts.retriever, shelf, parts.name,
-            parts.align,
-        )
-    )  # fmt: skip
+    return system.remembering(ListShelf(everything, vectors))
 
 
 def recognised(picture: Image, among: list[Image]) -> int:
