@@ -109,6 +109,8 @@ def test_the_memory_verbs(place, tmp_path, capsys):
     run(f"memory search {tmp_path}/m guitar --count 3 --json {clip}")
     hits = json.loads(capsys.readouterr().out)["hits"]
     assert len(hits) >= 1
+    run(f"memory search {tmp_path}/m guitar --count 1 --retriever.strategy bm25 --json {clip}")
+    assert "guitar" in json.loads(capsys.readouterr().out)["hits"][0]["text"]
     run(f"memory show {tmp_path}/m {hits[0]['id']} --out {tmp_path}/s.png")
     assert hits[0]["text"] in capsys.readouterr().out
     run(f"memory remove {tmp_path}/m --ids {hits[0]['id']}")
@@ -173,7 +175,8 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
     failing(f"{wrong} {short} --live {out}/memory", "was not made of", capsys)
     both = json.dumps({"racm3": f"{out}/ra/final", "cm3": f"{out}/cm3/final"})
     run(f"assemble {out}/system --tokenizer {out}/tok/final --text {out}/text "
-        f"--clip {out}/clip/final --generators", both)  # fmt: skip
+        f"--retriever.strategy hybrid --clip {out}/clip/final --generators", both)  # fmt: skip
+    assert RACM3.open(out / "system").parts.retriever.strategy == "hybrid"
     run(f"draw guitar --out {out}/a.png --system {out}/system --memory {out}/memory")
     assert (out / "a.png").exists()
     run(f"export {out}/qwen --system {out}/system")

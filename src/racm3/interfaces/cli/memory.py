@@ -142,6 +142,7 @@ def search(
     where: str | None = None,
     clip: str = "sample",
     snapshot: int | None = None,
+    retriever: RetrieverConfig = RetrieverConfig(),
     json: bool = False,
 ) -> None:
     """Find the nearest documents to a text, a picture, or both; near-copies are skipped.
@@ -154,13 +155,14 @@ def search(
         where: A filter that is applied before the search.
         clip: The CLIP that the memory was built with.
         snapshot: Search an earlier state.
+        retriever: How to search: `--retriever.strategy hybrid` also by words.
         json: Print JSON.
     """
     store = MemoryStore.open(memory, snapshot=snapshot)
     parts = [text] if text.strip() else []
     query = Document.of(*parts, *([Image.read(picture)] if picture else [])).require_parts()
-    retriever = Retriever(open_encoder(clip), store, RetrieverConfig(), where=where)
-    found = retriever.neighbours([query], count, rng=dice(0))[0]
+    asked = Retriever(open_encoder(clip), store, retriever, where=where)
+    found = asked.neighbours([query], count, rng=dice(0))[0]
     documents = store.documents([neighbour.id for neighbour in found])
     rows = [
         {"id": n.id, "score": round(n.score, 4), "text": d.text}

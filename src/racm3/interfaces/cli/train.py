@@ -209,6 +209,7 @@ def assemble(
     clip: Path,
     generators: dict[str, Path],
     align: int = 0,
+    retriever: RetrieverConfig = RetrieverConfig(),
 ) -> None:
     """Put trained parts together as a system that every other verb opens.
 
@@ -219,15 +220,14 @@ def assemble(
         clip: A CLIP or SigLIP folder.
         generators: Generators by name: '{"racm3": "runs/mine/final"}'.
         align: The `--stream.align` that they were trained with.
+        retriever: How the system looks documents up: `--retriever.strategy hybrid` also by words.
     """
     from racm3.system.parts import EmptyShelf
 
     encoder = open_dual(clip)
     codec = Codec(TextTokenizer.open(text), ImageTokenizer.open(tokenizer))
     models = {name: open_generator(folder) for name, folder in generators.items()}
-    parts = Parts(
-        codec, encoder, models, RetrieverConfig(), EmptyShelf(encoder.dim), out.name, align
-    )
+    parts = Parts(codec, encoder, models, retriever, EmptyShelf(encoder.dim), out.name, align)
     save_parts(parts, out)
     print(out)
 
