@@ -85,7 +85,7 @@ def sample_cpu() -> SampleRecipe:
             width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True, period=128
         ),
         training=GeneratorTraining(
-            steps=1900, lr=2.5e-3, warmup=60, optimizer="muon", precision="auto", compile=True
+            steps=1700, lr=2.5e-3, warmup=60, optimizer="muon", precision="auto", compile=True
         ),
         stream=StreamConfig(rows=10, length=384, align=128),
         # The small CLIP's cosines run high and its picture queries are weak: see docs/log.md.
