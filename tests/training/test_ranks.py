@@ -9,19 +9,30 @@ import numpy as np
 import pytest
 import torch
 
+from racm3.errors import ConfigError
+from racm3.model.export import open_generator
 from racm3.tokens.context import Packed
+from racm3.training import checkpoint
+from racm3.training.checkpoint import under
+from racm3.training.generator import GeneratorTraining
+from tests.training.test_training import weights
 from tests.training.tiny import learner, material
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_two_ranks_learn_what_one_process_learns_from_both_shares(tmp_path):
+def together(place: Path, what: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run(
-        [*command, "-m", "tests.training.ranks", str(tmp_path)],
+        [*command, "-m", "tests.training.ranks", str(place), what],
         cwd=ROOT, env=environment, check=True, capture_output=True, timeout=200,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["copies", "shard"])
+def test_two_ranks_learn_what_one_process_learns_from_both_shares(tmp_path, what):
+    together(tmp_path, what)
     found = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     batches = [Packed(*map(np.asarray, one["batch"])) for one in found]
     alone = learner(material())
@@ -30,5 +41,27 @@ def test_two_ranks_learn_what_one_process_learns_from_both_shares(tmp_path):
     loss = alone.learn_from(0)["loss"]
     assert found[0]["loss"] == found[1]["loss"] == pytest.approx(loss, rel=1e-5)
     for name, parameter in alone.model.state_dict().items():
-        torch.testing.assert_close(found[0]["model"][name], found[1]["model"][name])
-        torch.testing.assert_close(found[0]["model"][name], parameter, atol=2e-5, rtol=1e-3)
+        mine, theirs = (one["model"][f"model.{name}"] for one in found)
+        torch.testing.assert_close(mine, theirs)
+        torch.testing.assert_close(mine, parameter, atol=2e-5, rtol=1e-3)
+    every = sum(p.numel() for p in alone.model.parameters())
+    assert found[0]["held"] == (every if what == "copies" else every // 2)
+
+
+def test_a_sharded_run_resumes_to_the_same_bytes_and_opens_anywhere(tmp_path):
+    together(tmp_path, "halves")
+    assert weights(tmp_path / "whole") == weights(tmp_path / "halves")
+    opened = open_generator(tmp_path / "whole" / "final").state_dict()
+    saved = under("model", checkpoint.load(checkpoint.steps(tmp_path / "whole")[-1]).tensors)
+    assert {name: tensor.shape for name, tensor in saved.items()} == {
+        name: tensor.shape for name, tensor in learner(material()).model.state_dict().items()
+    }
+    for name, tensor in saved.items():
+        torch.testing.assert_close(opened[name], tensor, atol=0, rtol=0)
+
+
+def test_what_cannot_be_sliced_is_refused():
+    with pytest.raises(ConfigError, match="torchrun"):
+        learner(material(), shard=True)
+    with pytest.raises(ConfigError, match="muon needs whole matrices"):
+        GeneratorTraining(steps=1, shard=True, optimizer="muon")

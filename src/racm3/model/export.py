@@ -68,12 +68,21 @@ def from_qwen3(values: dict[str, Any], path: Path) -> GeneratorConfig:
         raise CheckpointError(f"{path} does not say {error}; a Qwen3 config is expected") from error
 
 
-def save_generator(model: Transformer, folder: Path, *, dtype: torch.dtype | None = None) -> None:
-    """Write config.json and model.safetensors in Qwen3's names, in `dtype` where it is given."""
+def save_generator(
+    model: Transformer,
+    folder: Path,
+    *,
+    dtype: torch.dtype | None = None,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Write config.json and model.safetensors in Qwen3's names, in `dtype` where it is given.
+
+    `weights` are the model's own where they lie elsewhere, such as in slices on many ranks.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     save_json(folder / "config.json", to_qwen3(model.config))
     state = {}
-    for name, tensor in model.state_dict().items():
+    for name, tensor in (weights or model.state_dict()).items():
         full = name if name.startswith("lm_head") else f"model.{name}"
         state[full] = tensor.detach().cpu().to(dtype or tensor.dtype).contiguous()
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})

@@ -1,6 +1,7 @@
 """Training state on disk: a folder that appears whole, safetensors and JSON, never pickle."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,14 +70,20 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, *, name: str) -> dict[st
 
 
 def restore_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], *, name: str
+    optimizer: torch.optim.Optimizer,
+    tensors: dict[str, Tensor],
+    *,
+    name: str,
+    cut: Callable[[Tensor, Tensor], Tensor] = lambda tensor, _: tensor,
 ) -> None:
+    """`cut` makes of each tensor what belongs to this process, like the weight it stands for."""
     whole = optimizer.state_dict()
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for full, value in tensors.items():
         if full.startswith(f"{name}."):
             _, index, key = full.rsplit(".", 2)
-            state.setdefault(int(index), {})[key] = value
+            state.setdefault(int(index), {})[key] = cut(value, weights[int(index)])
     whole["state"] = state
     optimizer.load_state_dict(whole)
 

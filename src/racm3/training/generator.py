@@ -22,6 +22,7 @@ from racm3.training.checkpoint import named, optimizer_tensors, restore_optimize
 from racm3.training.muon import Muon
 from racm3.training.objective import Batch, batch, objective, token_nll
 from racm3.training.schedule import learning_rate
+from racm3.training.sharding import full, shard, sliced, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,8 @@ class GeneratorTraining:
         accumulate: Micro-batches added up before each update.
         precision: fp32, bf16 (mixed), or auto: bf16 where the hardware multiplies it.
         compile: Use torch.compile.
+        shard: Slice weights, gradients and optimizer state over the ranks of torchrun (FSDP2)
+            where each of them would hold all of it otherwise.
         seed: Decides initialisation.
     """
 
@@ -56,11 +59,14 @@ class GeneratorTraining:
     accumulate: int = 1
     precision: str = "fp32"
     compile: bool = False
+    shard: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.alpha < 0 or self.accumulate < 1 or self.clip <= 0 or self.lr <= 0:
             raise ConfigError("alpha >= 0, accumulate >= 1, clip > 0 and lr > 0 are expected")
+        if self.shard and self.optimizer == "muon":
+            raise ConfigError("muon needs whole matrices; shard with `--training.optimizer adam`")
 
 
 class GeneratorLearner:
@@ -79,6 +85,8 @@ class GeneratorLearner:
             )
         self.model, self.config, self.stream = model.to(device), config, stream
         self.validation, self.device = validation, device
+        if config.shard:
+            shard(self.model)
         self.optimizers = optimizers(model, config)
         self.run = torch.compile(model) if config.compile else model
 
@@ -92,11 +100,14 @@ class GeneratorLearner:
             with autocast(self.device, config.precision):
                 logits = self.run(one.ids, one.positions, one.sample)
             part = objective(logits, one.targets, one.weight(config.alpha), z_loss=config.z_loss)
-            (part.summed / total).backward()
+            # The sum over ranks is wanted, of which FSDP takes the mean.
+            share = part.summed / total * (self.stream.world if config.shard else 1)
+            share.backward()
             loss += part.summed.detach() / total
-        for parameter in self.model.parameters():
-            if parameter.grad is not None and dist.is_initialized():
-                dist.all_reduce(parameter.grad)
+        if dist.is_initialized() and not config.shard:
+            for parameter in self.model.parameters():
+                if parameter.grad is not None:
+                    dist.all_reduce(parameter.grad)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         rate = learning_rate(step, peak=config.lr, warmup=config.warmup, steps=config.steps)
         for optimizer in self.optimizers.values():
@@ -104,7 +115,7 @@ class GeneratorLearner:
                 group["lr"] = rate
             optimizer.step()
         loss = summed_over_ranks(loss)
-        return {"loss": loss.item(), "grad_norm": norm.item(), "lr": rate}
+        return {"loss": loss.item(), "grad_norm": full(norm).item(), "lr": rate}
 
     def validate(self) -> dict[str, float]:
         """Image and text perplexity of the main documents; nothing where there are none."""
@@ -119,20 +130,24 @@ class GeneratorLearner:
         marks = gathered(torch.from_numpy(self.stream.bookmark()))
         states = [optimizer_tensors(one, name=name) for name, one in self.optimizers.items()]
         return {
-            **named("model", self.model.state_dict()),
-            **{name: tensor for state in states for name, tensor in state.items()},
+            **named("model", whole(self.model.state_dict())),
+            **{name: one for state in states for name, one in whole(state).items()},
             **{f"stream.{rank}": mark for rank, mark in enumerate(marks)},
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        self.model.load_state_dict(under("model", tensors))
+        now = self.model.state_dict()
+        theirs = under("model", tensors)
+        self.model.load_state_dict({k: sliced(v, now[k]) for k, v in theirs.items()})
         for name, optimizer in self.optimizers.items():
-            restore_optimizer(optimizer, tensors, name=name)
+            restore_optimizer(optimizer, tensors, name=name, cut=sliced)
         rank = dist.get_rank() if dist.is_initialized() else 0
         self.stream.seek(tensors[f"stream.{rank}"].numpy())
 
     def export(self, folder: Path) -> None:
-        save_generator(self.model, folder)
+        weights = whole(self.model.state_dict())
+        if not dist.is_initialized() or dist.get_rank() == 0:
+            save_generator(self.model, folder, weights=weights)
 
     def describe(self) -> dict[str, Any]:
         return {

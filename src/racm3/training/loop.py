@@ -87,8 +87,7 @@ def train(learner: Learner, config: LoopConfig, folder: Path, *, rank: int = 0) 
                 telemetry.validated(step, learner.validate())
             if step % config.save_every == 0 or step == config.steps:
                 save(learner, folder, step, config, rank=rank)
-    if rank == 0:
-        learner.export(folder / "final")
+    learner.export(folder / "final")
 
 
 def save(learner: Learner, folder: Path, step: int, config: LoopConfig, *, rank: int) -> None:
