@@ -99,6 +99,19 @@ def test_what_is_added_is_found_and_what_is_removed_is_gone(client):
     assert added["ids"][0] not in [one["id"] for one in found["hits"]]
 
 
+def test_an_answer_is_given_again_from_the_snapshot_that_it_names(client):
+    first = client.post("/api/draw", json={"caption": "a zebra"}).json()
+    client.post("/api/memory/documents", json={"text": "a zebra", "pictures": [PICTURE]})
+    now = client.post("/api/draw", json={"caption": "a zebra"}).json()
+    assert now["snapshot"] != first["snapshot"]
+    then = {"snapshot": first["snapshot"]}
+    again = client.post("/api/draw", json={"caption": "a zebra", **then}).json()
+    assert again["snapshot"] == first["snapshot"]
+    assert again["images"] == first["images"]
+    found = client.post("/api/memory/search", json={"text": "a zebra", **then}).json()
+    assert "a zebra" not in [hit["title"] for hit in found["hits"]]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "words"),
     [
@@ -108,6 +121,7 @@ def test_what_is_added_is_found_and_what_is_removed_is_gone(client):
         ("draw", {"caption": "x", "like": ["/etc/passwd"]}, 400, "base64"),
         ("draw", {"caption": "x", "like": ["http://example.org/a.png"]}, 400, "not fetched"),
         ("draw", {"caption": "x", "where": "no such column = 1"}, 400, "filter"),
+        ("draw", {"caption": "x", "snapshot": "y@1"}, 404, "not kept"),
         ("caption", {"picture": "AAAA"}, 400, "cannot be read as a picture"),
         ("infill", {"picture": PICTURE}, 400, "box or a mask"),
         ("classify", {"picture": PICTURE, "examples": {"X": [PICTURE]}}, 400, "two labels"),

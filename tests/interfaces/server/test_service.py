@@ -36,7 +36,9 @@ def test_an_earlier_state_answers_as_it_did(service):
     again = service.at(then).draw("a zebra")
     assert again.to_json() == before.to_json()
     assert (again.image.pixels == before.image.pixels).all()
-    assert added not in {one.id for one in service.search(Document.of("a zebra"), 7, None, then)}
+    assert added not in {
+        one.id for one in service.search(Document.of("a zebra"), 7, None, service.at(then))
+    }
     opened = MemoryStore.open(service.store.path, snapshot=then)
     assert service.at(then).snapshot == opened.snapshot_name == before.snapshot
     assert service.at(None) is service.at(service.store.snapshot) is service.system

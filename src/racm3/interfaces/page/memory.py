@@ -109,7 +109,7 @@ def search(
     asked += [shown.opened(pixels)] if pixels is not None else []
     try:
         found = service.search(
-            Document.of(*asked), int(count), where.strip() or None, snapshot or None
+            Document.of(*asked), int(count), where.strip() or None, service.at(snapshot or None)
         )
     except Racm3Error as error:
         raise gr.Error(str(error)) from error
@@ -118,8 +118,8 @@ def search(
 
 def choose(service: Service, id_: int, snapshot: int) -> list[Any]:
     """A document's own words, and who its neighbours are."""
-    document = service.document(id_, snapshot or None)
-    found = [one for one in service.search(document, 13, None, snapshot or None) if one.id != id_]
+    document, system = service.document(id_, snapshot or None), service.at(snapshot or None)
+    found = [one for one in service.search(document, 13, None, system) if one.id != id_]
     return [f"**{document.text}** (document {id_})", wall_of(found[:12])[0], id_]
 
 

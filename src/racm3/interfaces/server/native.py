@@ -79,8 +79,9 @@ def memory_routes(service: Service, desk: Desk, pictures: Pictures) -> APIRouter
         def work(_: Watch) -> schemas.Found:
             parts = [*([body.text] if body.text.strip() else [])]
             picture = [pictures.open(body.picture)] if body.picture else []
-            found = service.search(Document.of(*parts, *picture), body.count, body.where)
-            return schemas.Found(snapshot=service.system.snapshot, hits=[shown(o) for o in found])
+            system, query = service.generator("racm3", body.snapshot), Document.of(*parts, *picture)
+            found = service.search(query, body.count, body.where, system)
+            return schemas.Found(snapshot=system.snapshot, hits=[shown(one) for one in found])
 
         return await desk.answer(request, "search", work)
 
@@ -128,9 +129,9 @@ class Answering:
 
     def draw(self, body: schemas.Draw) -> Work:
         def work(watch: Watch) -> schemas.Answered:
-            system = self.service.generator(body.generator)
+            system = self.service.generator(body.generator, body.snapshot)
             settings = body.settings(system.parts.settings)
-            chosen = self.service.consult(body.caption, settings, body.leave_out)
+            chosen = self.service.consult(system, body.caption, settings, body.leave_out)
             like = [self.pictures.open(one) for one in body.like] or chosen or []
             drawing = system.draw(body.caption, settings, like=like, watch=watch)
             return answered(system, drawing, body)
@@ -139,7 +140,7 @@ class Answering:
 
     def caption(self, body: schemas.Caption) -> Work:
         def work(watch: Watch) -> schemas.Answered:
-            system = self.service.generator(body.generator)
+            system = self.service.generator(body.generator, body.snapshot)
             settings = body.settings(system.parts.settings)
             writing = system.caption(self.pictures.open(body.picture), settings, watch=watch)
             return answered(system, writing, body)
@@ -148,7 +149,7 @@ class Answering:
 
     def infill(self, body: schemas.Infill) -> Work:
         def work(watch: Watch) -> schemas.Answered:
-            system = self.service.generator(body.generator)
+            system = self.service.generator(body.generator, body.snapshot)
             picture = self.pictures.open(body.picture)
             if (body.mask is None) == (body.box is None):
                 raise GenerationError("say what to redraw: either a box or a mask")
@@ -170,7 +171,7 @@ class Answering:
 
     def classify(self, body: schemas.Classify) -> Work:
         def work(watch: Watch) -> schemas.Answered:
-            system = self.service.generator(body.generator)
+            system = self.service.generator(body.generator, body.snapshot)
             examples = {
                 label: [self.pictures.open(one) for one in shots]
                 for label, shots in body.examples.items()
@@ -183,7 +184,7 @@ class Answering:
 
     def complete(self, body: schemas.Complete) -> Work:
         def work(watch: Watch) -> schemas.Answered:
-            system = self.service.generator(body.generator)
+            system = self.service.generator(body.generator, body.snapshot)
             settings = body.settings(system.parts.settings)
             document = from_html(body.html, fetch=self.pictures.open)
             done = system.complete(document, settings, more=body.more, watch=watch)

@@ -48,6 +48,12 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+Snapshot = Annotated[
+    str | None,
+    Field(max_length=200, description="read an earlier state of the memory, named as answers do"),
+]
+
+
 class How(BaseModel):
     """How to answer; what is not said is as the system does it best."""
 
@@ -66,6 +72,7 @@ class How(BaseModel):
         [], max_length=2, description="how much each consulted document counts: 0 not at all"
     )
     where: str | None = Field(None, max_length=1000, description="SQL over the memory's metadata")
+    snapshot: Snapshot = None
     influence: bool = Field(False, description="say how much each consulted document mattered")
 
     def settings(self, base: Settings) -> Settings:
@@ -172,6 +179,7 @@ class Search(BaseModel):
     picture: Picture | None = None
     count: int = Field(5, ge=1, le=100)
     where: str | None = Field(None, max_length=1000)
+    snapshot: Snapshot = None
 
 
 class NewDocument(BaseModel):

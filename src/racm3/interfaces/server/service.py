@@ -54,10 +54,16 @@ class Service:
         for batcher in self.batchers:
             batcher.close()
 
-    def generator(self, name: str) -> RACM3:
+    def generator(self, name: str, snapshot: str | None = None) -> RACM3:
+        """The system with one of its generators, at an earlier state of its memory if asked."""
         if name not in self.systems:
             raise NotThere(f"this system has no generator {name!r}, only {', '.join(self.systems)}")
-        return self.systems[name]
+        if snapshot in (None, self.system.snapshot) or name != "racm3":
+            return self.systems[name]
+        kept = self.snapshots()
+        if snapshot not in kept:
+            raise NotThere(f"the memory {snapshot!r} is not kept; it is {self.system.snapshot} now")
+        return self.at(kept[snapshot])
 
     @property
     def store(self) -> MemoryStore:
@@ -91,10 +97,10 @@ class Service:
             return self.earlier[snapshot]
 
     def search(
-        self, query: Document, count: int, where: str | None, snapshot: int | None = None
+        self, query: Document, count: int, where: str | None, system: RACM3 | None = None
     ) -> list[Consulted]:
-        """The nearest documents, near-copies skipped."""
-        system = self.at(snapshot)
+        """The nearest documents, near-copies skipped; in the memory of `system`, or the newest."""
+        system = system or self.system
         retriever = system.library.retriever(where)
         found = retriever.neighbours([query.require_parts()], count, rng=dice(0))[0]
         documents = system.parts.shelf.documents([one.id for one in found])
@@ -139,13 +145,13 @@ class Service:
             system.library.refresh()
 
     def consult(
-        self, caption: str, settings: Settings, leave_out: Sequence[int]
+        self, system: RACM3, caption: str, settings: Settings, leave_out: Sequence[int]
     ) -> list[Consulted] | None:
         """What is read instead when some documents may not be: the next ones take their place."""
         if not leave_out:
             return None
         wider = self.search(
-            Document.of(caption), settings.documents + len(leave_out), settings.where
+            Document.of(caption), settings.documents + len(leave_out), settings.where, system
         )
         return [one for one in wider if one.id not in leave_out][: settings.documents]
 
