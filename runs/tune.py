@@ -1,11 +1,12 @@
 """Choose decoding for the sample system on scenes of seen things: `python runs/tune.py SYSTEM`.
 
-Fidelity by temperature, then by guidance weight, then by candidates, each with the best of
-what came before; the held-out things are not looked at. Writes docs/results/tuning.md.
+Fidelity by temperature, top-p, guidance weight and candidates, each with the best of what came
+before; the held-out things are not looked at. Writes docs/results/tuning.md.
 """
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,11 +32,14 @@ def fidelity(system: RACM3, some, settings: Settings) -> Estimate:
     )
 
 
-def tried(settings: Settings) -> list[tuple[str, list[Settings]]]:
-    temperatures = [replace(settings, sampling=Sampling(temperature=t)) for t in (1, 0.7, 0.4, 0.1)]
-    guided = [replace(settings, guidance=Guidance(weight=w)) for w in (1.0, 1.5, 2.0, 3.0)]
-    more = [replace(settings, candidates=n) for n in (1, 4, 8)]
-    return [("temperature", temperatures), ("guidance", guided), ("candidates", more)]
+VARIED: dict[str, Callable[[Settings], list[Settings]]] = {
+    "temperature": lambda best: [
+        replace(best, sampling=Sampling(temperature=one)) for one in (0.7, 0.3, 0.1)
+    ],
+    "top-p": lambda best: [replace(best, sampling=replace(best.sampling, top_p=0.9))],
+    "guidance": lambda best: [replace(best, guidance=Guidance(weight=one)) for one in (1.5, 2.5)],
+    "candidates": lambda best: [replace(best, candidates=one) for one in (4, 8)],
+}
 
 
 def main() -> None:
@@ -44,28 +48,32 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60)
     chosen = parser.parse_args()
     system = RACM3.open(chosen.system, device="cpu")
-    some = scenes(seen_things(), chosen.count, seed=DEV, things_each=1)
-    best, rows = Settings(), []
-    for number, (name, _) in enumerate(tried(best)):
-        scored = []
-        for one in tried(best)[number][1]:
-            score = fidelity(system, some, one)
-            scored.append((score, one))
-            rows.append(
-                {
-                    "varied": name,
-                    "temperature": one.sampling.temperature,
-                    "guidance": one.guidance.weight,
-                    "candidates": one.candidates,
-                    "fidelity": str(score),
-                }
-            )
-            print(rows[-1], file=sys.stderr, flush=True)
-        best = max(scored, key=lambda pair: pair[0].value)[1]
+    some = scenes(seen_things(), chosen.count, seed=DEV)
+    rows: list[dict[str, object]] = []
+
+    def scored(name: str, one: Settings) -> tuple[Estimate, Settings]:
+        score = fidelity(system, some, one)
+        rows.append(
+            {
+                "varied": name,
+                "temperature": one.sampling.temperature,
+                "top-p": one.sampling.top_p,
+                "guidance": one.guidance.weight,
+                "candidates": one.candidates,
+                "fidelity": str(score),
+            }
+        )
+        print(rows[-1], file=sys.stderr, flush=True)
+        return score, one
+
+    known = scored("", Settings())
+    for name, ways in VARIED.items():
+        found = [known, *(scored(name, one) for one in ways(known[1]))]
+        known = max(found, key=lambda pair: pair[0].value)
     command = f"python runs/tune.py {chosen.system.name} --count {chosen.count}"
     text = f"# Decoding, chosen on scenes of seen things\n\n`{command}`\n\n{table(rows)}\n"
     write_whole(ROOT / "docs/results/tuning.md", text)
-    print(best)
+    print(known[1])
 
 
 if __name__ == "__main__":
