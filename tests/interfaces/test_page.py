@@ -1,5 +1,6 @@
 """The page in a real browser: every tab's main path, with screenshots in out/page."""
 
+import html
 import json
 import re
 import shutil
@@ -97,6 +98,16 @@ def draw(page: Page, caption: str) -> None:
     page.locator("#draw-go").click()
 
 
+def saved(page: Page, name: str) -> str:
+    """The page that an answer is downloaded as."""
+    expect(page.locator(f"#{name}-save")).to_be_enabled()
+    with page.expect_download() as started:
+        page.locator(f"#{name}-save").click()
+    written = Path(started.value.path()).read_text(encoding="utf-8")
+    assert '"snapshot"' in html.unescape(written)
+    return html.unescape(written)
+
+
 def test_draw_shows_candidates_sources_influence_and_a_link(page: Page, browser, url) -> None:
     draw(page, "an apple")
     expect(images(page, "draw-consulted").first).to_be_visible()
@@ -148,6 +159,7 @@ def test_describe_writes_texts_with_perplexities(page: Page, files) -> None:
     page.locator("#describe-go").click()
     expect(page.get_by_text("What document 1 did to each word").first).to_be_visible()
     expect(page.locator("#describe-out")).to_contain_text(re.compile(r"\d+\.\d+"))
+    assert '"perplexities"' in saved(page, "describe")
 
 
 def test_infill_redraws_what_is_painted_over(page: Page, files) -> None:
@@ -182,6 +194,7 @@ def test_classify_says_how_likely_each_label_is(page: Page, files) -> None:
     page.wait_for_timeout(500)
     page.locator("#classify-go").click()
     expect(page.locator("#classify-out")).to_contain_text("%")
+    assert '"probabilities"' in saved(page, "classify")
 
 
 def test_compose_goes_on_with_a_document(page: Page) -> None:
@@ -191,6 +204,7 @@ def test_compose_goes_on_with_a_document(page: Page) -> None:
     page.wait_for_function(
         "() => document.querySelector('#compose-out img, #compose-out p:nth-of-type(2)')"
     )
+    assert "an apple" in saved(page, "compose")
 
 
 def test_memory_is_searched_extended_and_cut(page: Page, files) -> None:

@@ -1,5 +1,6 @@
 """The Python API on untrained parts: what must hold whatever the weights are."""
 
+import html
 import json
 from dataclasses import replace
 
@@ -122,6 +123,14 @@ def test_answers_show_themselves_in_a_notebook(system):
     page = drawing._repr_html_()
     assert "a &lt;guitar&gt;" in page
     assert page.count("<img") == 1 + len(drawing.consulted)
+    writing = system.caption(picture(0))
+    assert html.escape(writing.text) in writing._repr_html_()
+    done = system.complete(Document.of("an <apple>"), more=1)
+    assert "an &lt;apple&gt;" in done._repr_html_()
+    told = system.classify(picture(0), {"X": [picture(1)], "Y": [picture(2)]})
+    assert f"X: {told.probabilities['X']:.0%}" in told._repr_html_()
+    for answer in (writing, done, told):
+        assert answer._repr_html_().count("<figure") == len(answer.consulted)
 
 
 def test_saving_and_opening_a_system_changes_no_answer(system, tmp_path):

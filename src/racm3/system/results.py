@@ -16,6 +16,7 @@ from racm3.generation.engine import Said
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.generation.tasks import Task
+from racm3.tokens.markup import paragraph, to_html
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +107,14 @@ class Answer:
             "settings": asdict(self.settings),
         }
 
-    def _consulted_html(self) -> str:
+    def _repr_html_(self) -> str:
         cells = "".join(_figure(one) for one in self.consulted)
-        return f'<div style="display:flex;gap:8px">{cells}</div>' if cells else ""
+        read = f'<div style="display:flex;gap:8px">{cells}</div>' if cells else ""
+        return f"{self._body_html()}{read}"
+
+    def _body_html(self) -> str:
+        """The answer itself, for a notebook; what was consulted comes below it."""
+        return paragraph(self.prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +138,9 @@ class Drawing(Answer):
     def _repr_png_(self) -> bytes:
         return self.image.png()
 
-    def _repr_html_(self) -> str:
+    def _body_html(self) -> str:
         pictures = "".join(picture_html(image, 192) for image in self.images)
-        return f"<p>{html.escape(self.prompt)}</p>{pictures}{self._consulted_html()}"
+        return f"{paragraph(self.prompt)}{pictures}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +158,8 @@ class Writing(Answer):
         answers = {"texts": list(self.texts), "perplexities": list(self.perplexities)}
         return {**Answer.to_json(self), **answers}
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.text)}</p>{self._consulted_html()}"
+    def _body_html(self) -> str:
+        return paragraph(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +175,9 @@ class Completion(Answer):
     def to_json(self) -> dict[str, Any]:
         return {**Answer.to_json(self), "texts": [d.text for d in self.documents]}
 
+    def _body_html(self) -> str:
+        return to_html(self.document)
+
 
 @dataclass(frozen=True, slots=True)
 class Classification(Answer):
@@ -183,6 +192,12 @@ class Classification(Answer):
     def to_json(self) -> dict[str, Any]:
         answer = {"label": self.label, "probabilities": self.probabilities}
         return {**Answer.to_json(self), **answer}
+
+    def _body_html(self) -> str:
+        return "".join(
+            paragraph(f"{label}: {probability:.0%}")
+            for label, probability in self.probabilities.items()
+        )
 
 
 def save_png(image: Image, path: Path, about: dict[str, Any]) -> None:

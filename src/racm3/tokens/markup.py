@@ -18,7 +18,7 @@ def to_html(document: Document) -> str:
     for part in document.parts:
         if isinstance(part, Text):
             if waiting is not None:
-                written.append(_paragraph(waiting))
+                written.append(paragraph(waiting))
             waiting = part.content
         else:
             alt = "" if waiting is None else f' alt="{html.escape(waiting)}"'
@@ -26,11 +26,11 @@ def to_html(document: Document) -> str:
             written.append(f'<img{alt} src="data:image/png;base64,{data}">')
             waiting = None
     if waiting is not None:
-        written.append(_paragraph(waiting))
+        written.append(paragraph(waiting))
     return "".join(written)
 
 
-def _paragraph(text: str) -> str:
+def paragraph(text: str) -> str:
     return f"<p>{html.escape(text)}</p>"
 
 

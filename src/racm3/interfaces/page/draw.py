@@ -12,7 +12,7 @@ from racm3.document import Document
 from racm3.errors import Racm3Error
 from racm3.evaluation.copying import copied
 from racm3.interfaces.page import shown
-from racm3.interfaces.page.parts import controls, drop, gallery, states
+from racm3.interfaces.page.parts import controls, drop, gallery, saved, saving, states
 from racm3.interfaces.page.running import steps
 from racm3.interfaces.server.service import Service
 from racm3.system import RACM3, Consulted
@@ -50,7 +50,7 @@ def build(service: Service) -> list[Any]:
                 "Where each document mattered (red helped, blue hindered)", name="draw-heat"
             )
     with gr.Row():
-        save = gr.DownloadButton("PNG with provenance", elem_id="draw-save")
+        save = saving("PNG", "draw")
         link = gr.Textbox(label="A link that draws this again", elem_id="draw-link",
                           buttons=["copy"], interactive=False)  # fmt: skip
     with gr.Accordion("Provenance", open=False):
@@ -101,7 +101,7 @@ def draw(
         system.voice.text(caption)
         read = replaced(system.consult(Document.of(caption), settings), own)
         settings = shown.weighed(settings, weights, len(read))
-        known = [[], [], last, shown.sources(read), [], None, "", "", last]
+        known = [[], [], last, shown.sources(read), [], saved(None), "", "", last]
         yield known
         unread = replace(settings, documents=0, guidance=replace(settings.guidance, documents=()))
         for now in steps(lambda watch: system.draw(caption, unread if not read else settings,
@@ -117,7 +117,7 @@ def draw(
         raise gr.Error(str(error)) from error
     yield [
         made, shown.tiles(alone.images), last, shown.sources(done.consulted), heat,
-        shown.download(done), shown.link("draw", done), shown.provenance(done), made,
+        saved(shown.download(done)), shown.link("draw", done), shown.provenance(done), made,
     ]  # fmt: skip
 
 

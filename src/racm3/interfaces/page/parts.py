@@ -47,6 +47,16 @@ def kept(snapshots: dict[str, int]) -> list[tuple[str, int]]:
     return [("the newest", NEWEST), *list(reversed(snapshots.items()))[1 : MOST_STATES + 1]]
 
 
+def saving(what: str, name: str) -> gr.DownloadButton:
+    """A way to keep an answer, once there is one."""
+    return gr.DownloadButton(f"{what} with provenance", elem_id=f"{name}-save", interactive=False)
+
+
+def saved(path: str | None) -> gr.DownloadButton:
+    """The same, with an answer or still without."""
+    return gr.DownloadButton(value=path, interactive=path is not None)
+
+
 def controls(base: Settings) -> list[Any]:
     """Seed and settings, closed until somebody wants them."""
     with gr.Accordion("Settings", open=False), gr.Row():

@@ -11,7 +11,7 @@ from PIL import Image as PIL
 from racm3.document import Document, Image
 from racm3.errors import GenerationError, Racm3Error
 from racm3.interfaces.page import parts, shown
-from racm3.interfaces.page.parts import buttons, controls, drop, gallery
+from racm3.interfaces.page.parts import buttons, controls, drop, gallery, saved, saving
 from racm3.interfaces.page.running import steps
 from racm3.interfaces.server.service import Service
 from racm3.system.results import Drawing
@@ -34,10 +34,11 @@ def describe(service: Service) -> None:
                 )
                 for n in (1, 2)
             ]
+            save = saving("Page", "describe")
     begun = go.click(
         partial(_describe, service),
         [picture, *settings],
-        [texts, consulted, *mattered],
+        [texts, consulted, *mattered, save],
         api_visibility="private",
     )
     stop.click(None, None, None, cancels=[begun])
@@ -55,14 +56,14 @@ def _describe(service: Service, pixels: np.ndarray | None, *chosen: float) -> It
             if isinstance(now, list):
                 said = [[system.codec.text.decode([i for i in ids if i in text]), None]
                         for ids in now]  # fmt: skip
-                yield [said, [], None, None]
+                yield [said, [], None, None, saved(None)]
             else:
                 done = now
         rows = [[t, round(p, 2)] for t, p in zip(done.texts, done.perplexities, strict=True)]
         told = [*shown.words(system.influences(done)), None, None][:2]
     except Racm3Error as error:
         raise gr.Error(str(error)) from error
-    yield [rows, shown.sources(done.consulted), *told]
+    yield [rows, shown.sources(done.consulted), *told, saved(shown.page(done, picture))]
 
 
 def infill(service: Service) -> None:
@@ -82,7 +83,7 @@ def infill(service: Service) -> None:
             filled = gallery("Filled in", name="infill-out")
             consulted = gallery("Consulted")
             heat = gallery("Where each document mattered")
-            save = gr.DownloadButton("PNG with provenance")
+            save = saving("PNG", "infill")
     begun = go.click(
         partial(_infill, service),
         [editor, caption, examples, *settings],
@@ -108,7 +109,7 @@ def _infill(
         mask = strokes(painted["layers"], picture)
         settings = shown.settings(system.parts.settings, *chosen)
         like = [Image.read(path) for path in examples or []]
-        yield [shown.tiles([picture]), [], [], None]
+        yield [shown.tiles([picture]), [], [], saved(None)]
         done = None
         for now in steps(lambda watch: system.infill(picture, mask, caption, settings,
                                                      documents=like, watch=watch)):  # fmt: skip
@@ -118,7 +119,7 @@ def _infill(
     except Racm3Error as error:
         raise gr.Error(str(error)) from error
     yield [
-        shown.tiles(done.images), shown.sources(done.consulted), heat, shown.download(done)
+        shown.tiles(done.images), shown.sources(done.consulted), heat, saved(shown.download(done))
     ]  # fmt: skip
 
 
@@ -146,8 +147,9 @@ def classify(service: Service) -> None:
             picture = drop("Which is this?", name="classify-in")
             go, stop = buttons("Classify", "classify")
             verdict = gr.Label(label="Verdict", elem_id="classify-out")
+            save = saving("Page", "classify")
     begun = go.click(
-        partial(_classify, service), [picture, *shots], [verdict], api_visibility="private"
+        partial(_classify, service), [picture, *shots], [verdict, save], api_visibility="private"
     )
     stop.click(None, None, None, cancels=[begun])
 
@@ -160,7 +162,7 @@ def _classify(
     of_x: Sequence[str] | None,
     y: str,
     of_y: Sequence[str] | None,
-) -> Iterator[dict[str, float]]:
+) -> Iterator[list[Any]]:
     shots = {
         name: [Image.read(path) for path in paths or []] for name, paths in ((x, of_x), (y, of_y))
     }
@@ -169,7 +171,7 @@ def _classify(
         *_, verdict = steps(lambda watch: system.classify(picture, shots, watch=watch))
     except Racm3Error as error:
         raise gr.Error(str(error)) from error
-    yield verdict.probabilities
+    yield [verdict.probabilities, saved(shown.page(verdict, picture))]
 
 
 def compose(service: Service) -> None:
@@ -185,11 +187,12 @@ def compose(service: Service) -> None:
             go, stop = buttons("Go on", "compose")
         with gr.Column():
             written = gr.HTML(label="The document", elem_id="compose-out")
+            save = saving("Page", "compose")
             consulted = gallery("Consulted")
     begun = go.click(
         partial(_compose, service),
         [*fields, more, *settings],
-        [written, consulted],
+        [written, consulted, save],
         api_visibility="private",
     )
     stop.click(None, None, None, cancels=[begun])
@@ -209,7 +212,7 @@ def _compose(
     try:
         settings = shown.settings(system.parts.settings, *chosen)
         document = Document.of(*begun)
-        yield [f"<p>{len(begun)} parts so far ...</p>", []]
+        yield [f"<p>{len(begun)} parts so far ...</p>", [], saved(None)]
         done = None
         for now in steps(lambda watch: system.complete(document, settings, more=int(more),
                                                        watch=watch)):  # fmt: skip
@@ -217,4 +220,4 @@ def _compose(
         assert done is not None
     except Racm3Error as error:
         raise gr.Error(str(error)) from error
-    yield [to_html(done.document), shown.sources(done.consulted)]
+    yield [to_html(done.document), shown.sources(done.consulted), saved(shown.page(done))]

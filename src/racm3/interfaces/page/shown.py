@@ -1,5 +1,6 @@
 """Pictures, provenance and links in the form that the page's components take."""
 
+import html
 import json
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from racm3.errors import GenerationError
 from racm3.generation.tasks import AT_ONCE
 from racm3.system import Consulted, Settings
 from racm3.system.influence import Influence
-from racm3.system.results import Answer, Drawing, save_png
+from racm3.system.results import Answer, Drawing, picture_html, save_png
 
 SHOWN = 256
 Tile = tuple[PIL.Image, str]
@@ -117,4 +118,16 @@ def download(drawing: Drawing) -> str:
     """A PNG with its provenance inside, in a folder of its own."""
     path = Path(tempfile.mkdtemp(prefix="racm3-")) / "drawing.png"
     save_png(drawing.image, path, drawing.to_json())
+    return str(path)
+
+
+def page(answer: Answer, *asked: Image) -> str:
+    """A file with what was asked, the answer, what it consulted, and how it was made."""
+    path = Path(tempfile.mkdtemp(prefix="racm3-")) / "answer.html"
+    body = "".join(picture_html(picture, 192) for picture in asked) + answer._repr_html_()
+    about = html.escape(provenance(answer))
+    path.write_text(
+        f"<!doctype html><meta charset=utf-8><title>racm3</title>{body}<pre>{about}</pre>",
+        encoding="utf-8",
+    )
     return str(path)
