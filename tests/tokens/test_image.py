@@ -101,6 +101,23 @@ def test_saving_and_opening_changes_no_code(tmp_path):
         ImageTokenizer.open(tmp_path)
 
 
+def test_half_precision_changes_no_code_either(tmp_path):
+    """Two codes nearly alike: half precision would toss a coin between them."""
+    torch.manual_seed(0)
+    tokenizer = ImageTokenizer(VQGAN(TINY_VQGAN))
+    vectors = tokenizer.vqgan.codebook.vectors
+    half = len(vectors) // 2
+    vectors[half:] = F.normalize(vectors[:half] + 1e-4 * torch.randn_like(vectors[:half]), dim=-1)
+    pictures = [picture(i) for i in range(8)]
+    tokenizer.save(tmp_path, dtype=torch.float16)
+    opened = ImageTokenizer.open(tmp_path)
+    assert (opened.encode(pictures) == tokenizer.encode(pictures)).all()
+    rounded = {k: v.half().float() for k, v in tokenizer.vqgan.state_dict().items()}
+    codes = tokenizer.encode(pictures)
+    tokenizer.vqgan.load_state_dict(rounded)
+    assert (tokenizer.encode(pictures) != codes).any(), "nothing was at stake"
+
+
 def test_learning_brings_reconstructions_nearer_and_resumes_to_the_same_bytes(tmp_path):
     pictures = to_pixels([picture(i) for i in range(4)]).round()
 

@@ -18,6 +18,7 @@ from racm3.tokens.vqgan.family import FamilyConfig, FamilyVQGAN
 from racm3.tokens.vqgan.model import VQGAN
 
 AT_ONCE = 64
+DECODING = ("decoder", "post_quant_conv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +86,21 @@ class ImageTokenizer:
         return pictures
 
     def save(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
+        """Write config.json and model.safetensors, what decodes in `dtype`.
+
+        What encodes keeps its precision: generators have learnt these codes, and half of it is
+        enough to give white another one.
+        """
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
         save_json(folder / "config.json", self.config)
         tensors = self.vqgan.state_dict().items()
-        state = {k: v.detach().cpu().to(dtype).contiguous() for k, v in tensors}
+        state = {
+            name: tensor.detach().cpu().to(dtype if name.startswith(DECODING) else tensor.dtype)
+            for name, tensor in tensors
+        }
+        state = {name: tensor.contiguous() for name, tensor in state.items()}
         save_file(state, folder / "model.safetensors")
 
     @classmethod
