@@ -23,6 +23,7 @@ CSS = """
 .gradio-container{max-width:1200px!important;width:100%!important;margin:auto!important}
 .gradio-container main,.gradio-container .wrap{min-width:0;width:100%;box-sizing:border-box}
 .gallery-item img,.thumbnail-item img,.image-frame img{image-rendering:pixelated}
+.grid-wrap.fixed-height{min-height:0!important;max-height:80vh!important}
 .block:has(.grid-wrap)>label{position:static!important;display:inline-flex}
 footer{display:none!important}
 """

@@ -26,7 +26,8 @@ def describe(service: Service) -> None:
             go, stop = buttons("Describe", "describe")
         with gr.Column():
             texts = gr.Dataframe(headers=["text", "perplexity"], label="Likeliest first",
-                                 elem_id="describe-out", interactive=False, wrap=True)  # fmt: skip
+                                 elem_id="describe-out", interactive=False, wrap=True,
+                                 column_widths=["75%", "25%"])  # fmt: skip
             consulted = gallery("Consulted")
             mattered = [
                 gr.HighlightedText(
