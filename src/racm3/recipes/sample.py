@@ -88,9 +88,8 @@ def sample_cpu() -> SampleRecipe:
             steps=1700, lr=2.5e-3, warmup=60, optimizer="muon", precision="auto", compile=True
         ),
         stream=StreamConfig(rows=10, length=384, align=128),
-        # The small CLIP's cosines run high and its picture queries are weak: see docs/log.md.
-        # Without query dropout every draw would be the same, so there is one.
-        # A caption of two things asks for each of them. Words find names that the CLIP never met.
+        # The small CLIP's cosines run high and its picture queries are weak (docs/log.md). A caption
+        # of two things asks for each of them. Words find names that the CLIP never met.
         retriever=RetrieverConfig(
             strategy="hybrid",
             too_similar=0.99,
@@ -98,8 +97,8 @@ def sample_cpu() -> SampleRecipe:
             query_dropout=0.0,
             clauses=CLAUSES,
         ),
-        # Chosen on scenes of seen things (docs/results/tuning.md): 80%, 85% and 90% right at temperatures 1,
-        # 0.7 and 0.3; guidance, top-p and more candidates cannot be told from none of them.
+        # 80%, 85% and 90% right at temperatures 1, 0.7 and 0.3; nothing else could be told from its
+        # default on 40 scenes of seen things (docs/results/tuning.md).
         settings=Settings(candidates=4, sampling=Sampling(temperature=0.3)),
     )
 
