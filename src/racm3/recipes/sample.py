@@ -88,8 +88,8 @@ def sample_cpu() -> SampleRecipe:
             steps=1700, lr=2.5e-3, warmup=60, optimizer="muon", precision="auto", compile=True
         ),
         stream=StreamConfig(rows=10, length=384, align=128),
-        # The small CLIP's cosines run high, its picture queries are weak (docs/log.md). A caption of
-        # two things asks for each of them. Words find names that the CLIP never met.
+        # The small CLIP's cosines run high and its picture queries are weak: see docs/log.md.
+        # A caption of two things asks for each. Words find names that the CLIP never met.
         retriever=RetrieverConfig(
             strategy="hybrid",
             too_similar=0.99,
