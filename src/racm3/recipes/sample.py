@@ -202,7 +202,8 @@ def prepare_training(recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder) -
         [thing.document() for thing in fictional],
         np.zeros((len(fictional), encoder.dim), np.float32),
     )
-    by_words = Retriever(encoder, shelf, replace(recipe.retriever, strategy="bm25"))
+    words = replace(recipe.retriever, strategy="bm25", query="text")
+    by_words = Retriever(encoder, shelf, words)
     by_meaning = retriever_over(corpus.memory("seen"), encoder, recipe.retriever)
     real = corpus.lessons(seen_things(), recipe.documents)
     made_up = corpus.lessons(fictional, recipe.fiction, seed=2)
