@@ -200,6 +200,21 @@ def test_a_hybrid_finds_a_name_that_no_encoder_has_met(encoder, documents):
     assert [one.id for one in found(seen, "hybrid")] == [one.id for one in found(seen, "clip")]
 
 
+@pytest.mark.parametrize("strategy", ["clip", "hybrid"])
+def test_an_empty_memory_answers_nothing(encoder, strategy):
+    empty = ListShelf([], np.zeros((0, encoder.dim), np.float32))
+    retriever = Retriever(encoder, empty, RetrieverConfig(strategy=strategy))
+    assert retriever.neighbours([Document.of("a cat")], 2, rng=dice(0)) == [[]]
+
+
+def test_words_ask_alone_where_words_are_searched(encoder, shelf):
+    config = RetrieverConfig(strategy="bm25", clauses=" above ")
+    both = Document.of("a leopard above a train", picture(0))
+    found = Retriever(encoder, shelf, config).neighbours([both], 2, rng=dice(0))[0]
+    texts = {document.text for document in shelf.documents([one.id for one in found])}
+    assert texts == {"a leopard", "a train"}
+
+
 def test_an_article_does_not_answer_for_a_thing():
     assert words("A button on the left") == ["button", "left"]
     assert words("On, at, the") == ["on", "at", "the"]

@@ -155,6 +155,8 @@ class Retriever:
             count = min(self.config.candidates, len(self.ids))
             picks = [rng.choice(self.ids, count, replace=False) for _ in queries]
             return Hits(np.stack(picks), np.zeros((len(queries), count), dtype=np.float32))
+        if self.config.strategy == "bm25":
+            queries = [query.only(Text) if query.text.strip() else query for query in queries]
         asks = {"clip": self._by_meaning, "bm25": self._by_words, "hybrid": self._by_both}
         ask = asks[self.config.strategy]
         if not self.config.clauses:
@@ -177,6 +179,8 @@ class Retriever:
             hits = self._by_words([queries[row] for row in said], dropout)
             shared[said, : hits.ids.shape[1]] = np.where(hits.scores > 0, hits.ids, -1)
         ids = by_reciprocal_rank(near.ids, shared)
+        if not (ids >= 0).any():
+            return near
         table = self.rows(ids[ids >= 0])
         theirs = table.vectors[np.searchsorted(table.ids, ids).clip(max=len(table.ids) - 1)]
         scores = np.einsum("qd,qnd->qn", vectors, theirs)

@@ -17,8 +17,8 @@ def label_probabilities(
 ) -> dict[str, float]:
     """How likely each label is for a picture, the mean over passes (RA-CM3 §4.5).
 
-    Every pass reads one example of each label. A watcher is called before each of them and may
-    raise to stop; nothing is said meanwhile, so it is told nothing.
+    Every pass reads one example of each label. A watcher is called before each label of each pass
+    and may raise to stop; nothing is said meanwhile, so it is told nothing.
     """
     task = caption_task(voice.segment(picture), voice.codec.vocabulary, longest=LONGEST_TEXT)
     total = dict.fromkeys(labels, 0.0)

@@ -141,5 +141,11 @@ def test_counters_count(client):
     client.post("/api/draw", json={"caption": "an apple"})
     text = client.get("/metrics").text
     assert "racm3_requests_under_way 0.0" in text
+    client.post("/api/memory/documents", json={"text": "a zebra", "pictures": [PICTURE]})
+    said = "racm3_ids_said_total"
+    counted = [line for line in text.splitlines() if line.startswith(said)]
+    assert counted == [
+        line for line in client.get("/metrics").text.splitlines() if line.startswith(said)
+    ]
     assert 'racm3_answer_seconds_count{what="draw"} 1.0' in text
     assert "racm3_ids_said_total" in text

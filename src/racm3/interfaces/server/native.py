@@ -98,12 +98,12 @@ def memory_routes(service: Service, desk: Desk, pictures: Pictures) -> APIRouter
     async def add(request: Request, body: schemas.NewDocument) -> schemas.Changed:
         """Remember a document; the very next answer can consult it."""
 
-        def work(watch: Watch) -> schemas.Changed:
+        def work(_: Watch) -> schemas.Changed:
             opened = [pictures.open(one) for one in body.pictures]
             parts = [*([body.text] if body.text.strip() else [])]
             document = Document.of(*parts, *opened).require_parts()
             entry = Entry(document, source="server", metadata=body.metadata)
-            ids = service.add([entry], watch)
+            ids = service.add([entry])
             return schemas.Changed(ids=ids, snapshot=service.system.snapshot)
 
         return await desk.answer(request, "add", work)

@@ -18,7 +18,7 @@ from racm3.recipes.study.asked import Asked, answer
 from racm3.recipes.study.budgets import Budget
 from racm3.recipes.study.learnt import Learnt, every_run, learn
 from racm3.recipes.study.tables import TABLES, Table
-from racm3.recipes.study.verdicts import Compared, answers, estimate, judge, seeded
+from racm3.recipes.study.verdicts import METRICS, Compared, answers, estimate, judge, seeded
 from racm3.recipes.study.worlds import World
 from racm3.runtime import progress, save_json, write_whole
 
@@ -85,7 +85,11 @@ def measured(
             given = {m: some for m, some in given.items() if some}
             values = {m: estimate(some, m) for m, some in given.items()}
             if clean is not None and not EPISODIC & set(given):
-                values |= {m + UNLEAKED: estimate(s, m, among=clean) for m, s in given.items()}
+                values |= {
+                    m + UNLEAKED: estimate(some, m, among=clean)
+                    for m, some in given.items()
+                    if (clean < len(some[0][METRICS[m].needs])).any()
+                }
             found[row.label] = values
     return found
 
