@@ -92,6 +92,12 @@ def test_the_papers_recipes_have_the_papers_numbers(name):
     assert photos_gpu().stream.counts == (0, 1, 2)
 
 
+def test_the_command_line_waits_for_nothing_that_only_sharding_needs():
+    code = "import sys, racm3.interfaces.cli.main; print('torch.distributed.tensor' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
+
+
 def test_importing_racm3_imports_nothing_heavy():
     import subprocess
     import sys

@@ -1,9 +1,10 @@
-"""Weights and optimizer state in slices, one on each rank (FSDP2; ZeRO stage 3)."""
+"""Weights and optimizer state in slices, one on each rank (FSDP2; ZeRO stage 3).
 
-import torch
+What torch needs for it takes most of a second to import, which only training should wait for.
+"""
+
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from racm3.errors import ConfigError
 from racm3.model.transformer import Transformer
@@ -20,21 +21,21 @@ def shard(model: Transformer) -> None:
     fully_shard(model)
 
 
-def is_sharded(model: torch.nn.Module) -> bool:
-    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
-
-
 def whole(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """What the slices are slices of, on the CPU; every rank must ask for it at once."""
     return {name: full(tensor).cpu() for name, tensor in tensors.items()}
 
 
 def full(tensor: Tensor) -> Tensor:
+    from torch.distributed.tensor import DTensor
+
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def sliced(tensor: Tensor, like: Tensor) -> Tensor:
     """A whole tensor cut as another one is; a number without dimensions stays whole."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
     if isinstance(like, DTensor) and tensor.shape == like.shape:
         return distribute_tensor(
             tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None
