@@ -10,13 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from racm3.document import Document
 from racm3.errors import ConfigError
+from racm3.model.export import open_generator
+from racm3.recipes.lessons import Lessons
 from racm3.recipes.study import report
 from racm3.recipes.study.asked import Asked, another, answer
 from racm3.recipes.study.budgets import BUDGETS
-from racm3.recipes.study.learnt import CM3, RACM3, _prepared, every_run
+from racm3.recipes.study.learnt import CM3, RACM3, _prepared, every_run, learn, settled
 from racm3.recipes.study.tables import TABLES, Claim
 from racm3.recipes.study.verdicts import METRICS, compare, estimate
 from racm3.recipes.study.worlds import World, photographs
@@ -86,9 +89,7 @@ def world(codec, encoder, documents, shelf) -> World:
         codec=codec,
         encoder=encoder,
         retriever=RetrieverConfig(too_similar=None),
-        documents=documents,
-        groups=[frozenset[str]()] * len(documents),
-        memory=shelf,
+        lessons=lambda: [Lessons(documents, shelf)],
         open_memory=shelf,
         unseen=unseen,
         references=[[document.text] for document in unseen],
@@ -102,7 +103,7 @@ SOME = ("table2", "table3", "table4", "table5-relevance", "table6", "figure8", "
 
 
 def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
-    tables = report.chosen(SOME)
+    tables = report.chosen(SOME, TOY)
     texts = []
     for name in ("one", "two"):
         told: list[str] = []
@@ -125,10 +126,10 @@ def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
 
 def test_scores_are_given_with_and_without_what_leaks(world, tmp_path):
     known = next(world.open_memory.blocks())
-    shelf = ListShelf([*world.memory.documents(known.ids.tolist()), world.unseen[0]],
+    shelf = ListShelf([*world.open_memory.documents(known.ids.tolist()), world.unseen[0]],
                       np.concatenate([known.vectors, known.vectors[:1]]))  # fmt: skip
     leaky = replace(world, open_memory=shelf, scenes=())
-    tables = report.chosen(["table6"])
+    tables = report.chosen(["table6"], TOY)
     report.run(tables, leaky, TOY, tmp_path / "runs", tell=lambda _: None)
     written = report.write(tables, leaky, TOY, tmp_path / "runs", tmp_path, about={"command": "x"})
     stored = json.loads((tmp_path / "study-tiny.json").read_text())["tables"]["table6"]["rows"]
@@ -154,9 +155,56 @@ def test_what_was_answered_is_not_asked_again(world, tmp_path, monkeypatch):
     assert {k: v.tolist() for k, v in first.items()} == {k: v.tolist() for k, v in second.items()}
 
 
+def test_a_finished_systems_generators_are_asked_and_nothing_is_trained(world, tmp_path):
+    asked = replace(TOY, steps=0)
+    for name, one in (("racm3", RACM3), ("cm3", CM3)):
+        learn(one, world, TOY, tmp_path / name)
+    models = {
+        n: learn(one, world, TOY, tmp_path / n) for n, one in (("racm3", RACM3), ("cm3", CM3))
+    }
+    lending = replace(world, trained=models)
+    tables = report.chosen(["table6"], asked)
+    report.run(tables, lending, asked, tmp_path / "asked", tell=lambda _: pytest.fail("trained"))
+    assert not (tmp_path / "asked" / "runs").exists()
+    one, other = (answer(Asked(), world, TOY, tmp_path / "racm3"),
+                  answer(Asked(), lending, asked, tmp_path / "asked"))  # fmt: skip
+    assert one["image_losses"].tolist() == other["image_losses"].tolist()
+    written = report.write(
+        tables, lending, asked, tmp_path / "asked", tmp_path, about={"command": "x"}
+    )
+    assert "nothing was trained for this" in written.read_text()
+    with pytest.raises(ConfigError, match="table5-alpha compares generators that a finished"):
+        report.chosen(["table5-alpha"], asked)
+    assert {"table2", "figure8"} < {one.name for one in report.chosen([], asked)}
+
+
+def test_runs_that_are_the_same_have_one_name(world):
+    usual = replace(TOY, scales=((TOY.width, TOY.depth), (16, 1)))
+    again = replace(RACM3, scale=0, dropout=world.retriever.query_dropout)
+    assert settled(again, world, usual) == RACM3
+    assert (
+        settled(replace(RACM3, scale=1, dropout=0.0), world, usual).key
+        == "dropout=0.0-scale=1-seed=0"
+    )
+
+
+def test_every_run_may_start_from_one_short_cm3(world, tmp_path):
+    """A pretrained run begins with the weights of a CM3, which is made once."""
+    some = replace(TOY, pretrain=1, lr=1e-30)
+    learn(RACM3, world, some, tmp_path)
+    first = open_generator(tmp_path / "runs" / f"pretrained-{CM3.key}" / "final").state_dict()
+    made = open_generator(tmp_path / "runs" / RACM3.key / "final").state_dict()
+    assert all(torch.equal(made[name], first[name]) for name in first)
+    with pytest.raises(ConfigError, match="every run starts from a CM3"):
+        report.chosen(["finetune"], some)
+    lending = replace(world, base=tmp_path / "runs" / RACM3.key / "final")
+    learn(CM3, lending, some, tmp_path / "lent")
+    assert not list((tmp_path / "lent").glob("runs/pretrained-*"))
+
+
 def test_an_unknown_table_is_named():
     with pytest.raises(ConfigError, match="no table 'table9'; choose among table2"):
-        report.chosen(["table9"])
+        report.chosen(["table9"], TOY)
     assert "runs in all" in report.listing([], TOY)
 
 
@@ -185,10 +233,10 @@ def test_photographs_are_read_with_the_vectors_that_came_with_them(tmp_path):
     for split, count, seed in (("train", 8, 0), ("dev", 4, 50)):
         flickr(data, split, count, seed)
     made = photographs(TOY, tmp_path / "parts", data)
-    assert len(made.documents) == 16
+    assert [len(some.documents) for some in made.lessons()] == [40]
     assert len(made.unseen) == 4
     assert all(len(some) == 5 for some in made.references)
-    tables = report.chosen(["table2", "table3"])
+    tables = report.chosen(["table2", "table3"], TOY)
     report.run(tables, made, TOY, tmp_path / "run", tell=lambda words: None)
     written = report.write(tables, made, TOY, tmp_path / "run", tmp_path, about={"command": "x"})
     stored = json.loads((tmp_path / "study-photographs.json").read_text())

@@ -29,7 +29,7 @@ from racm3.tokens.vocabulary import Vocabulary
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.training.clip import ClipLearner, ClipTraining, new_clip
-from racm3.training.generator import GeneratorLearner, GeneratorTraining
+from racm3.training.generator import GeneratorLearner, GeneratorTraining, begin_with_codes
 from racm3.training.loop import LoopConfig, train
 from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
 
@@ -200,14 +200,21 @@ def train_text(documents: Sequence[Document], folder: Path, *, size: int) -> Tex
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """Where a generator starts: fresh at a size, or from trained weights (RA-CM3 §D.2)."""
+    """Where a generator starts: fresh at a size, or from trained weights (RA-CM3 §D.2).
+
+    Args:
+        size: The size of a fresh one.
+        weights: Trained weights.
+        extend: Whether these are a language model's, whose ids are text alone so far.
+        codes: A codebook whose geometry the codes' embeddings of a fresh one begin with.
+    """
 
     size: GeneratorConfig | None = None
     weights: Path | None = None
     extend: bool = False
+    codes: Float[Tensor, "codes dim"] | None = None
 
     def model(self, vocabulary: Vocabulary, seed: int) -> Transformer:
-        """With `extend` the weights are a language model's, whose ids are text alone so far."""
         if self.weights is not None:
             model = open_generator(self.weights)
             if not self.extend:
@@ -216,7 +223,10 @@ class Beginning:
         if self.size is None:
             raise ConfigError("either a size or weights to start from must be given")
         torch.manual_seed(seed)
-        return Transformer(self.size.sized(len(vocabulary)))
+        model = Transformer(self.size.sized(len(vocabulary)))
+        if self.codes is not None:
+            begin_with_codes(model, vocabulary.image.start, self.codes)
+        return model
 
 
 def train_generator(
@@ -230,6 +240,7 @@ def train_generator(
     folder: Path,
     validation: Prepared | None = None,
     live: Live | None = None,
+    on: torch.device | None = None,
 ) -> None:
     """RA-CM3, or vanilla CM3 where `stream.neighbours` is none; the same loop either way.
 
@@ -241,7 +252,7 @@ def train_generator(
         prepared, stream, codec.vocabulary, live=live, rank=rank.number, world=rank.world
     )
     unseen = validation_batches(validation, stream, codec.vocabulary) if validation else []
-    learner = GeneratorLearner(model, training, source, unseen, device("auto"))
+    learner = GeneratorLearner(model, training, source, unseen, on or device("auto"))
     train(learner, loop, folder, rank=rank.number)
 
 

@@ -5,20 +5,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
-from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import RELATIONS
-from racm3.data.sample_world.things import held_out_things, seen_things
-from racm3.data.stream import Stream, StreamConfig, validation_batches
-from racm3.document import Document
+from racm3.data.sample_world.things import held_out_things
+from racm3.data.stream import StreamConfig
 from racm3.generation.sampling import Sampling
 from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
-from racm3.model.transformer import Transformer
+from racm3.recipes import collection, lessons
+from racm3.recipes.collection import Beginning
 from racm3.retrieval.encoder import ClipEncoder, embed
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.retrieval.shelf import ListShelf
@@ -31,7 +29,7 @@ from racm3.tokens.text import TextTokenizer
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.training.clip import ClipLearner, ClipTraining, new_clip
-from racm3.training.generator import GeneratorLearner, GeneratorTraining, begin_with_codes
+from racm3.training.generator import GeneratorTraining
 from racm3.training.loop import LoopConfig, train
 from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
 
@@ -186,30 +184,14 @@ def train_text(recipe: SampleRecipe, folder: Path) -> TextTokenizer:
     return TextTokenizer.open(folder)
 
 
-def retriever_over(
-    documents: tuple[Document, ...], encoder: ClipEncoder, config: RetrieverConfig
-) -> Retriever:
-    return Retriever(encoder, ListShelf(documents, embed(encoder, documents)), config)
-
-
 def prepare_training(recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder) -> Prepared:
-    """Scenes of seen things beside the memory of these, and scenes of fictional ones beside theirs.
-
-    A made-up name means nothing to a frozen CLIP, so fictional things are looked up by their words.
-    """
-    fictional = fictional_things(seen_things(), recipe.fictional_things)
-    shelf = ListShelf(
-        [thing.document() for thing in fictional],
-        np.zeros((len(fictional), encoder.dim), np.float32),
+    """Scenes of seen and of fictional things, each beside the memory of these."""
+    known = corpus.memory("seen")
+    taught = (
+        lessons.seen(recipe.documents, ListShelf(known, embed(encoder, known))),
+        lessons.fictional(recipe.fiction, recipe.fictional_things, encoder.dim),
     )
-    words = replace(recipe.retriever, strategy="bm25", query="text")
-    by_words = Retriever(encoder, shelf, words)
-    by_meaning = retriever_over(corpus.memory("seen"), encoder, recipe.retriever)
-    real = corpus.lessons(seen_things(), recipe.documents)
-    made_up = corpus.lessons(fictional, recipe.fiction, seed=2)
-    return prepare(codec, real, by_meaning, draws=recipe.draws, depth=2) + prepare(
-        codec, made_up, by_words, draws=recipe.draws, depth=2
-    )
+    return lessons.prepare_lessons(codec, encoder, taught, recipe.retriever, draws=recipe.draws)
 
 
 def prepare_validation(recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder) -> Prepared:
@@ -217,7 +199,8 @@ def prepare_validation(recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder)
     count = min(256, recipe.documents)
     documents = [document for _, document in corpus.scenes(held_out_things(), count, seed=1)]
     config = replace(recipe.retriever, query_dropout=0.0)
-    retriever = retriever_over(corpus.memory("all"), encoder, config)
+    known = corpus.memory("all")
+    retriever = Retriever(encoder, ListShelf(known, embed(encoder, known)), config)
     return prepare(codec, documents, retriever, depth=2, draws=recipe.draws)
 
 
@@ -226,13 +209,18 @@ def train_generator(
 ) -> None:
     if (folder / "final").exists():
         return
-    torch.manual_seed(recipe.training.seed)
-    model = Transformer(recipe.generator.sized(len(codec.vocabulary)))
-    begin_with_codes(model, codec.vocabulary.image.start, codec.image.vqgan.codebook.vectors)
-    stream = Stream(prepared[0], recipe.stream, codec.vocabulary)
-    validation = validation_batches(prepared[1], recipe.stream, codec.vocabulary)
-    learner = GeneratorLearner(model, recipe.training, stream, validation, where)
-    train(learner, loop(recipe.training.steps, recipe.save_every), folder)
+    steps = recipe.training.steps
+    collection.train_generator(
+        codec,
+        prepared[0],
+        Beginning(size=recipe.generator, codes=codec.image.vqgan.codebook.vectors),
+        recipe.training,
+        recipe.stream,
+        loop=loop(steps, recipe.save_every),
+        folder=folder,
+        validation=prepared[1],
+        on=where,
+    )
 
 
 def without_retrieval(recipe: SampleRecipe) -> SampleRecipe:

@@ -9,7 +9,7 @@ from racm3.recipes.study import report as reports
 from racm3.recipes.study.budgets import BUDGETS, Budget
 from racm3.recipes.study.worlds import World, photographs, sample_world
 
-Scale = Literal["toy", "20m", "2h", "gpu"]
+Scale = Literal["toy", "20m", "2h", "gpu", "trained"]
 Where = Literal["sample", "photographs"]
 
 
@@ -17,7 +17,7 @@ def list_tables(*, budget: Scale = "2h") -> None:
     """List the tables of the study, with what each costs and claims.
 
     Args:
-        budget: The scale: toy, 20m, 2h or gpu.
+        budget: The scale: toy, 20m, 2h or gpu; trained asks the generators of --system as they are.
     """
     print(reports.listing([], BUDGETS[budget]))
 
@@ -36,14 +36,15 @@ def run(
     Args:
         tables: Names from `racm3 study list`; all of them where none is given.
         world: sample, or photographs (Flickr8k, whose folder `--data` gives).
-        budget: The scale: toy, 20m, 2h or gpu.
+        budget: The scale: toy, 20m, 2h or gpu; trained asks the generators of --system as they are.
         out: The folder that keeps runs and answers.
         data: The folder of the photographs.
-        system: A system folder that lends the sample world's tokenizer and CLIP.
+        system: A system folder that lends the sample world's tokenizer and CLIP, and with
+            `--budget trained` its generators; the shipped one where none is given.
     """
     folder = out / world / budget
     there = _world(world, BUDGETS[budget], folder, data, system)
-    chosen = reports.chosen(tables or [])
+    chosen = reports.chosen(tables or [], BUDGETS[budget])
     reports.run(chosen, there, BUDGETS[budget], folder, tell=lambda words: print(words, flush=True))
     print(f"measured; `racm3 study report --world {world} --budget {budget}` tells what came out")
 
@@ -63,7 +64,7 @@ def report(
     Args:
         tables: Names from `racm3 study list`; all of them where none is given.
         world: sample, or photographs.
-        budget: The scale that was run.
+        budget: The scale that was run: toy, 20m, 2h, gpu or trained.
         out: The folder that keeps runs and answers.
         data: The folder of the photographs.
         system: The system folder that was used.
@@ -77,7 +78,12 @@ def report(
     told = " ".join(f"racm3 study run --world {world} {where} --budget {budget} {names}".split())
     about = {"command": told, "world": world, "budget": budget}
     written = reports.write(
-        reports.chosen(tables or []), there, BUDGETS[budget], folder, results, about=about
+        reports.chosen(tables or [], BUDGETS[budget]),
+        there,
+        BUDGETS[budget],
+        folder,
+        results,
+        about=about,
     )
     print(written)
 
@@ -87,6 +93,8 @@ def _world(
 ) -> World:
     if world == "sample":
         return sample_world(budget, folder, system=system)
+    if budget.trained:
+        raise ConfigError("--budget trained asks a system of the sample world; leave --world out")
     if data is None:
         raise ConfigError("photographs need --data, the folder of Flickr8k's Parquet files")
     print("reading photographs", file=sys.stderr)

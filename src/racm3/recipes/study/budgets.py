@@ -1,6 +1,7 @@
 """How much a study may cost: the same tables at every scale."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -8,13 +9,20 @@ class Budget:
     """What one training run and one measurement may cost.
 
     Args:
-        steps: Updates of every generator.
+        steps: Updates of every generator; 0 trains none and asks a finished system's.
+        pretrain: Where every run starts from one CM3 (RA-CM3 §D.2), so that what costs most is
+            learnt once: the system's own, or one that is trained for so many updates. 0 where
+            every run starts from nothing.
         finetune: Further updates where a run starts from another (RA-CM3 §D.2).
         warmup: Updates of linear warm-up.
         lr: Peak learning rate.
         rows: Packed rows of a batch.
         length: Ids in a row.
+        optimizer: adam or muon.
+        compile: Use torch.compile.
         documents: Training documents, at most.
+        fiction: Further training documents, of fictional things (the sample world alone).
+        fictional_things: How many of these things there are.
         unseen: Evaluation documents for perplexity, at most.
         drawings: Evaluation documents that are drawn, and described.
         candidates: N of best-of-N for drawings.
@@ -46,31 +54,53 @@ class Budget:
     side: int
     tokenizer_steps: int
     precision: str = "auto"
+    pretrain: int = 0
+    optimizer: Literal["adam", "muon"] = "muon"
+    compile: bool = False
+    fiction: int = 0
+    fictional_things: int = 0
+
+    @property
+    def trained(self) -> bool:
+        """Whether nothing is trained, since a finished system lends its generators."""
+        return self.steps == 0
 
 
 BUDGETS = {
     # Seconds: for tests, never for conclusions.
     "toy": Budget(
-        steps=2, finetune=1, warmup=1, lr=1e-3, rows=2, length=320, documents=24, unseen=6,
-        drawings=3, candidates=1, episodes=2, seeds=(0,), width=32, depth=1,
-        scales=((16, 1), (16, 2), (32, 1), (32, 2)), side=32, tokenizer_steps=2, precision="fp32",
+        steps=2, finetune=1, warmup=1, lr=1e-3, rows=2, length=320, documents=16, fiction=8,
+        fictional_things=4, unseen=6, drawings=3, candidates=1, episodes=2, seeds=(0,), width=32,
+        depth=1, scales=((16, 1), (16, 2), (32, 1), (32, 2)), side=32, tokenizer_steps=2,
+        precision="fp32",
     ),
     # What two cores do in twenty minutes for one table of three runs.
     "20m": Budget(
-        steps=400, finetune=100, warmup=40, lr=3e-3, rows=8, length=384, documents=6_000,
-        unseen=200, drawings=24, candidates=1, episodes=40, seeds=(0,), width=128, depth=4,
-        scales=((64, 3), (96, 3), (128, 4), (176, 5)), side=64, tokenizer_steps=1_000,
+        steps=500, finetune=150, warmup=40, lr=3e-3, rows=8, length=384, documents=6_000,
+        fiction=10_000, fictional_things=3_000, unseen=200, drawings=24, candidates=1, episodes=40,
+        seeds=(0,), width=128, depth=4, scales=((64, 3), (96, 3), (128, 4), (176, 5)), side=64,
+        tokenizer_steps=1_000, compile=True,
     ),
+    # What two cores do in two hours for the tables of one world: every run starts from a CM3.
     "2h": Budget(
-        steps=1_500, finetune=300, warmup=60, lr=2.5e-3, rows=10, length=384, documents=24_000,
-        unseen=500, drawings=64, candidates=4, episodes=100, seeds=(0, 1), width=192, depth=6,
-        scales=((96, 4), (128, 5), (192, 6), (256, 7)), side=64, tokenizer_steps=4_000,
+        steps=400, finetune=0, pretrain=1_200, warmup=40, lr=2.5e-3, rows=8, length=384,
+        documents=8_000, fiction=12_000, fictional_things=4_000, unseen=500, drawings=64,
+        candidates=4, episodes=100, seeds=(0,), width=192, depth=6,
+        scales=((96, 4), (128, 5), (192, 6), (256, 7)), side=64, tokenizer_steps=1_500,
+        compile=True,
     ),
     # One H200-class card.
     "gpu": Budget(
         steps=10_000, finetune=2_000, warmup=500, lr=8e-4, rows=64, length=1_024,
-        documents=200_000, unseen=1_000, drawings=500, candidates=10, episodes=400,
-        seeds=(0, 1, 2), width=512, depth=12,
+        documents=200_000, fiction=300_000, fictional_things=100_000, unseen=1_000, drawings=500,
+        candidates=10, episodes=400, seeds=(0, 1, 2), width=512, depth=12,
         scales=((192, 6), (256, 9), (384, 12), (512, 16)), side=128, tokenizer_steps=20_000,
+        optimizer="adam",
+    ),
+    # Minutes: the generators of a finished system are asked as they are.
+    "trained": Budget(
+        steps=0, finetune=0, warmup=0, lr=0, rows=1, length=384, documents=0, unseen=500,
+        drawings=100, candidates=4, episodes=200, seeds=(0,), width=0, depth=0, scales=(), side=64,
+        tokenizer_steps=0,
     ),
 }  # fmt: skip

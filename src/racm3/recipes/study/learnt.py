@@ -5,23 +5,24 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from racm3.data.prepare import Prepared, prepare
+from racm3.data.prepare import Prepared
 from racm3.data.stream import StreamConfig
 from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.model.transformer import Transformer
 from racm3.recipes.collection import Beginning, train_generator
+from racm3.recipes.lessons import prepare_lessons
 from racm3.recipes.study.budgets import Budget
 from racm3.recipes.study.worlds import World
-from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.retriever import RetrieverConfig
 from racm3.tokens.masking import Masking
 from racm3.training.generator import GeneratorTraining
 from racm3.training.loop import LoopConfig
 
 Neighbours = Literal["retrieved", "none", "random"]
-Strategy = Literal["clip", "bm25"]
+Strategy = Literal["clip", "bm25", "hybrid"]
 Modality = Literal["document", "text", "image"]
-DRAWS, DEPTH = 2, 2
+DRAWS = 2
 
 
 def unusual(one: Any, *left_out: str) -> list[str]:
@@ -69,6 +70,8 @@ class Learnt:
 
 
 RACM3, CM3 = Learnt(), Learnt(neighbours="none")
+# What a finished system calls the two.
+TRAINED = {RACM3: "racm3", CM3: "cm3"}
 
 
 def retriever_config(
@@ -100,50 +103,77 @@ def _prepared(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Pre
     name = f"{config.strategy}-{config.modality}-{config.too_similar}-{config.query_dropout}"
     place = folder / "prepared" / name
     if not place.exists():
-        retriever = Retriever(world.encoder, world.memory, config)
         draws = DRAWS if config.query_dropout or config.query == "either" else 1
-        made = prepare(
-            world.codec, world.documents, retriever, groups=world.groups, draws=draws, depth=DEPTH
-        )
-        made.save(place)
+        taught = world.lessons()
+        prepare_lessons(world.codec, world.encoder, taught, config, draws=draws).save(place)
     return Prepared.open(place)
+
+
+def settled(learnt: Learnt, world: World, budget: Budget) -> Learnt:
+    """The same run under one name: what is said that would have been so anyway is left out."""
+    usual = (budget.width, budget.depth)
+    scale = learnt.scale if learnt.scale is None or budget.scales[learnt.scale] != usual else None
+    dropout = learnt.dropout if learnt.dropout != world.retriever.query_dropout else None
+    return replace(learnt, scale=scale, dropout=dropout)
 
 
 def learn(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Transformer:
     """The trained generator; from disk where it was finished, from its checkpoint where not."""
+    learnt = settled(learnt, world, budget)
+    if budget.trained:
+        return world.trained[TRAINED[learnt]]
     place = folder / "runs" / learnt.key
     if not (place / "final").exists():
-        prepared = _prepared(learnt, world, budget, folder)
-        beginning, steps = Beginning(size=size(learnt, world, budget)), budget.steps
-        if learnt.after_cm3:
-            before = replace(CM3, seed=learnt.seed, scale=learnt.scale)
-            learn(before, world, budget, folder)
-            beginning = Beginning(weights=folder / "runs" / before.key / "final")
-            steps = budget.finetune
-        train_generator(
-            world.codec,
-            prepared,
-            beginning,
-            GeneratorTraining(
-                steps=steps,
-                lr=budget.lr,
-                warmup=min(budget.warmup, max(steps // 4, 1)),
-                alpha=learnt.alpha,
-                precision=budget.precision,
-                seed=learnt.seed,
-            ),
-            StreamConfig(
-                rows=budget.rows,
-                length=budget.length,
-                neighbours=learnt.neighbours,
-                masking=Masking(rotation=learnt.rotation),
-                align=world.align,
-                seed=learnt.seed,
-            ),
-            loop=LoopConfig(steps=steps, save_every=max(steps // 4, 1), validate_every=steps),
-            folder=place,
-        )
+        steps = budget.finetune if learnt.after_cm3 else budget.steps
+        _train(learnt, world, budget, folder, place, steps)
     return open_generator(place / "final")
+
+
+def _train(
+    learnt: Learnt, world: World, budget: Budget, folder: Path, place: Path, steps: int
+) -> None:
+    train_generator(
+        world.codec,
+        _prepared(learnt, world, budget, folder),
+        _beginning(learnt, world, budget, folder),
+        GeneratorTraining(
+            steps=steps,
+            lr=budget.lr,
+            warmup=min(budget.warmup, max(steps // 4, 1)),
+            alpha=learnt.alpha,
+            optimizer=budget.optimizer,
+            precision=budget.precision,
+            compile=budget.compile,
+            seed=learnt.seed,
+        ),
+        StreamConfig(
+            rows=budget.rows,
+            length=budget.length,
+            neighbours=learnt.neighbours,
+            masking=Masking(rotation=learnt.rotation),
+            align=world.align,
+            seed=learnt.seed,
+        ),
+        loop=LoopConfig(steps=steps, save_every=max(steps // 4, 1), validate_every=steps),
+        folder=place,
+    )
+
+
+def _beginning(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Beginning:
+    """Fresh, or the run's own CM3, or the CM3 that all runs of this budget start from."""
+    before = replace(CM3, seed=learnt.seed, scale=learnt.scale)
+    if learnt.after_cm3:
+        learn(before, world, budget, folder)
+        return Beginning(weights=folder / "runs" / before.key / "final")
+    if budget.pretrain and world.base and learnt.scale is None:
+        return Beginning(weights=world.base)
+    if budget.pretrain:
+        place = folder / "runs" / f"pretrained-{before.key}"
+        if not (place / "final").exists():
+            _train(before, world, replace(budget, pretrain=0), folder, place, budget.pretrain)
+        return Beginning(weights=place / "final")
+    codes = world.codec.image.vqgan.codebook.vectors
+    return Beginning(size=size(learnt, world, budget), codes=codes)
 
 
 def size(learnt: Learnt, world: World, budget: Budget) -> GeneratorConfig:

@@ -16,7 +16,7 @@ from racm3.evaluation.leakage import Guard, Leak, clean, find_leaks
 from racm3.evaluation.report import Estimate, table
 from racm3.recipes.study.asked import Asked, answer
 from racm3.recipes.study.budgets import Budget
-from racm3.recipes.study.learnt import Learnt, every_run, learn
+from racm3.recipes.study.learnt import every_run, learn
 from racm3.recipes.study.tables import TABLES, Table
 from racm3.recipes.study.verdicts import METRICS, Compared, answers, estimate, judge, seeded
 from racm3.recipes.study.worlds import World
@@ -33,11 +33,25 @@ STYLE = (
 )
 
 
-def chosen(names: Sequence[str]) -> list[Table]:
+def chosen(names: Sequence[str], budget: Budget) -> list[Table]:
+    """Tables by name; all that the budget can give where none is named."""
     unknown = [name for name in names if name not in TABLES]
     if unknown:
         raise ConfigError(f"there is no table {unknown[0]!r}; choose among {', '.join(TABLES)}")
-    return [TABLES[name] for name in names or TABLES]
+    given = [name for name, one in TABLES.items() if not out_of_reach(one, budget)]
+    for name in names:
+        if why := out_of_reach(TABLES[name], budget):
+            raise ConfigError(f"{name} {why}; choose another --budget, or {', '.join(given)}")
+    return [TABLES[name] for name in names or given]
+
+
+def out_of_reach(one: Table, budget: Budget) -> str:
+    """Why this budget cannot give the table; "" where it can."""
+    if budget.trained and one.needs_training:
+        return "compares generators that a finished system does not have"
+    if budget.pretrain and one.name == "finetune":
+        return "compares with training from nothing, and every run starts from a CM3"
+    return ""
 
 
 def questions(tables: Sequence[Table], world: World, budget: Budget) -> list[Asked]:
@@ -62,8 +76,8 @@ def run(
 ) -> None:
     """Train and ask whatever is not there yet; killed at any time, it goes on where it was."""
     wanted = questions(tables, world, budget)
-    runs = every_run([one.learnt for one in wanted if one.learnt], budget)
-    for number, learnt in enumerate(runs):
+    runs = every_run([one for table in tables for one in table.learnt], budget)
+    for number, learnt in enumerate([] if budget.trained else runs):
         tell(f"run {number + 1} of {len(runs)}: {learnt.key}")
         learn(learnt, world, budget, folder)
     for asked in progress(wanted, label="questions", total=len(wanted)):
@@ -141,6 +155,15 @@ def told(found: Sequence[Leak], world: World) -> str:
     return f"Of {len(world.unseen)} unseen documents the memory shows already: {words}."
 
 
+def cost(budget: Budget) -> str:
+    """What stands behind the numbers, as a sentence."""
+    if budget.trained:
+        return "The generators of a finished system, as they are; nothing was trained for this."
+    first = ", each from the same trained CM3 (RA-CM3, §D.2)" if budget.pretrain else ""
+    seeds = ", ".join(map(str, budget.seeds))
+    return f"Training seeds {seeds}; {budget.steps} updates a run{first}."
+
+
 def write(
     tables: Sequence[Table],
     world: World,
@@ -158,9 +181,9 @@ def write(
         f"`{about['command']}`",
         world.stand_ins,
         told(leaking, world),
-        f"Seeds {', '.join(map(str, budget.seeds))}; {budget.steps} updates a run; 95% bootstrap "
-        "intervals over documents. A ratio below 1 is better for perplexity and Frechet "
-        "distance, above 1 for the rest; an order is *reproduced* where its interval excludes 1.",
+        f"{cost(budget)} 95% bootstrap intervals over documents. A ratio below 1 is better for "
+        "perplexity and Frechet distance, above 1 for the rest; an order is *reproduced* where its "
+        "interval excludes 1.",
     ]
     every: list[Compared] = []
     stored: dict[str, Any] = {}
@@ -238,9 +261,9 @@ def plot(one: Table, found: dict[str, dict[str, Estimate]], path: Path) -> Path 
 def listing(names: Sequence[str], budget: Budget) -> str:
     """What each table compares, and how many runs and questions it costs."""
     rows = []
-    for one in chosen(names):
+    for one in chosen(names, budget):
         asked = dict.fromkeys(a for row in one.rows for a in row.asked)
-        runs: list[Learnt] = every_run([a.learnt for a in asked if a.learnt], budget)
+        runs = [] if budget.trained else every_run(one.learnt, budget)
         rows.append(
             {
                 "table": one.name,
@@ -251,9 +274,8 @@ def listing(names: Sequence[str], budget: Budget) -> str:
                 "orders claimed": len(one.claims),
             }
         )
-    total = every_run(
-        [a.learnt for t in chosen(names) for row in t.rows for a in row.asked if a.learnt], budget
-    )
+    every = [learnt for one in chosen(names, budget) for learnt in one.learnt]
+    total = [] if budget.trained else every_run(every, budget)
     return table(rows) + f"\n\n{len(total)} runs in all: tables share them."
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from racm3.recipes.study.asked import Asked
-from racm3.recipes.study.learnt import CM3, RACM3, Learnt
+from racm3.recipes.study.learnt import CM3, RACM3, TRAINED, Learnt, Strategy
 
 PERPLEXITIES = ("image perplexity", "text perplexity")
 
@@ -38,6 +38,17 @@ class Table:
     rows: tuple[Row, ...]
     claims: tuple[Claim, ...]
     curve: str = ""
+
+    @property
+    def learnt(self) -> list[Learnt]:
+        """The generators that it asks."""
+        asked = [one.learnt for row in self.rows for one in row.asked]
+        return list(dict.fromkeys(one for one in asked if one))
+
+    @property
+    def needs_training(self) -> bool:
+        """Whether a finished system, which has RA-CM3 and CM3 alone, cannot answer it."""
+        return not set(self.learnt) <= set(TRAINED)
 
 
 def perplexity_row(label: str, asked: Asked, image: float = 0, text: float = 0) -> Row:
@@ -241,15 +252,18 @@ def _ours() -> tuple[Table, ...]:
     grown = tuple(
         Row(f"{share:.0%} of the memory", (Asked(share=share),)) for share in (0.25, 0.5, 1.0)
     )
-    lexical = Asked(learnt=Learnt(strategy="bm25"), strategy="bm25")
-    words = (perplexity_row("CLIP", FULL), Row("BM25", (lexical,)))
+    words = [perplexity_row("CLIP", FULL)]
+    ways: tuple[tuple[str, Strategy], ...] = (("BM25", "bm25"), ("both", "hybrid"))
+    for name, how in ways:
+        words.append(Row(name, (Asked(learnt=Learnt(strategy=how), strategy=how),)))
     both = (*PERPLEXITIES, "cider-d")
     return (
         Table("rotation", "Whole-segment rotation", "design §2.2", both, rotation, ()),
         Table("finetune", "From CM3 or from scratch", "RA-CM3, §D.2", PERPLEXITIES, start, ()),
         Table("memory", "A memory that grows after training", "RA-CM3, §1", PERPLEXITIES, grown,
               claims(PERPLEXITIES, grown[2].label, grown[0].label)),
-        Table("bm25", "Words or vectors", "RA-CM3, §3.2", ("image perplexity",), words, ()),
+        Table("bm25", "Words or vectors", "RA-CM3, §3.2", ("image perplexity",), tuple(words),
+              ()),
     )  # fmt: skip
 
 

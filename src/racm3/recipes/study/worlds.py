@@ -1,7 +1,7 @@
 """What a study is made on: documents to learn from, a memory, and documents never seen."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,10 +12,13 @@ from jaxtyping import Float32
 
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.scenes import Scene
-from racm3.data.sample_world.things import held_out_things, seen_things, things
+from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
 from racm3.errors import ConfigError, SourceError
+from racm3.model.transformer import Transformer
+from racm3.recipes import lessons
 from racm3.recipes.collection import train_text, train_tokenizer
+from racm3.recipes.lessons import Lessons
 from racm3.recipes.study.budgets import Budget
 from racm3.retrieval.encoder import Dropout, Encoder, embed
 from racm3.retrieval.retriever import RetrieverConfig
@@ -29,6 +32,7 @@ from racm3.training.loop import LoopConfig
 from racm3.training.vqgan import TokenizerTraining
 
 UNSEEN, SHOTS = 2000, 61
+SAID = 5
 
 
 @dataclass(frozen=True)
@@ -36,22 +40,22 @@ class World:
     """Documents, memory and judges of one study.
 
     Attributes:
-        memory: What neighbours are found in while training.
+        lessons: What is learnt from, and what neighbours are found in while learning; made when
+            it is asked for.
         open_memory: What is consulted when the generator is asked.
-        groups: The training documents' groups; a document never neighbours its own.
         references: For every unseen document, what people say of its picture.
         scenes: For every unseen document, the scene it shows, where that is known.
         classes: Pictures by class, for few-shot episodes.
         stand_ins: What stands in for what the papers use, for the head of every report.
+        trained: A finished system's generators, by name.
+        base: The folder of a trained CM3 that runs may start from.
     """
 
     name: str
     codec: Codec
     encoder: Encoder
     retriever: RetrieverConfig
-    documents: Sequence[Document]
-    groups: Sequence[frozenset[str]]
-    memory: ListShelf
+    lessons: Callable[[], Sequence[Lessons]]
     open_memory: ListShelf
     unseen: Sequence[Document]
     references: Sequence[Sequence[str]]
@@ -59,6 +63,8 @@ class World:
     stand_ins: str
     scenes: Sequence[Scene] = ()
     classes: Sequence[Sequence[Image]] = field(default_factory=list)
+    trained: Mapping[str, Transformer] = field(default_factory=dict)
+    base: Path | None = None
 
 
 def sample_world(budget: Budget, folder: Path, *, system: Path | None = None) -> World:
@@ -69,15 +75,20 @@ def sample_world(budget: Budget, folder: Path, *, system: Path | None = None) ->
     table = next(everything.blocks())
     seen = np.array([not thing.held_out for thing in things()])
     unseen = corpus.scenes(held_out_things(), budget.unseen, seed=UNSEEN)
-    learnt = corpus.scenes(seen_things(), budget.documents, seed=0)
+    memory = ListShelf(corpus.memory("seen"), table.vectors[seen])
+
+    def taught() -> list[Lessons]:
+        return [
+            lessons.seen(budget.documents, memory),
+            lessons.fictional(budget.fiction, budget.fictional_things, parts.encoder.dim),
+        ]
+
     return World(
         name="sample",
         codec=parts.codec,
         encoder=parts.encoder,
         retriever=parts.retriever,
-        documents=[document for _, document in learnt],
-        groups=[frozenset[str]()] * len(learnt),
-        memory=ListShelf(corpus.memory("seen"), table.vectors[seen]),
+        lessons=taught,
         open_memory=everything,
         unseen=[document for _, document in unseen],
         references=[scene.captions() for scene, _ in unseen],
@@ -86,6 +97,8 @@ def sample_world(budget: Budget, folder: Path, *, system: Path | None = None) ->
         "on them; unseen documents show things that no generator was trained on.",
         scenes=[scene for scene, _ in unseen],
         classes=_classes(),
+        trained=parts.generators,
+        base=place / "cm3",
     )
 
 
@@ -148,18 +161,16 @@ def photographs(budget: Budget, folder: Path, data: Path) -> World:
     encoder = StoredEncoder("MobileNet dual encoder (not CLIP)", texts, pictures)
     remembered = [Document.of(captions[0], picture) for picture, captions in train]
     number = len(train)
-    # Two captions of every picture are learnt; the first one is also what the memory says.
-    learnt = [Document.of(captions[i], picture) for i in (0, 1) for picture, captions in train]
-    groups = [frozenset({str(row % number)}) for row in range(2 * number)]
+    # All captions of every picture are learnt; the first one is also what the memory says.
+    learnt = [Document.of(captions[i], picture) for i in range(SAID) for picture, captions in train]
+    groups = [frozenset({str(row % number)}) for row in range(SAID * number)]
     shelf = ListShelf(remembered, embed(encoder, remembered))
     return World(
         name="photographs",
         codec=_photo_codec(budget, folder, remembered, learnt),
         encoder=encoder,
         retriever=RetrieverConfig(query_dropout=0.0),
-        documents=learnt,
-        groups=groups,
-        memory=shelf,
+        lessons=lambda: [Lessons(learnt, shelf, groups)],
         open_memory=shelf,
         unseen=[Document.of(captions[0], picture) for picture, captions in unseen],
         references=[captions for _, captions in unseen],
