@@ -11,6 +11,7 @@ from racm3.evaluation.fewshot import LABELS, episodes, right_answers
 from racm3.evaluation.leakage import Guard, clean, difference_hash, find_leaks
 from racm3.evaluation.recall import FORMS, table_four
 from racm3.retrieval.encoder import embed, unit
+from racm3.retrieval.index import ExactIndex
 from tests.conftest import picture
 
 
@@ -34,7 +35,9 @@ def test_a_shifted_copy_is_seen_by_blocks_and_not_in_place():
 
 def test_the_meter_reads_one_for_a_copy_and_less_for_another_picture(codec, encoder):
     pictures = [picture(i) for i in range(4)]
-    meter = CopyMeter(codec.image, encoder, encoder.images(pictures))
+    meter = CopyMeter(
+        codec.image, encoder, ExactIndex.of(np.arange(len(pictures)), encoder.images(pictures))
+    )
     copy, other = meter(pictures[0], pictures[:2]), meter(picture(9), pictures[:2])
     assert copy.in_place == copy.blocks == 1
     assert copy.consulted == pytest.approx(1, abs=1e-5)

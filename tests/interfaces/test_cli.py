@@ -183,6 +183,47 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
     assert json.loads((out / "qwen" / "config.json").read_text())["model_type"] == "qwen3"
 
 
+def test_a_system_is_judged_on_documents_of_ones_own(place, tmp_path, capsys):
+    line = f"evaluate documents {place}/source --count 4 --out {tmp_path}/judged {using(place)}"
+    run(f"{line} --tables table4 table6")
+    written = (tmp_path / "judged" / "evaluation.md").read_text()
+    assert capsys.readouterr().out.endswith("evaluation.md\n")
+    assert "nothing was trained" in written
+    # Every document lies in the memory, and the guard says so.
+    assert "Of 4 unseen documents the memory shows already: 4 by picture, 4 by text" in written
+    rows = json.loads((tmp_path / "judged" / "evaluation.json").read_text())["tables"]
+    assert {"K = 0", "K = 8"} <= set(rows["table6"]["rows"])
+    assert rows["table4"]["rows"]["the retriever"]["text to document"]["count"] == 4
+    failing(line.replace("--count 4", "--count 3"), "measured with another budget", capsys)
+
+
+@pytest.mark.parametrize("features", ["pixels", "clip", "image-tokenizer"])
+def test_a_set_of_pictures_is_no_way_from_itself(place, tmp_path, capsys, features):
+    for i in range(12):
+        (tmp_path / f"{i}.png").write_bytes(picture(i).png())
+    run(f"evaluate pictures {tmp_path} {tmp_path} --features {features} --json {using(place)}")
+    scores = json.loads(capsys.readouterr().out)
+    (distance,) = [v for k, v in scores.items() if k.startswith("frechet[")]
+    assert distance["value"] == pytest.approx(0, abs=1e-5)
+    assert scores["pictures"] == [12, 12]
+
+
+def test_captions_are_scored(tmp_path, capsys):
+    said = [
+        {"caption": "a red boat on the sea", "references": ["a red boat on the sea", "a boat"]},
+        {"caption": "two dogs", "references": ["a house in a green field"]},
+    ]
+    (tmp_path / "said.jsonl").write_text("\n".join(map(json.dumps, said)))
+    run(f"evaluate captions {tmp_path}/said.jsonl --json")
+    scores = json.loads(capsys.readouterr().out)
+    assert set(scores) == {"cider-d", "cider", "bleu-4", "rouge-l"}
+    assert scores["bleu-4"]["value"] == pytest.approx(0.5, abs=1e-6)
+    run(f"evaluate captions {tmp_path}/said.jsonl")
+    assert "cider-d: " in capsys.readouterr().out
+    (tmp_path / "bad.jsonl").write_text('{"caption": "x"}')
+    failing(f"evaluate captions {tmp_path}/bad.jsonl", "needs a caption and references", capsys)
+
+
 def failing(line: str, words: str, capsys, *more: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         run(line, *more)

@@ -16,7 +16,7 @@ from racm3.document import Document
 from racm3.errors import ConfigError
 from racm3.model.export import open_generator
 from racm3.recipes.lessons import Lessons
-from racm3.recipes.study import report
+from racm3.recipes.study import plan, report
 from racm3.recipes.study.asked import Asked, another, answer
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.learnt import CM3, RACM3, _prepared, every_run, learn, settled
@@ -99,19 +99,25 @@ def world(codec, encoder, documents, shelf) -> World:
     )
 
 
+def told(tables, world, budget, folder: Path, out: Path) -> Path:
+    return report.write(
+        tables, world, budget, folder, out, name="study-tiny", about={"command": "x"}
+    )
+
+
 SOME = ("table2", "table3", "table4", "table5-relevance", "table6", "figure8", "finetune", "memory")
 
 
 def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
-    tables = report.chosen(SOME, TOY)
+    tables = plan.chosen(SOME, TOY)
     texts = []
     for name in ("one", "two"):
-        told: list[str] = []
+        said: list[str] = []
         folder, out = tmp_path / name, tmp_path / f"{name}-results"
-        report.run(tables, world, TOY, folder, tell=told.append)
-        written = report.write(tables, world, TOY, folder, out, about={"command": "x"})
+        plan.run(tables, world, TOY, folder, tell=said.append)
+        written = told(tables, world, TOY, folder, out)
         texts.append(written.read_text() + (out / "study-tiny.json").read_text())
-        assert told[0].startswith("run 1 of 4")
+        assert said[0].startswith("run 1 of 4")
         assert (out / "study-tiny-table6.png").exists()
     assert texts[0] == texts[1]
     verdicts = report.stored_verdicts(tmp_path / "one-results" / "study-tiny.json")
@@ -129,9 +135,9 @@ def test_scores_are_given_with_and_without_what_leaks(world, tmp_path):
     shelf = ListShelf([*world.open_memory.documents(known.ids.tolist()), world.unseen[0]],
                       np.concatenate([known.vectors, known.vectors[:1]]))  # fmt: skip
     leaky = replace(world, open_memory=shelf, scenes=())
-    tables = report.chosen(["table6"], TOY)
-    report.run(tables, leaky, TOY, tmp_path / "runs", tell=lambda _: None)
-    written = report.write(tables, leaky, TOY, tmp_path / "runs", tmp_path, about={"command": "x"})
+    tables = plan.chosen(["table6"], TOY)
+    plan.run(tables, leaky, TOY, tmp_path / "runs", tell=lambda _: None)
+    written = told(tables, leaky, TOY, tmp_path / "runs", tmp_path)
     stored = json.loads((tmp_path / "study-tiny.json").read_text())["tables"]["table6"]["rows"]
     whole, rest = (stored["K = 2"][f"image perplexity{end}"] for end in ("", ", unleaked"))
     found = answer(Asked(), leaky, TOY, tmp_path / "runs")
@@ -163,19 +169,25 @@ def test_a_finished_systems_generators_are_asked_and_nothing_is_trained(world, t
         n: learn(one, world, TOY, tmp_path / n) for n, one in (("racm3", RACM3), ("cm3", CM3))
     }
     lending = replace(world, trained=models)
-    tables = report.chosen(["table6"], asked)
-    report.run(tables, lending, asked, tmp_path / "asked", tell=lambda _: pytest.fail("trained"))
+    tables = plan.chosen(["table6"], asked)
+    plan.run(tables, lending, asked, tmp_path / "asked", tell=lambda _: pytest.fail("trained"))
     assert not (tmp_path / "asked" / "runs").exists()
     one, other = (answer(Asked(), world, TOY, tmp_path / "racm3"),
                   answer(Asked(), lending, asked, tmp_path / "asked"))  # fmt: skip
     assert one["image_losses"].tolist() == other["image_losses"].tolist()
     written = report.write(
-        tables, lending, asked, tmp_path / "asked", tmp_path, about={"command": "x"}
+        tables,
+        lending,
+        asked,
+        tmp_path / "asked",
+        tmp_path,
+        name="study-tiny",
+        about={"command": "x"},
     )
     assert "nothing was trained for this" in written.read_text()
     with pytest.raises(ConfigError, match="table5-alpha compares generators that a finished"):
-        report.chosen(["table5-alpha"], asked)
-    assert {"table2", "figure8"} < {one.name for one in report.chosen([], asked)}
+        plan.chosen(["table5-alpha"], asked)
+    assert {"table2", "figure8"} < {one.name for one in plan.chosen([], asked)}
 
 
 def test_runs_that_are_the_same_have_one_name(world):
@@ -196,7 +208,7 @@ def test_every_run_may_start_from_one_short_cm3(world, tmp_path):
     made = open_generator(tmp_path / "runs" / RACM3.key / "final").state_dict()
     assert all(torch.equal(made[name], first[name]) for name in first)
     with pytest.raises(ConfigError, match="every run starts from a CM3"):
-        report.chosen(["finetune"], some)
+        plan.chosen(["finetune"], some)
     lending = replace(world, base=tmp_path / "runs" / RACM3.key / "final")
     learn(CM3, lending, some, tmp_path / "lent")
     assert not list((tmp_path / "lent").glob("runs/pretrained-*"))
@@ -204,8 +216,8 @@ def test_every_run_may_start_from_one_short_cm3(world, tmp_path):
 
 def test_an_unknown_table_is_named():
     with pytest.raises(ConfigError, match="no table 'table9'; choose among table2"):
-        report.chosen(["table9"], TOY)
-    assert "runs in all" in report.listing([], TOY)
+        plan.chosen(["table9"], TOY)
+    assert "runs in all" in plan.listing([], TOY)
 
 
 def flickr(folder: Path, split: str, count: int, seed: int) -> None:
@@ -236,10 +248,10 @@ def test_photographs_are_read_with_the_vectors_that_came_with_them(tmp_path):
     assert [len(some.documents) for some in made.lessons()] == [40]
     assert len(made.unseen) == 4
     assert all(len(some) == 5 for some in made.references)
-    tables = report.chosen(["table2", "table3"], TOY)
-    report.run(tables, made, TOY, tmp_path / "run", tell=lambda words: None)
-    written = report.write(tables, made, TOY, tmp_path / "run", tmp_path, about={"command": "x"})
-    stored = json.loads((tmp_path / "study-photographs.json").read_text())
+    tables = plan.chosen(["table2", "table3"], TOY)
+    plan.run(tables, made, TOY, tmp_path / "run", tell=lambda words: None)
+    written = told(tables, made, TOY, tmp_path / "run", tmp_path)
+    stored = json.loads((tmp_path / "study-tiny.json").read_text())
     assert "clipscore" not in stored["tables"]["table2"]["rows"]["RA-CM3"]
     assert "not CLIP" in written.read_text()
     with pytest.raises(ConfigError, match="holds no vector for 'unheard of'"):

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 
 from racm3.document import Image
 from racm3.retrieval.encoder import Encoder
+from racm3.retrieval.index import Index
 from racm3.tokens.image import ImageTokenizer
 
 Grid = Int64[np.ndarray, "rows columns"]
@@ -20,7 +21,7 @@ class Copying(NamedTuple):
         in_place: Share of cells whose code a consulted picture has at the same place.
         blocks: Share of 2 x 2 blocks of codes that a consulted picture has anywhere.
         consulted: Cosine to the nearest consulted picture.
-        memory: Cosine to the nearest picture of the whole memory.
+        memory: Cosine to the nearest document of the whole memory, at least 0.
     """
 
     in_place: float
@@ -62,9 +63,9 @@ class CopyMeter:
         self,
         tokenizer: ImageTokenizer,
         encoder: Encoder,
-        memory: Float32[np.ndarray, "docs dim"],
+        memory: Index,
     ) -> None:
-        """`memory` holds the unit vector of every picture that could have been copied."""
+        """`memory` finds among the unit vectors of everything that could have been copied."""
         self.tokenizer, self.encoder, self.memory = tokenizer, encoder, memory
 
     def __call__(self, made: Image, consulted: Sequence[Image]) -> Copying:
@@ -75,5 +76,5 @@ class CopyMeter:
             same,
             blocks_,
             float(near.max()) if len(near) else 0.0,
-            float((self.memory @ vectors[0]).max()) if len(self.memory) else 0.0,
+            max(0.0, float(self.memory.search(vectors[:1], 1).scores[0, 0])),
         )

@@ -27,7 +27,7 @@ class Guard:
 
 @dataclass(frozen=True)
 class Leak:
-    """An evaluation document and the rows of the memory that show it already."""
+    """An evaluation document, and the rows (or ids) of the memory that show it already."""
 
     document: int
     memory: tuple[int, ...]

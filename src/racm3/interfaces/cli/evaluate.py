@@ -1,13 +1,37 @@
 """Verbs that measure and show."""
 
+import json as json_
 import sys
 import time
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from racm3.data.rows import Tolerance
+from racm3.data.sources import read_source
+from racm3.errors import SourceError
 from racm3.evaluation import sample as judge
+from racm3.evaluation.captions import cider, coco_scores, words
+from racm3.evaluation.features import (
+    Extractor,
+    clip_features,
+    inception,
+    pixel_features,
+    tokenizer_features,
+)
+from racm3.evaluation.frechet import extrapolated_frechet, frechet_estimate, kernel_distance
+from racm3.evaluation.report import Estimate, mean
 from racm3.interfaces.cli.answer import Using
 from racm3.interfaces.page.gallery import make_gallery
+from racm3.recipes.study import plan
+from racm3.recipes.study.budgets import BUDGETS
+from racm3.recipes.study.report import write
+from racm3.recipes.study.worlds import finished
 from racm3.system import Settings
+
+# What a system that was not trained here can be asked, and what it costs minutes, not hours.
+OWN = ("table2", "table3", "table4", "table6")
 
 
 def demo(*, out: Path = Path("out/demo"), using: Using = Using(), settings: Settings) -> None:
@@ -40,7 +64,120 @@ def sample(
     """
     system = using.open()
     rows = judge.evaluate(system, count=count, seed=settings.seed, settings=settings)
-    command = "racm3 " + " ".join(sys.argv[1:]) if sys.argv[0].endswith("racm3") else "racm3"
-    judge.write_report(rows, out, system=system, command=command, seed=settings.seed)
+    judge.write_report(rows, out, system=system, command=_command(), seed=settings.seed)
     print(judge.as_table(rows))
     print(out / "sample.md")
+
+
+def documents(
+    source: Path,
+    *,
+    tables: list[str] | None = None,
+    count: int = 200,
+    out: Path = Path("out/evaluation"),
+    tolerate: int = 0,
+    using: Using = Using(),
+) -> None:
+    """Judge a system on documents that it never saw, as the papers' tables judge theirs.
+
+    Perplexities, drawings, captions and recall, beside the retrieval baseline, the copy meter and
+    what the memory knows already. What was measured is kept: the same command goes on.
+
+    Args:
+        source: Documents with a text and a picture each, in any form that `memory build` reads.
+        tables: Names from `racm3 study list --budget trained`.
+        count: Documents, at most.
+        out: Where answers and the report go.
+        tolerate: How many broken documents may be left out.
+        using: System and memory.
+    """
+    entries = read_source(source, Tolerance(tolerate))
+    usable = (e.document for e in entries if e.document.images and e.document.text.strip())
+    found = list(islice(usable, count))
+    if len(found) < 2:
+        raise SourceError(f"{source} has {len(found)} documents with a text and a picture, not two")
+    budget = replace(BUDGETS["trained"], unseen=len(found), drawings=min(len(found), 100))
+    system = using.open()
+    world, chosen = finished(system.parts, found), plan.chosen(tables or list(OWN), budget)
+    plan.run(chosen, world, budget, out / "measured", tell=print)
+    print(
+        write(
+            chosen, world, budget, out / "measured", out, name="evaluation",
+            about={"command": _command(), "world": world.name},
+        )
+    )  # fmt: skip
+
+
+def pictures(
+    made: Path,
+    real: Path,
+    *,
+    features: str = "clip",
+    using: Using = Using(),
+    json: bool = False,
+) -> None:
+    """How far two sets of pictures are apart: Frechet and kernel distances over any features.
+
+    Args:
+        made: Pictures in any form that `memory build` reads.
+        real: The pictures they are compared with.
+        features: clip or image-tokenizer (the system's), pixels, or the TorchScript file
+            inception-2015-12-05.pt, with which the distance is the FID.
+        using: System.
+        json: Print JSON.
+    """
+    extract = _extractor(features, using)
+    one, other = (
+        extract([p for e in read_source(path, Tolerance()) for p in e.document.images])
+        for path in (made, real)
+    )
+    scores = {
+        f"frechet[{extract.name}]": frechet_estimate(one, other).to_json(),
+        f"extrapolated frechet[{extract.name}]": extrapolated_frechet(one, other),
+        f"kernel distance[{extract.name}]": kernel_distance(one, other),
+        "pictures": [len(one), len(other)],
+    }
+    _show(scores, json)
+
+
+def captions(said: Path, *, json: bool = False) -> None:
+    """CIDEr-D, CIDEr, BLEU-4 and ROUGE-L of captions, with intervals.
+
+    Args:
+        said: JSON lines: {"caption": "a red boat", "references": ["a boat", "the red boat"]}.
+        json: Print JSON.
+    """
+    lines = [json_.loads(line) for line in said.read_text(encoding="utf-8").splitlines() if line]
+    try:
+        spoken = [words(line["caption"]) for line in lines]
+        right = [[words(one) for one in line["references"]] for line in lines]
+    except (KeyError, TypeError) as error:
+        raise SourceError(f"{said}: every line needs a caption and references") from error
+    scores = {
+        "cider-d": cider(spoken, right),
+        "cider": cider(spoken, right, variant="cider"),
+        **coco_scores(spoken, right),
+    }
+    _show({name: mean(values.tolist()).to_json() for name, values in scores.items()}, json)
+
+
+def _extractor(features: str, using: Using) -> Extractor:
+    if features == "pixels":
+        return pixel_features()
+    if features == "clip":
+        return clip_features(using.open().encoder)
+    if features == "image-tokenizer":
+        return tokenizer_features(using.open().codec.image)
+    return inception(Path(features))
+
+
+def _show(scores: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json_.dumps(scores))
+        return
+    for name, value in scores.items():
+        print(f"{name}: {Estimate(**value) if isinstance(value, dict) else value}")
+
+
+def _command() -> str:
+    return "racm3 " + " ".join(sys.argv[1:]) if sys.argv[0].endswith("racm3") else "racm3"

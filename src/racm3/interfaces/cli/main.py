@@ -54,7 +54,12 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
     "export": train.export,
     "push": train.push,
     "import": {"tokenizer": train.import_tokenizer},
-    "evaluate": {"sample": evaluate.sample},
+    "evaluate": {
+        "sample": evaluate.sample,
+        "documents": evaluate.documents,
+        "pictures": evaluate.pictures,
+        "captions": evaluate.captions,
+    },
     "study": {"list": study.list_tables, "run": study.run, "report": study.report},
 }
 # Arguments whose fields become options of their own: --seed, not --settings.seed.

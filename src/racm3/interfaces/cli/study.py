@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from racm3.errors import ConfigError
+from racm3.recipes.study import plan
 from racm3.recipes.study import report as reports
 from racm3.recipes.study.budgets import BUDGETS, Budget
 from racm3.recipes.study.worlds import World, photographs, sample_world
@@ -19,7 +20,7 @@ def list_tables(*, budget: Scale = "2h") -> None:
     Args:
         budget: The scale: toy, 20m, 2h or gpu; trained asks the generators of --system as they are.
     """
-    print(reports.listing([], BUDGETS[budget]))
+    print(plan.listing([], BUDGETS[budget]))
 
 
 def run(
@@ -44,8 +45,8 @@ def run(
     """
     folder = out / world / budget
     there = _world(world, BUDGETS[budget], folder, data, system)
-    chosen = reports.chosen(tables or [], BUDGETS[budget])
-    reports.run(chosen, there, BUDGETS[budget], folder, tell=lambda words: print(words, flush=True))
+    chosen = plan.chosen(tables or [], BUDGETS[budget])
+    plan.run(chosen, there, BUDGETS[budget], folder, tell=lambda words: print(words, flush=True))
     print(f"measured; `racm3 study report --world {world} --budget {budget}` tells what came out")
 
 
@@ -76,14 +77,14 @@ def report(
     # The folder's own path is nobody else's.
     where = "--data FLICKR8K" if data else ""
     told = " ".join(f"racm3 study run --world {world} {where} --budget {budget} {names}".split())
-    about = {"command": told, "world": world, "budget": budget}
     written = reports.write(
-        reports.chosen(tables or [], BUDGETS[budget]),
+        plan.chosen(tables or [], BUDGETS[budget]),
         there,
         BUDGETS[budget],
         folder,
         results,
-        about=about,
+        name=f"study-{world}-{budget}",
+        about={"command": told, "world": world, "budget": budget},
     )
     print(written)
 

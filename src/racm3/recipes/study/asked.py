@@ -29,7 +29,7 @@ from racm3.recipes.study.learnt import (
 )
 from racm3.recipes.study.worlds import StoredEncoder, World
 from racm3.retrieval.retriever import Retriever
-from racm3.retrieval.shelf import ListShelf
+from racm3.retrieval.shelf import ListShelf, Shelf, joined
 from racm3.runtime import dice, folder_written_whole, progress
 from racm3.system import RACM3, Settings
 from racm3.system.parts import Parts
@@ -88,9 +88,11 @@ def answer(asked: Asked, world: World, budget: Budget, folder: Path) -> Answers:
         return {name: stored[name] for name in stored.files}
 
 
-def _memory(asked: Asked, world: World) -> ListShelf:
+def _memory(asked: Asked, world: World) -> Shelf:
     """The memory, or a random part of it where it is to grow; a larger part holds the smaller."""
-    table = next(world.open_memory.blocks())
+    if asked.share == 1:
+        return world.open_memory
+    table = joined(world.open_memory.blocks(), world.encoder.dim)
     kept = round(asked.share * len(table.ids))
     rows = np.sort(dice(71).permutation(len(table.ids))[:kept])
     some = table.take(rows)
@@ -164,12 +166,13 @@ def drawings(asked: Asked, world: World, budget: Budget, folder: Path) -> Answer
             consulted[number] = [image for known in read for image in known.document.images]
     found = _judged_pictures(made, wanted, world)
     if not isinstance(world.encoder, StoredEncoder):
-        meter = CopyMeter(
-            world.codec.image, world.encoder, next(_memory(asked, world).blocks()).vectors
-        )
+        everything = Retriever(world.encoder, _memory(asked, world)).index
+        meter = CopyMeter(world.codec.image, world.encoder, everything)
         copied = [meter(a, b) for a, b in zip(made, consulted, strict=True)]
         found |= {"copied_in_place": np.array([one.in_place for one in copied])}
         found |= {"copied_blocks": np.array([one.blocks for one in copied])}
+        found |= {"nearest_consulted": np.array([one.consulted for one in copied])}
+        found |= {"nearest_in_memory": np.array([one.memory for one in copied])}
     return found
 
 

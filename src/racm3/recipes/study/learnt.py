@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from racm3.data.prepare import Prepared
 from racm3.data.stream import StreamConfig
 from racm3.model.config import GeneratorConfig
@@ -186,6 +188,13 @@ def size(learnt: Learnt, world: World, budget: Budget) -> GeneratorConfig:
         vocabulary=len(world.codec.vocabulary), context=max(1024, budget.length), tied=True,
         period=world.align,
     )  # fmt: skip
+
+
+def parameters(learnt: Learnt, world: World, budget: Budget) -> int:
+    """How many numbers such a generator has."""
+    with torch.device("meta"):
+        model = Transformer(size(learnt, world, budget))
+    return sum(one.numel() for one in model.parameters())
 
 
 def every_run(runs: Sequence[Learnt], budget: Budget) -> list[Learnt]:

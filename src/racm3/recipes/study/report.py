@@ -4,84 +4,33 @@ import base64
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from racm3.errors import ConfigError
 from racm3.evaluation.leakage import Guard, Leak, clean, find_leaks
 from racm3.evaluation.report import Estimate, table
-from racm3.recipes.study.asked import Asked, answer
 from racm3.recipes.study.budgets import Budget
-from racm3.recipes.study.learnt import every_run, learn
-from racm3.recipes.study.tables import TABLES, Table
-from racm3.recipes.study.verdicts import METRICS, Compared, answers, estimate, judge, seeded
+from racm3.recipes.study.learnt import parameters
+from racm3.recipes.study.plan import answerable, claim, cost
+from racm3.recipes.study.tables import PARAMETERS, Row, Table
+from racm3.recipes.study.verdicts import METRICS, Compared, answers, estimate, judge
 from racm3.recipes.study.worlds import World
 from racm3.runtime import progress, save_json, write_whole
 
 # Episodes are drawn from classes; they have nothing to do with the unseen documents.
 EPISODIC = {"accuracy"}
 UNLEAKED = ", unleaked"
+READ_AT_ONCE = 1024
 STYLE = (
     "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;"
     "padding:0 1rem;color-scheme:light dark}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}"
     "td,th{border:1px solid #8886;padding:.3rem .6rem;text-align:left}img{max-width:100%}</style>"
 )
-
-
-def chosen(names: Sequence[str], budget: Budget) -> list[Table]:
-    """Tables by name; all that the budget can give where none is named."""
-    unknown = [name for name in names if name not in TABLES]
-    if unknown:
-        raise ConfigError(f"there is no table {unknown[0]!r}; choose among {', '.join(TABLES)}")
-    given = [name for name, one in TABLES.items() if not out_of_reach(one, budget)]
-    for name in names:
-        if why := out_of_reach(TABLES[name], budget):
-            raise ConfigError(f"{name} {why}; choose another --budget, or {', '.join(given)}")
-    return [TABLES[name] for name in names or given]
-
-
-def out_of_reach(one: Table, budget: Budget) -> str:
-    """Why this budget cannot give the table; "" where it can."""
-    if budget.trained and one.needs_training:
-        return "compares generators that a finished system does not have"
-    if budget.pretrain and one.name == "finetune":
-        return "compares with training from nothing, and every run starts from a CM3"
-    return ""
-
-
-def questions(tables: Sequence[Table], world: World, budget: Budget) -> list[Asked]:
-    """Every question of the tables once; few-shot only where the world has classes."""
-    wanted = dict.fromkeys(
-        one
-        for table in tables
-        for row in table.rows
-        for asked in row.asked
-        for one in seeded(asked, budget)
-    )
-    return [one for one in wanted if one.measure != "few-shot" or world.classes]
-
-
-def run(
-    tables: Sequence[Table],
-    world: World,
-    budget: Budget,
-    folder: Path,
-    *,
-    tell: Callable[[str], None],
-) -> None:
-    """Train and ask whatever is not there yet; killed at any time, it goes on where it was."""
-    wanted = questions(tables, world, budget)
-    runs = every_run([one for table in tables for one in table.learnt], budget)
-    for number, learnt in enumerate([] if budget.trained else runs):
-        tell(f"run {number + 1} of {len(runs)}: {learnt.key}")
-        learn(learnt, world, budget, folder)
-    for asked in progress(wanted, label="questions", total=len(wanted)):
-        answer(asked, world, budget, folder)
 
 
 def measured(
@@ -93,8 +42,7 @@ def measured(
     """
     found: dict[str, dict[str, Estimate]] = {}
     for row in one.rows:
-        known = [asked for asked in row.asked if asked.measure != "few-shot" or world.classes]
-        if known:
+        if all(answerable(asked, world, budget) for asked in row.asked):
             given = {m: answers(row, m, world, budget, folder) for m in one.metrics}
             given = {m: some for m, some in given.items() if some}
             values = {m: estimate(some, m) for m, some in given.items()}
@@ -139,29 +87,26 @@ def sentences(compared: Sequence[Compared]) -> str:
 
 
 def leaks(world: World) -> list[Leak]:
-    """Evaluation documents that the memory shows already."""
+    """Evaluation documents that the memory shows already; it is read a part at a time."""
     if world.scenes:
         return []
-    known = next(world.open_memory.blocks())
-    return find_leaks(world.unseen, world.open_memory.documents(known.ids.tolist()), Guard())
+    found = []
+    for block in world.open_memory.blocks():
+        starts = range(0, len(block.ids), READ_AT_ONCE)
+        for start in progress(starts, label="what the memory shows already", total=len(starts)):
+            ids = block.ids[start : start + READ_AT_ONCE].tolist()
+            for leak in find_leaks(world.unseen, world.open_memory.documents(ids), Guard()):
+                found.append(replace(leak, memory=tuple(ids[row] for row in leak.memory)))
+    return found
 
 
 def told(found: Sequence[Leak], world: World) -> str:
     """The same as a sentence."""
     if world.scenes:
         return "The memory shows every thing of the unseen scenes on purpose; no scene is in it."
-    kinds = Counter(leak.why for leak in found)
+    kinds = Counter(why for _, why in {(leak.document, leak.why) for leak in found})
     words = ", ".join(f"{count} by {why}" for why, count in sorted(kinds.items())) or "none"
     return f"Of {len(world.unseen)} unseen documents the memory shows already: {words}."
-
-
-def cost(budget: Budget) -> str:
-    """What stands behind the numbers, as a sentence."""
-    if budget.trained:
-        return "The generators of a finished system, as they are; nothing was trained for this."
-    first = ", each from the same trained CM3 (RA-CM3, §D.2)" if budget.pretrain else ""
-    seeds = ", ".join(map(str, budget.seeds))
-    return f"Training seeds {seeds}; {budget.steps} updates a run{first}."
 
 
 def write(
@@ -171,9 +116,11 @@ def write(
     folder: Path,
     out: Path,
     *,
+    name: str,
     about: dict[str, Any],
 ) -> Path:
-    """study-WORLD.md, the same as a page, .json and plots in `out`."""
+    """NAME.md, the same as a page, NAME.json and plots in `out`."""
+    claim(folder, world, budget)
     leaking = leaks(world)
     unleaked = np.flatnonzero(clean(len(world.unseen), leaking)) if leaking else None
     parts = [
@@ -191,7 +138,8 @@ def write(
         found = measured(one, world, budget, folder, unleaked)
         if not found:
             continue
-        compared = judge(one, world, budget, folder) if len(found) == len(one.rows) else []
+        claims = tuple(c for c in one.claims if {c.better, c.worse} <= set(found))
+        compared = judge(replace(one, claims=claims), world, budget, folder)
         every += compared
         stored[one.name] = {
             "rows": {
@@ -201,17 +149,17 @@ def write(
             "claims": [asdict(one) for one in compared],
         }
         parts += [f"## {one.title} ({one.source})", as_table(one, found), sentences(compared)]
-        picture = plot(one, found, out / f"study-{world.name}-{one.name}.png")
+        picture = plot(one, found, world, budget, out / f"{name}-{one.name}.png")
         if picture:
             parts.append(f"![{one.title}]({picture.name})")
     counted = Counter(one.verdict for one in every)
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common())
     parts.insert(4, f"**Orders that the papers claim: {summary or 'none judged'}.**")
     written = "\n\n".join(part for part in parts if part) + "\n"
-    write_whole(out / f"study-{world.name}.md", written)
-    write_whole(out / f"study-{world.name}.html", page(written, out))
-    save_json(out / f"study-{world.name}.json", {**about, "tables": stored})
-    return out / f"study-{world.name}.md"
+    write_whole(out / f"{name}.md", written)
+    write_whole(out / f"{name}.html", page(written, out))
+    save_json(out / f"{name}.json", {**about, "tables": stored})
+    return out / f"{name}.md"
 
 
 def page(markdown: str, folder: Path) -> str:
@@ -225,9 +173,16 @@ def page(markdown: str, folder: Path) -> str:
     return f"<!doctype html>\n<meta charset=utf-8><title>racm3</title>{STYLE}\n{body}"
 
 
-def plot(one: Table, found: dict[str, dict[str, Estimate]], path: Path) -> Path | None:
-    """The first metric against the number in each row's label, RA-CM3 and CM3 apart."""
-    if not one.curve or sum(one.metrics[0] in values for values in found.values()) < 3:
+def plot(
+    one: Table, found: dict[str, dict[str, Estimate]], world: World, budget: Budget, path: Path
+) -> Path | None:
+    """The table's first metric along its curve, one line for each kind of row."""
+    metric, lines = one.metrics[0], dict[str, list[tuple[float, Estimate]]]()
+    for row in one.rows:
+        at, value = _place(one, row, world, budget), found.get(row.label, {}).get(metric)
+        if at is not None and value is not None:
+            lines.setdefault(row.line or one.title, []).append((at, value))
+    if not one.curve or sum(map(len, lines.values())) < 3:
         return None
     import matplotlib
 
@@ -235,12 +190,6 @@ def plot(one: Table, found: dict[str, dict[str, Estimate]], path: Path) -> Path 
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(5, 3.2), layout="constrained")
-    lines: dict[str, list[tuple[float, Estimate]]] = {}
-    for label, values in found.items():
-        numbers = [w for w in label.replace(",", " ").split() if w.replace(".", "").isdigit()]
-        if one.metrics[0] in values and numbers:
-            name = label.split(",")[0] if "," in label else one.title
-            lines.setdefault(name, []).append((float(numbers[0]), values[one.metrics[0]]))
     for name, points in lines.items():
         x = [at for at, _ in points]
         y = [value.value for _, value in points]
@@ -250,7 +199,7 @@ def plot(one: Table, found: dict[str, dict[str, Estimate]], path: Path) -> Path 
         ]
         axes.errorbar(x, y, yerr=error, marker="o", capsize=3, label=name)
     axes.set_xlabel(one.curve)
-    axes.set_ylabel(one.metrics[0])
+    axes.set_ylabel(metric)
     axes.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, metadata={"Software": None})
@@ -258,25 +207,12 @@ def plot(one: Table, found: dict[str, dict[str, Estimate]], path: Path) -> Path 
     return path
 
 
-def listing(names: Sequence[str], budget: Budget) -> str:
-    """What each table compares, and how many runs and questions it costs."""
-    rows = []
-    for one in chosen(names, budget):
-        asked = dict.fromkeys(a for row in one.rows for a in row.asked)
-        runs = [] if budget.trained else every_run(one.learnt, budget)
-        rows.append(
-            {
-                "table": one.name,
-                "what": one.title,
-                "source": one.source,
-                "runs": len(runs),
-                "questions": sum(len(seeded(a, budget)) for a in asked),
-                "orders claimed": len(one.claims),
-            }
-        )
-    every = [learnt for one in chosen(names, budget) for learnt in one.learnt]
-    total = [] if budget.trained else every_run(every, budget)
-    return table(rows) + f"\n\n{len(total)} runs in all: tables share them."
+def _place(one: Table, row: Row, world: World, budget: Budget) -> float | None:
+    """Where a row stands on the horizontal axis."""
+    learnt = row.asked[0].learnt
+    if one.curve == PARAMETERS and learnt:
+        return parameters(learnt, world, budget) / 1e6
+    return row.at
 
 
 def stored_verdicts(path: Path) -> list[dict[str, Any]]:

@@ -7,15 +7,21 @@ from racm3.recipes.study.asked import Asked
 from racm3.recipes.study.learnt import CM3, RACM3, TRAINED, Learnt, Strategy
 
 PERPLEXITIES = ("image perplexity", "text perplexity")
+PARAMETERS = "parameters (millions)"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: its questions, and the papers' numbers by metric."""
+    """One line of a table: its questions, and the papers' numbers by metric.
+
+    `at` is where it stands on the table's curve, on which `line`.
+    """
 
     label: str
     asked: tuple[Asked, ...]
     paper: dict[str, float] = field(default_factory=dict)
+    at: float | None = None
+    line: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Table:
-    """`curve` names the row's number that a plot has on its horizontal axis."""
+    """`curve` names the horizontal axis of its plot: what the rows are `at`, or PARAMETERS."""
 
     name: str
     title: str
@@ -129,12 +135,12 @@ def _alpha() -> Table:
 def _count() -> Table:
     paper = {1: 228, 2: 227, 4: 228, 8: 232}
     rows = tuple(
-        Row(f"K = {k}", (Asked(documents=k),), {"image perplexity": number})
+        Row(f"K = {k}", (Asked(documents=k),), {"image perplexity": number}, at=k)
         for k, number in paper.items()
     )
     return Table(
         "table6", "Number of documents", "RA-CM3, Table 6", PERPLEXITIES,
-        (perplexity_row("K = 0", Asked(neighbours="none")), *rows),
+        (Row("K = 0", (Asked(neighbours="none"),), at=0), *rows),
         claims(("image perplexity",), "K = 2", "K = 1", "K = 4", "K = 8"), curve="K",
     )  # fmt: skip
 
@@ -145,7 +151,7 @@ def _few_shot() -> Table:
     for k, (ours, theirs) in paper.items():
         for name, learnt, number in (("RA-CM3", RACM3, ours), ("CM3", CM3, theirs)):
             asked = Asked(learnt=learnt, measure="few-shot", shots=k)
-            rows.append(Row(f"{name}, k = {k}", (asked,), {"accuracy": number}))
+            rows.append(Row(f"{name}, k = {k}", (asked,), {"accuracy": number}, k, name))
         order += claims(("accuracy",), f"RA-CM3, k = {k}", f"CM3, k = {k}")
     return Table(
         "figure8", "k-shot classification", "RA-CM3, Fig. 8", ("accuracy",), tuple(rows),
@@ -157,17 +163,21 @@ def _scaling() -> Table:
     rows, order = list[Row](), list[Claim]()
     for scale, word in enumerate(("smallest", "small", "large", "largest")):
         pair = [replace(learnt, scale=scale) for learnt in (RACM3, CM3)]
-        rows.append(perplexity_row(f"RA-CM3, {word}", Asked(learnt=pair[0])))
-        rows.append(perplexity_row(f"CM3, {word}", Asked(learnt=pair[1], neighbours="none")))
+        ours, theirs = Asked(learnt=pair[0]), Asked(learnt=pair[1], neighbours="none")
+        rows.append(Row(f"RA-CM3, {word}", (ours,), line="RA-CM3"))
+        rows.append(Row(f"CM3, {word}", (theirs,), line="CM3"))
         order += claims(PERPLEXITIES, f"RA-CM3, {word}", f"CM3, {word}")
     return Table(
         "figure9", "Size of the generator, equal updates", "RA-CM3, Fig. 9", PERPLEXITIES,
-        tuple(rows), tuple(order),
+        tuple(rows), tuple(order), curve=PARAMETERS,
     )  # fmt: skip
 
 
 def _pictures() -> Table:
-    metrics = ("frechet", "image perplexity", "clipscore", "fidelity", "copied in place")
+    metrics = (
+        "frechet", "image perplexity", "clipscore", "fidelity", "copied in place",
+        "copied blocks", "nearest in memory",
+    )  # fmt: skip
     rows = (
         Row("RA-CM3", (drawn(FULL), FULL), {"frechet": 15.7}),
         Row("CM3", (drawn(NOTHING), NOTHING), {"frechet": 29.5}),
@@ -201,7 +211,7 @@ def _recall() -> Table:
 
 def _guidance() -> Table:
     rows = tuple(
-        Row(f"guidance {weight:g}", (Asked(measure="drawings", guidance=weight),))
+        Row(f"guidance {weight:g}", (Asked(measure="drawings", guidance=weight),), at=weight)
         for weight in (1.0, 1.5, 2.0, 3.0, 5.0)
     )
     return Table(
@@ -215,20 +225,22 @@ def _decoding() -> Table:
         Row(
             f"{how}, N = {count}",
             (Asked(measure="drawings", sampling=how, guidance=2.0, candidates=count),),
+            at=count,
+            line=how,
         )
         for how in ("top_p", "cd_k", "half")
         for count in (1, 4, 8)
     )
     return Table(
         "decoding", "Nucleus against CD-K against half of each", "CM3Leon, Fig. 5",
-        ("frechet", "clipscore", "fidelity"), rows, (),
+        ("frechet", "clipscore", "fidelity"), rows, (), curve="candidates",
     )  # fmt: skip
 
 
 def _documents() -> Table:
     paper = {0: 10.82, 1: 5.78, 2: 4.88}
     rows = tuple(
-        Row(f"{k} documents", (Asked(measure="drawings", documents=k),), {"frechet": number})
+        Row(f"{k} documents", (Asked(measure="drawings", documents=k),), {"frechet": number}, k)
         for k, number in paper.items()
     )
     two, one, none = (row.label for row in reversed(rows))
@@ -250,7 +262,8 @@ def _ours() -> tuple[Table, ...]:
         perplexity_row("from CM3, a few more updates", Asked(learnt=later)),
     )
     grown = tuple(
-        Row(f"{share:.0%} of the memory", (Asked(share=share),)) for share in (0.25, 0.5, 1.0)
+        Row(f"{share:.0%} of the memory", (Asked(share=share),), at=share)
+        for share in (0.25, 0.5, 1.0)
     )
     words = [perplexity_row("CLIP", FULL)]
     ways: tuple[tuple[str, Strategy], ...] = (("BM25", "bm25"), ("both", "hybrid"))
@@ -261,7 +274,7 @@ def _ours() -> tuple[Table, ...]:
         Table("rotation", "Whole-segment rotation", "design §2.2", both, rotation, ()),
         Table("finetune", "From CM3 or from scratch", "RA-CM3, §D.2", PERPLEXITIES, start, ()),
         Table("memory", "A memory that grows after training", "RA-CM3, §1", PERPLEXITIES, grown,
-              claims(PERPLEXITIES, grown[2].label, grown[0].label)),
+              claims(PERPLEXITIES, grown[2].label, grown[0].label), curve="share of the memory"),
         Table("bm25", "Words or vectors", "RA-CM3, §3.2", ("image perplexity",), tuple(words),
               ()),
     )  # fmt: skip

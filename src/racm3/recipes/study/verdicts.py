@@ -53,6 +53,8 @@ METRICS = {
     "frechet": Metric("features", _frechet, lower_is_better=True, draws=FRECHET_DRAWS),
     "accuracy": _mean("right"),
     "copied in place": _mean("copied_in_place"),
+    "copied blocks": _mean("copied_blocks"),
+    "nearest in memory": _mean("nearest_in_memory"),
     **{
         name: _mean(name)
         for name in (

@@ -22,9 +22,9 @@ from racm3.recipes.lessons import Lessons
 from racm3.recipes.study.budgets import Budget
 from racm3.retrieval.encoder import Dropout, Encoder, embed
 from racm3.retrieval.retriever import RetrieverConfig
-from racm3.retrieval.shelf import ListShelf
+from racm3.retrieval.shelf import ListShelf, Shelf
 from racm3.runtime import device, dice
-from racm3.system.parts import SampleShelf, open_parts, sample_folder
+from racm3.system.parts import Parts, SampleShelf, open_parts, sample_folder
 from racm3.tokens.codec import Codec
 from racm3.tokens.text import TextTokenizer
 from racm3.tokens.vqgan.config import VQGANConfig
@@ -56,7 +56,7 @@ class World:
     encoder: Encoder
     retriever: RetrieverConfig
     lessons: Callable[[], Sequence[Lessons]]
-    open_memory: ListShelf
+    open_memory: Shelf
     unseen: Sequence[Document]
     references: Sequence[Sequence[str]]
     align: int
@@ -99,6 +99,24 @@ def sample_world(budget: Budget, folder: Path, *, system: Path | None = None) ->
         classes=_classes(),
         trained=parts.generators,
         base=place / "cm3",
+    )
+
+
+def finished(parts: Parts, documents: Sequence[Document]) -> World:
+    """A finished system and documents that it never saw, each with a text and a picture."""
+    return World(
+        name=parts.name,
+        codec=parts.codec,
+        encoder=parts.encoder,
+        retriever=parts.retriever,
+        lessons=list,
+        open_memory=parts.shelf,
+        unseen=documents,
+        references=[[document.text] for document in documents],
+        align=parts.align,
+        stand_ins=f"{len(documents)} documents of their owner's instead of COCO; "
+        f"memory: {parts.shelf.snapshot_name}.",
+        trained=parts.generators,
     )
 
 

@@ -1,0 +1,143 @@
+"""What a study will do: which tables a budget can give, what they ask, and doing it."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from racm3.errors import ConfigError
+from racm3.evaluation.report import table
+from racm3.recipes.study.asked import Asked, answer
+from racm3.recipes.study.budgets import Budget
+from racm3.recipes.study.learnt import TRAINED, every_run, learn
+from racm3.recipes.study.tables import TABLES, Table
+from racm3.recipes.study.verdicts import seeded
+from racm3.recipes.study.worlds import World
+from racm3.runtime import load_json, progress, save_json
+
+
+def chosen(names: Sequence[str], budget: Budget) -> list[Table]:
+    """Tables by name; all that the budget can give where none is named."""
+    unknown = [name for name in names if name not in TABLES]
+    if unknown:
+        raise ConfigError(f"there is no table {unknown[0]!r}; choose among {', '.join(TABLES)}")
+    given = [name for name, one in TABLES.items() if not out_of_reach(one, budget)]
+    for name in names:
+        if why := out_of_reach(TABLES[name], budget):
+            raise ConfigError(f"{name} {why}; choose another --budget, or {', '.join(given)}")
+    return [TABLES[name] for name in names or given]
+
+
+def out_of_reach(one: Table, budget: Budget) -> str:
+    """Why this budget cannot give the table; "" where it can."""
+    if budget.trained and one.needs_training:
+        return "compares generators that a finished system does not have"
+    if budget.pretrain and one.name == "finetune":
+        return "compares with training from nothing, and every run starts from a CM3"
+    return ""
+
+
+def answerable(asked: Asked, world: World, budget: Budget) -> bool:
+    """Few-shot needs classes, and a finished system may have no CM3."""
+    if asked.measure == "few-shot" and not world.classes:
+        return False
+    return not (budget.trained and asked.learnt) or TRAINED.get(asked.learnt) in world.trained
+
+
+def questions(tables: Sequence[Table], world: World, budget: Budget) -> list[Asked]:
+    """Every question of the tables that this world can be asked, once."""
+    wanted = dict.fromkeys(
+        one
+        for table in tables
+        for row in table.rows
+        for asked in row.asked
+        for one in seeded(asked, budget)
+    )
+    return [one for one in wanted if answerable(one, world, budget)]
+
+
+def claim(folder: Path, world: World, budget: Budget) -> None:
+    """Let a folder hold the runs and answers of one study alone.
+
+    Raises:
+        ConfigError: It holds those of another one.
+    """
+    path, mine = folder / "study.json", {"budget": asdict(budget), **identity(world)}
+    mine = json.loads(json.dumps(mine))
+    if path.exists() and (theirs := load_json(path)) != mine:
+        other = next(name for name in mine if theirs.get(name) != mine[name])
+        raise ConfigError(
+            f"{folder} holds what was measured with another {other}; give another --out, or remove "
+            "the folder to measure again"
+        )
+    save_json(path, mine)
+
+
+def identity(world: World) -> dict[str, Any]:
+    """What answers depend on, besides the budget and the question."""
+    unseen = blake2b(digest_size=8)
+    for document in world.unseen:
+        unseen.update(document.text.encode())
+        for picture in document.images:
+            unseen.update(picture.pixels.tobytes())
+    system = blake2b(digest_size=8)
+    for _, model in sorted(world.trained.items()):
+        system.update(model.embed_tokens.weight.detach().float().cpu().numpy().tobytes())
+    return {
+        "world": world.name,
+        "encoder": world.encoder.name,
+        "memory": world.open_memory.snapshot_name,
+        "evaluation documents": unseen.hexdigest(),
+        "system": system.hexdigest(),
+    }
+
+
+def run(
+    tables: Sequence[Table],
+    world: World,
+    budget: Budget,
+    folder: Path,
+    *,
+    tell: Callable[[str], None],
+) -> None:
+    """Train and ask whatever is not there yet; killed at any time, it goes on where it was."""
+    claim(folder, world, budget)
+    wanted = questions(tables, world, budget)
+    runs = every_run([one for table in tables for one in table.learnt], budget)
+    for number, learnt in enumerate([] if budget.trained else runs):
+        tell(f"run {number + 1} of {len(runs)}: {learnt.key}")
+        learn(learnt, world, budget, folder)
+    for asked in progress(wanted, label="questions", total=len(wanted)):
+        answer(asked, world, budget, folder)
+
+
+def listing(names: Sequence[str], budget: Budget) -> str:
+    """What each table compares, and how many runs and questions it costs."""
+    rows = []
+    for one in chosen(names, budget):
+        asked = dict.fromkeys(a for row in one.rows for a in row.asked)
+        runs = [] if budget.trained else every_run(one.learnt, budget)
+        rows.append(
+            {
+                "table": one.name,
+                "what": one.title,
+                "source": one.source,
+                "runs": len(runs),
+                "questions": sum(len(seeded(a, budget)) for a in asked),
+                "orders claimed": len(one.claims),
+            }
+        )
+    every = [learnt for one in chosen(names, budget) for learnt in one.learnt]
+    total = [] if budget.trained else every_run(every, budget)
+    return table(rows) + f"\n\n{len(total)} runs in all: tables share them."
+
+
+def cost(budget: Budget) -> str:
+    """What stands behind the numbers, as a sentence."""
+    if budget.trained:
+        return "The generators of a finished system, as they are; nothing was trained for this."
+    first = ", each from the same trained CM3 (RA-CM3, §D.2)" if budget.pretrain else ""
+    seeds = ", ".join(map(str, budget.seeds))
+    return f"Training seeds {seeds}; {budget.steps} updates a run{first}."
