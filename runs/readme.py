@@ -1,10 +1,19 @@
-"""Write the measured table into README.md, after `racm3 evaluate sample`: python runs/readme.py."""
+"""Write the measured tables into README.md, after `racm3 evaluate sample` and `racm3 study report`:
+.venv/bin/python runs/readme.py."""
 
 import json
 import re
 from pathlib import Path
 
+from racm3.recipes.study.report import summary
+
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs/results"
+STUDIES = {
+    "sample world, the shipped generators": "sample-trained",
+    "sample world, trained for this": "sample-2h",
+    "photographs": "photographs-2h",
+}
 SHOWN = (
     "fidelity",
     "all things among",
@@ -24,7 +33,7 @@ def number(estimate: dict | None) -> str:
     return f"{estimate['value']:.3g} [{estimate['low']:.3g}, {estimate['high']:.3g}]"
 
 
-def main() -> None:
+def sample() -> str:
     report = json.loads((ROOT / "docs/results/sample.json").read_text())
     lines = ["| measure | on | RA-CM3 | CM3 |", "| --- | --- | --- | --- |"]
     for row in report["rows"]:
@@ -38,14 +47,21 @@ def main() -> None:
         "says otherwise, 95% bootstrap intervals; all rows are in "
         "[docs/results/sample.md](docs/results/sample.md)."
     )
-    block = "\n".join(lines)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    reports = {name: RESULTS / f"study-{file}.json" for name, file in STUDIES.items()}
+    blocks = {"results": sample(), "study": summary(reports)}
     readme = ROOT / "README.md"
-    text = re.sub(
-        r"(<!-- results: written by runs/readme.py -->\n).*?(<!-- end of results -->)",
-        lambda match: f"{match[1]}{block}\n{match[2]}",
-        readme.read_text(),
-        flags=re.DOTALL,
-    )
+    text = readme.read_text()
+    for name, block in blocks.items():
+        text = re.sub(
+            rf"(<!-- {name}: written by runs/readme.py -->\n).*?(<!-- end of {name} -->)",
+            lambda match, block=block: f"{match[1]}{block}\n{match[2]}",
+            text,
+            flags=re.DOTALL,
+        )
     readme.write_text(text)
 
 

@@ -120,9 +120,17 @@ def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
         assert said[0].startswith("run 1 of 4")
         assert (out / "study-tiny-table6.png").exists()
     assert texts[0] == texts[1]
-    verdicts = report.stored_verdicts(tmp_path / "one-results" / "study-tiny.json")
+    stored = tmp_path / "one-results" / "study-tiny.json"
+    verdicts = [
+        v for one in json.loads(stored.read_text())["tables"].values() for v in one["claims"]
+    ]
     assert len(verdicts) == sum(len(table.claims) for table in tables)
     assert "not measured" not in {one["verdict"] for one in verdicts}
+    short = report.summary({"here": stored, "there": stored})
+    assert "| RA-CM3 before CM3: frechet | " in short
+    assert "(paper 0.53)" in short
+    assert re.search(r"\| RA-CM3, Table 6: Number of documents \| \d of 3 ", short)
+    assert short.endswith("- there: `x`")
     assert "paper: image perplexity" in texts[0]
     page = (tmp_path / "one-results" / "study-tiny.html").read_text()
     assert page.count("<table>") == texts[0].count("\n| --- |") == len(tables)

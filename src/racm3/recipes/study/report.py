@@ -1,7 +1,6 @@
 """What a study found, for people: tables beside the papers' numbers, verdicts, and plots."""
 
 import base64
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -16,14 +15,15 @@ from racm3.evaluation.report import Estimate, table
 from racm3.recipes.study.budgets import Budget
 from racm3.recipes.study.learnt import parameters
 from racm3.recipes.study.plan import answerable, claim, cost
-from racm3.recipes.study.tables import PARAMETERS, Row, Table
+from racm3.recipes.study.tables import PARAMETERS, TABLES, Row, Table
 from racm3.recipes.study.verdicts import METRICS, Compared, answers, estimate, judge
 from racm3.recipes.study.worlds import World
-from racm3.runtime import progress, save_json, write_whole
+from racm3.runtime import load_json, progress, save_json, write_whole
 
 # Episodes are drawn from classes; they have nothing to do with the unseen documents.
 EPISODIC = {"accuracy"}
 UNLEAKED = ", unleaked"
+HEADLINES = {"table2", "table3"}
 READ_AT_ONCE = 1024
 STYLE = (
     "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;"
@@ -80,9 +80,9 @@ def sentences(compared: Sequence[Compared]) -> str:
     for one in compared:
         claim = one.claim
         ratio = f", ratio {one.ratio}" if one.ratio else ""
-        lines.append(
-            f"- {claim.metric}: *{claim.better}* before *{claim.worse}*: **{one.verdict}**{ratio}"
-        )
+        paper = f" (paper {one.paper:.2f})" if one.paper else ""
+        order = f"*{claim.better}* before *{claim.worse}*"
+        lines.append(f"- {claim.metric}: {order}: **{one.verdict}**{ratio}{paper}")
     return "\n".join(lines)
 
 
@@ -215,7 +215,30 @@ def _place(one: Table, row: Row, world: World, budget: Budget) -> float | None:
     return row.at
 
 
-def stored_verdicts(path: Path) -> list[dict[str, Any]]:
-    """The claims of a written report, for whoever builds on it."""
-    tables = json.loads(path.read_text(encoding="utf-8"))["tables"]
-    return [claim for one in tables.values() for claim in one["claims"]]
+def summary(reports: dict[str, Path]) -> str:
+    """Stored reports side by side: the papers' orders, those of tables 2 and 3 one by one."""
+    stored = {name: load_json(path) for name, path in reports.items()}
+    told: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for name, one in stored.items():
+        for table_name, found in one["tables"].items():
+            for verdict in found["claims"]:
+                order = verdict["claim"]
+                alone = table_name in HEADLINES
+                what = f"{order['better']} before {order['worse']}: {order['metric']}"
+                line = what if alone else f"{TABLES[table_name].source}: {TABLES[table_name].title}"
+                told.setdefault(line, {}).setdefault(name, []).append(verdict)
+    rows = [
+        {"order": line, **{name: _in_short(by_name.get(name, [])) for name in stored}}
+        for line, by_name in told.items()
+    ]
+    commands = "\n".join(f"- {name}: `{one['command']}`" for name, one in stored.items())
+    return table(rows) + "\n\n" + commands
+
+
+def _in_short(claims: list[dict[str, Any]]) -> str:
+    if len(claims) == 1:
+        (one,) = claims
+        paper = f" (paper {one['paper']:.2f})" if one["paper"] else ""
+        return f"{one['verdict']}, {Estimate(**one['ratio'])}{paper}"
+    counted = Counter(one["verdict"] for one in claims)
+    return ", ".join(f"{count} of {len(claims)} {verdict}" for verdict, count in counted.items())

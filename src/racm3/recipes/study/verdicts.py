@@ -111,11 +111,12 @@ def estimate(found: Sequence[Answers], name: str, *, among: Rows | None = None) 
 
 @dataclass(frozen=True)
 class Compared:
-    """`ratio` is better over worse; its interval decides."""
+    """`ratio` is better over worse; its interval decides. `paper` is the papers' own."""
 
     claim: Claim
     verdict: Verdict
     ratio: Estimate | None
+    paper: float | None = None
 
 
 def compare(claim: Claim, better: Sequence[Answers], worse: Sequence[Answers]) -> Compared:
@@ -139,14 +140,11 @@ def compare(claim: Claim, better: Sequence[Answers], worse: Sequence[Answers]) -
 
 
 def judge(table: Table, world: World, budget: Budget, folder: Path) -> list[Compared]:
-    by_label = {row.label: row for row in table.rows}
-    return [
-        compare(
-            claim,
-            *(
-                answers(by_label[label], claim.metric, world, budget, folder)
-                for label in (claim.better, claim.worse)
-            ),
-        )
-        for claim in table.claims
-    ]
+    by_label, found = {row.label: row for row in table.rows}, []
+    for claim in table.claims:
+        rows = by_label[claim.better], by_label[claim.worse]
+        given = (answers(row, claim.metric, world, budget, folder) for row in rows)
+        theirs = [row.paper.get(claim.metric) for row in rows]
+        paper = theirs[0] / theirs[1] if theirs[0] and theirs[1] else None
+        found.append(replace(compare(claim, *given), paper=paper))
+    return found
