@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from racm3.document import Document
+from racm3.document import Document, Image
 from racm3.errors import ConfigError
 from racm3.model.export import open_generator
 from racm3.recipes.lessons import Lessons
@@ -119,6 +119,7 @@ def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
         texts.append(written.read_text() + (out / "study-tiny.json").read_text())
         assert said[0].startswith("run 1 of 4")
         assert (out / "study-tiny-table6.png").exists()
+        assert Image.read(out / "study-tiny-table2-drawn.png").width > 300
     assert texts[0] == texts[1]
     stored = tmp_path / "one-results" / "study-tiny.json"
     verdicts = [

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from racm3.document import Document, Image
+from racm3.document import Document, Image, fit
 from racm3.evaluation import fewshot, fidelity, perplexity
 from racm3.evaluation.captions import cider, coco_scores, words
 from racm3.evaluation.copying import CopyMeter
@@ -165,6 +165,7 @@ def drawings(asked: Asked, world: World, budget: Budget, folder: Path) -> Answer
             made.append(_draw(system, one.text, read, settings))
             consulted[number] = [image for known in read for image in known.document.images]
     found = _judged_pictures(made, wanted, world)
+    found["pictures"] = np.stack([fit(one, world.codec.image.side).pixels for one in made])
     if not isinstance(world.encoder, StoredEncoder):
         everything = Retriever(world.encoder, _memory(asked, world)).index
         meter = CopyMeter(world.codec.image, world.encoder, everything)

@@ -13,9 +13,9 @@ import numpy as np
 from racm3.evaluation.leakage import Guard, Leak, clean, find_leaks
 from racm3.evaluation.report import Estimate, table
 from racm3.recipes.study.budgets import Budget
-from racm3.recipes.study.learnt import parameters
 from racm3.recipes.study.plan import answerable, claim, cost
-from racm3.recipes.study.tables import PARAMETERS, TABLES, Row, Table
+from racm3.recipes.study.plots import gallery, plot
+from racm3.recipes.study.tables import TABLES, Table
 from racm3.recipes.study.verdicts import METRICS, Compared, answers, estimate, judge
 from racm3.recipes.study.worlds import World
 from racm3.runtime import load_json, progress, save_json, write_whole
@@ -149,9 +149,11 @@ def write(
             "claims": [asdict(one) for one in compared],
         }
         parts += [f"## {one.title} ({one.source})", as_table(one, found), sentences(compared)]
-        picture = plot(one, found, world, budget, out / f"{name}-{one.name}.png")
-        if picture:
-            parts.append(f"![{one.title}]({picture.name})")
+        shown = (
+            plot(one, found, world, budget, out / f"{name}-{one.name}.png"),
+            gallery(one, world, budget, folder, out / f"{name}-{one.name}-drawn.png"),
+        )
+        parts += [f"![{one.title}]({picture.name})" for picture in shown if picture]
     counted = Counter(one.verdict for one in every)
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common())
     parts.insert(4, f"**Orders that the papers claim: {summary or 'none judged'}.**")
@@ -171,48 +173,6 @@ def page(markdown: str, folder: Path) -> str:
         inside = base64.b64encode((folder / picture).read_bytes()).decode()
         body = body.replace(f'src="{picture}"', f'src="data:image/png;base64,{inside}"')
     return f"<!doctype html>\n<meta charset=utf-8><title>racm3</title>{STYLE}\n{body}"
-
-
-def plot(
-    one: Table, found: dict[str, dict[str, Estimate]], world: World, budget: Budget, path: Path
-) -> Path | None:
-    """The table's first metric along its curve, one line for each kind of row."""
-    metric, lines = one.metrics[0], dict[str, list[tuple[float, Estimate]]]()
-    for row in one.rows:
-        at, value = _place(one, row, world, budget), found.get(row.label, {}).get(metric)
-        if at is not None and value is not None:
-            lines.setdefault(row.line or one.title, []).append((at, value))
-    if not one.curve or sum(map(len, lines.values())) < 3:
-        return None
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(5, 3.2), layout="constrained")
-    for name, points in lines.items():
-        x = [at for at, _ in points]
-        y = [value.value for _, value in points]
-        error = [
-            [value.value - value.low for _, value in points],
-            [value.high - value.value for _, value in points],
-        ]
-        axes.errorbar(x, y, yerr=error, marker="o", capsize=3, label=name)
-    axes.set_xlabel(one.curve)
-    axes.set_ylabel(metric)
-    axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
-    pyplot.close(figure)
-    return path
-
-
-def _place(one: Table, row: Row, world: World, budget: Budget) -> float | None:
-    """Where a row stands on the horizontal axis."""
-    learnt = row.asked[0].learnt
-    if one.curve == PARAMETERS and learnt:
-        return parameters(learnt, world, budget) / 1e6
-    return row.at
 
 
 def summary(reports: dict[str, Path]) -> str:

@@ -49,6 +49,7 @@ class World:
         stand_ins: What stands in for what the papers use, for the head of every report.
         trained: A finished system's generators, by name.
         base: The folder of a trained CM3 that runs may start from.
+        private: Whether its documents may not be passed on, so that no report shows one.
     """
 
     name: str
@@ -65,6 +66,7 @@ class World:
     classes: Sequence[Sequence[Image]] = field(default_factory=list)
     trained: Mapping[str, Transformer] = field(default_factory=dict)
     base: Path | None = None
+    private: bool = False
 
 
 def sample_world(budget: Budget, folder: Path, *, system: Path | None = None) -> World:
@@ -195,6 +197,7 @@ def photographs(budget: Budget, folder: Path, data: Path) -> World:
         align=2 * (budget.side // 8) ** 2,
         stand_ins="Flickr8k at a small size instead of LAION and COCO; its retriever is a frozen "
         "MobileNet dual encoder trained on Flickr8k's train split, which is not CLIP.",
+        private=True,
     )
 
 
