@@ -221,7 +221,7 @@ def test_captions_are_scored(tmp_path, capsys):
     run(f"evaluate captions {tmp_path}/said.jsonl")
     assert "cider-d: " in capsys.readouterr().out
     (tmp_path / "bad.jsonl").write_text('{"caption": "x"}')
-    failing(f"evaluate captions {tmp_path}/bad.jsonl", "needs a caption and references", capsys)
+    failing(f"evaluate captions {tmp_path}/bad.jsonl", "needs a caption and its references", capsys)
 
 
 def failing(line: str, words: str, capsys, *more: str) -> None:

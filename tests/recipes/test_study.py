@@ -56,6 +56,11 @@ def test_for_scores_more_is_better():
     assert compare(claim, [low], [high]).verdict == "contradicted"
 
 
+def test_bits_are_shared_among_the_values_of_the_pictures():
+    found = {"image_losses": np.full(5, 48 * np.log(2)), "image_values": np.full(5, 3 * 4 * 4)}
+    assert estimate([found], "image bits per dimension").value == pytest.approx(1)
+
+
 def test_an_estimate_is_the_mean_over_seeds():
     seeds = [answers(0.9), answers(1.1)]
     found = estimate(seeds, "image perplexity")
@@ -128,7 +133,7 @@ def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
     assert len(verdicts) == sum(len(table.claims) for table in tables)
     assert "not measured" not in {one["verdict"] for one in verdicts}
     short = report.summary({"here": stored, "there": stored})
-    assert "| RA-CM3 before CM3: frechet | " in short
+    assert "| RA-CM3 before CM3: frechet[image-tokenizer] | " in short
     assert "(paper 0.53)" in short
     assert re.search(r"\| RA-CM3, Table 6: Number of documents \| \d of 3 ", short)
     assert short.endswith("- there: `x`")

@@ -147,12 +147,15 @@ def captions(said: Path, *, json: bool = False) -> None:
         said: JSON lines: {"caption": "a red boat", "references": ["a boat", "the red boat"]}.
         json: Print JSON.
     """
-    lines = [json_.loads(line) for line in said.read_text(encoding="utf-8").splitlines() if line]
     try:
+        read = said.read_text(encoding="utf-8").splitlines()
+        lines = [json_.loads(line) for line in read if line.strip()]
         spoken = [words(line["caption"]) for line in lines]
         right = [[words(one) for one in line["references"]] for line in lines]
-    except (KeyError, TypeError) as error:
-        raise SourceError(f"{said}: every line needs a caption and references") from error
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise SourceError(
+            f"{said} cannot be read ({error}); every line needs a caption and its references"
+        ) from error
     scores = {
         "cider-d": cider(spoken, right),
         "cider": cider(spoken, right, variant="cider"),

@@ -137,6 +137,7 @@ def perplexities(asked: Asked, world: World, budget: Budget, folder: Path) -> An
         losses, counts = perplexity.document_losses(system.engine, world.codec, known, shown, kind)
         name = "image" if kind is Kind.IMAGE else "text"
         found |= {f"{name}_losses": losses, f"{name}_counts": counts}
+    found["image_values"] = np.full(len(known), 3 * world.codec.image.side**2)
     return found
 
 

@@ -7,16 +7,16 @@ from typing import Literal
 
 import numpy as np
 
-from racm3.evaluation.frechet import frechet
+from racm3.evaluation.frechet import frechet, kernel_distance
 from racm3.evaluation.report import Estimate, interval
 from racm3.recipes.study.asked import Answers, Asked, answer
 from racm3.recipes.study.budgets import Budget
-from racm3.recipes.study.tables import Claim, Row, Table
+from racm3.recipes.study.tables import FRECHET, KERNEL, Claim, Row, Table
 from racm3.recipes.study.worlds import World
 from racm3.runtime import dice
 
 DRAWS = 400
-FRECHET_DRAWS = 60
+DISTANCE_DRAWS = 60
 Rows = np.ndarray
 Verdict = Literal["reproduced", "not resolved", "contradicted", "not measured"]
 
@@ -43,14 +43,25 @@ def _mean(name: str) -> Metric:
     return Metric(name, lambda found, rows: float(found[name][rows].mean()))
 
 
+def _bits(found: Answers, rows: Rows) -> float:
+    """Of the codes, for every colour value of the picture that they stand for."""
+    return float(found["image_losses"][rows].sum() / found["image_values"][rows].sum() / np.log(2))
+
+
 def _frechet(found: Answers, rows: Rows) -> float:
     return frechet(found["features"][rows], found["real_features"])
+
+
+def _kernel(found: Answers, rows: Rows) -> float:
+    return kernel_distance(found["features"][rows], found["real_features"])
 
 
 METRICS = {
     "image perplexity": _perplexity("image"),
     "text perplexity": _perplexity("text"),
-    "frechet": Metric("features", _frechet, lower_is_better=True, draws=FRECHET_DRAWS),
+    FRECHET: Metric("features", _frechet, lower_is_better=True, draws=DISTANCE_DRAWS),
+    KERNEL: Metric("features", _kernel, lower_is_better=True, draws=DISTANCE_DRAWS),
+    "image bits per dimension": Metric("image_losses", _bits, lower_is_better=True),
     "accuracy": _mean("right"),
     "copied in place": _mean("copied_in_place"),
     "copied blocks": _mean("copied_blocks"),
@@ -103,7 +114,7 @@ def estimate(found: Sequence[Answers], name: str, *, among: Rows | None = None) 
 
     rng = dice(0, 78)
     drawn = np.array([value(every[rng.integers(count, size=count)]) for _ in range(metric.draws)])
-    if name == "frechet":
+    if name in (FRECHET, KERNEL):
         # Resampling repeats pictures, which makes a distance larger: centre it again.
         drawn = drawn - drawn.mean() + value(every)
     return interval(value(every), drawn, count * len(found))
