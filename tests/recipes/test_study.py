@@ -167,6 +167,21 @@ def test_words_ask_with_a_caption_that_the_document_does_not_hold():
     assert another(document, ["a cat"]) == "a cat"
 
 
+def test_the_retrieval_baseline_answers_with_whole_documents_only(world, tmp_path):
+    known = next(world.open_memory.blocks())
+    whole = world.open_memory.documents(known.ids.tolist())
+    asked = Asked(learnt=None, measure="captions")
+    halves = [one.only(Image) for one in whole]
+    mixed = ListShelf([*halves, whole[0]], np.concatenate([known.vectors, known.vectors[:1]]))
+    said = answer(asked, replace(world, open_memory=mixed), TOY, tmp_path / "mixed")
+    only = ListShelf([whole[0]], known.vectors[:1])
+    right = answer(asked, replace(world, open_memory=only), TOY, tmp_path / "only")
+    assert said["rouge-l"].tolist() == right["rouge-l"].tolist()
+    poor = ListShelf(halves, known.vectors)
+    with pytest.raises(ConfigError, match="both a text and a picture"):
+        answer(asked, replace(world, open_memory=poor), TOY, tmp_path / "poor")
+
+
 def test_what_was_answered_is_not_asked_again(world, tmp_path, monkeypatch):
     asked = Asked(measure="recall", learnt=None)
     first = answer(asked, world, TOY, tmp_path)

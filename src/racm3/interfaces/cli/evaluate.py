@@ -10,7 +10,7 @@ from typing import Any
 
 from racm3.data.rows import Tolerance
 from racm3.data.sources import read_source
-from racm3.errors import SourceError
+from racm3.errors import ConfigError, SourceError
 from racm3.evaluation import sample as judge
 from racm3.evaluation.captions import cider, coco_scores, words
 from racm3.evaluation.features import (
@@ -98,6 +98,8 @@ def documents(
         raise SourceError(f"{source} has {len(found)} documents with a text and a picture, not two")
     budget = replace(BUDGETS["trained"], unseen=len(found), drawings=min(len(found), 100))
     system = using.open()
+    if not len(system.library.retriever().ids):
+        raise ConfigError("this system has nothing to consult; give a --memory with documents")
     world, chosen = finished(system.parts, found), plan.chosen(tables or list(OWN), budget)
     plan.run(chosen, world, budget, out / "measured", tell=print)
     print(

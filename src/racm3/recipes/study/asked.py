@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from racm3.document import Document, Image, fit
+from racm3.errors import ConfigError
 from racm3.evaluation import fewshot, fidelity, perplexity
 from racm3.evaluation.captions import cider, coco_scores, words
 from racm3.evaluation.copying import CopyMeter
@@ -36,6 +37,7 @@ from racm3.system.parts import Parts
 from racm3.system.results import Consulted
 from racm3.tokens.codec import Kind
 
+BASELINE_AMONG = 16
 Measure = Literal["perplexity", "drawings", "captions", "few-shot", "recall"]
 Answers = dict[str, np.ndarray]
 
@@ -147,8 +149,16 @@ def _best_known(asked: Asked, world: World, queries: list[Document]) -> list[Doc
         world, strategy=asked.strategy, modality="document", diverse=False, dropout=0.0
     )
     retriever = Retriever(world.encoder, _memory(asked, world), config)
-    found = retriever.neighbours(queries, 1, rng=np.random.default_rng(0))
-    return [retriever.fetch(one)[0] for one in found]
+    best = []
+    for found in retriever.neighbours(queries, BASELINE_AMONG, rng=np.random.default_rng(0)):
+        whole = [one for one in retriever.fetch(found) if one.images and one.text.strip()]
+        if not whole:
+            raise ConfigError(
+                f"none of the {BASELINE_AMONG} nearest documents has both a text and a picture to "
+                "answer with; leave tables 2 and 3 out, whose retrieval baseline needs them"
+            )
+        best.append(whole[0])
+    return best
 
 
 def drawings(asked: Asked, world: World, budget: Budget, folder: Path) -> Answers:
