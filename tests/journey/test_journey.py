@@ -18,6 +18,8 @@ from racm3.interfaces.page.gallery import make_gallery
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
 from racm3.recipes.sample import Build, tiny
+from racm3.recipes.study.budgets import BUDGETS
+from racm3.recipes.study.plan import chosen
 from racm3.system import RACM3, Settings
 from racm3.system.parts import open_parts
 from tests.architecture.test_floors import FLOORS
@@ -153,3 +155,22 @@ import racm3.recipes.sample
 
 def test_training_the_sample_system_needs_only_what_a_gpu_machine_has():
     subprocess.run([sys.executable, "-c", FEW], check=True, cwd=ROOT)
+
+
+def test_the_study_script_says_what_racm3_understands(tmp_path):
+    """Every command that it runs parses; what they do is tested elsewhere."""
+    stub, said = tmp_path / "racm3", tmp_path / "said"
+    stub.write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
+    stub.chmod(0o755)
+    environment = {
+        **os.environ,
+        "RACM3": str(stub),
+        "RESULTS": str(tmp_path / "results"),
+        "FLICKR8K": str(tmp_path),
+    }
+    subprocess.run(["runs/study.sh", str(tmp_path / "out")], cwd=ROOT, env=environment, check=True)
+    lines = said.read_text().splitlines()
+    assert len(lines) == 6
+    for line in lines:
+        asked = build_parser().parse_args(line.split())["study"][line.split()[1]]
+        assert chosen(asked.tables, BUDGETS[asked.budget])
