@@ -20,7 +20,7 @@ from racm3.recipes.study import plan, report
 from racm3.recipes.study.asked import Asked, another, answer
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.learnt import CM3, RACM3, _prepared, every_run, learn, settled
-from racm3.recipes.study.tables import TABLES, Claim
+from racm3.recipes.study.tables import FRECHET, TABLES, Claim
 from racm3.recipes.study.verdicts import METRICS, compare, estimate
 from racm3.recipes.study.worlds import World, photographs
 from racm3.retrieval.encoder import unit
@@ -54,6 +54,20 @@ def test_for_scores_more_is_better():
     claim = Claim("accuracy", "high", "low")
     assert compare(claim, [high], [low]).verdict == "reproduced"
     assert compare(claim, [low], [high]).verdict == "contradicted"
+
+
+def test_a_distances_interval_holds_the_distance_however_few_pictures_there_are():
+    """Repeated pictures lie further from the truth; an interval of them alone would miss it."""
+    rng = np.random.default_rng(3)
+    real, near, far = (rng.normal(shift, 1, (40, 12)).astype(np.float32) for shift in (0, 0.2, 1.5))
+    one, other = ({"features": some, "real_features": real} for some in (near, far))
+    for some in (one, other):
+        found = estimate([some], FRECHET)
+        assert found.low < found.value < found.high
+    compared = compare(Claim(FRECHET, "near", "far"), [one], [other])
+    assert compared.verdict == "reproduced"
+    assert compared.ratio is not None
+    assert compared.ratio.low < compared.ratio.value < compared.ratio.high
 
 
 def test_bits_are_shared_among_the_values_of_the_pictures():

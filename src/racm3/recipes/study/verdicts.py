@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from racm3.recipes.study.worlds import World
 from racm3.runtime import dice
 
 DRAWS = 400
-DISTANCE_DRAWS = 60
+DISTANCE_DRAWS = 200
+# Scores may be 0, and a centred distance may fall below: neither can be divided by.
+LEAST = 1e-9
 Rows = np.ndarray
 Verdict = Literal["reproduced", "not resolved", "contradicted", "not measured"]
 
@@ -29,6 +31,7 @@ class Metric:
     of: Callable[[Answers, Rows], float]
     lower_is_better: bool = False
     draws: int = DRAWS
+    distance: bool = False
 
 
 def _perplexity(kind: str) -> Metric:
@@ -48,19 +51,18 @@ def _bits(found: Answers, rows: Rows) -> float:
     return float(found["image_losses"][rows].sum() / found["image_values"][rows].sum() / np.log(2))
 
 
-def _frechet(found: Answers, rows: Rows) -> float:
-    return frechet(found["features"][rows], found["real_features"])
+def _distance(between: Callable[[np.ndarray, np.ndarray], float]) -> Metric:
+    def of(found: Answers, rows: Rows) -> float:
+        return between(found["features"][rows], found["real_features"])
 
-
-def _kernel(found: Answers, rows: Rows) -> float:
-    return kernel_distance(found["features"][rows], found["real_features"])
+    return Metric("features", of, lower_is_better=True, draws=DISTANCE_DRAWS, distance=True)
 
 
 METRICS = {
     "image perplexity": _perplexity("image"),
     "text perplexity": _perplexity("text"),
-    FRECHET: Metric("features", _frechet, lower_is_better=True, draws=DISTANCE_DRAWS),
-    KERNEL: Metric("features", _kernel, lower_is_better=True, draws=DISTANCE_DRAWS),
+    FRECHET: _distance(frechet),
+    KERNEL: _distance(kernel_distance),
     "image bits per dimension": Metric("image_losses", _bits, lower_is_better=True),
     "accuracy": _mean("right"),
     "copied in place": _mean("copied_in_place"),
@@ -107,17 +109,25 @@ def estimate(found: Sequence[Answers], name: str, *, among: Rows | None = None) 
     metric = METRICS[name]
     every = np.arange(_size(found, metric))
     every = every if among is None else np.intersect1d(every, among)
-    count = len(every)
+    rng, count = dice(0, 78), len(every)
+    drawn = [every[rng.integers(count, size=count)] for _ in range(metric.draws)]
+    value, values = _resampled(found, metric, every, drawn)
+    return interval(value, values, count * len(found))
+
+
+def _resampled(
+    found: Sequence[Answers], metric: Metric, every: Rows, drawn: Sequence[Rows]
+) -> tuple[float, np.ndarray]:
+    """The mean over seeds, among all documents and among each resample of them.
+
+    Resampling repeats pictures, which makes a distance larger: it is centred again.
+    """
 
     def value(rows: Rows) -> float:
         return float(np.mean([metric.of(one, rows) for one in found]))
 
-    rng = dice(0, 78)
-    drawn = np.array([value(every[rng.integers(count, size=count)]) for _ in range(metric.draws)])
-    if name in (FRECHET, KERNEL):
-        # Resampling repeats pictures, which makes a distance larger: centre it again.
-        drawn = drawn - drawn.mean() + value(every)
-    return interval(value(every), drawn, count * len(found))
+    known, values = value(every), np.array([value(rows) for rows in drawn])
+    return known, values - values.mean() + known if metric.distance else values
 
 
 @dataclass(frozen=True)
@@ -137,17 +147,20 @@ def compare(claim: Claim, better: Sequence[Answers], worse: Sequence[Answers]) -
         return Compared(claim, "not measured", None)
     count = min(_size(better, metric), _size(worse, metric))
 
-    def ratio(rows: Rows) -> float:
-        sides = [np.mean([metric.of(one, rows) for one in side]) for side in (better, worse)]
-        return float((sides[0] + 1e-9) / (sides[1] + 1e-9))
-
-    rng = dice(0, 79)
-    drawn = np.array([ratio(rng.integers(count, size=count)) for _ in range(metric.draws)])
-    found = interval(ratio(np.arange(count)), drawn, count)
+    rng, every = dice(0, 79), np.arange(count)
+    resamples = [rng.integers(count, size=count) for _ in range(metric.draws)]
+    (one, ones), (other, others) = (
+        _resampled(side, metric, every, resamples) for side in (better, worse)
+    )
+    found = interval(_ratio(one, other), _ratio(ones, others), count)
     below, above = found.high < 1, found.low > 1
     holds, fails = (below, above) if metric.lower_is_better else (above, below)
     verdict: Verdict = "reproduced" if holds else "contradicted" if fails else "not resolved"
     return Compared(claim, verdict, found)
+
+
+def _ratio(one: Any, other: Any) -> Any:
+    return np.maximum(one, LEAST) / np.maximum(other, LEAST)
 
 
 def judge(table: Table, world: World, budget: Budget, folder: Path) -> list[Compared]:
