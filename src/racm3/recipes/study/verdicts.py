@@ -18,7 +18,7 @@ from racm3.runtime import dice
 DRAWS = 400
 DISTANCE_DRAWS = 200
 # Scores may be 0, and a centred distance may fall below: neither can be divided by.
-LEAST = 1e-9
+LEAST, LEAST_RATIO = 1e-9, 1e-6
 Rows = np.ndarray
 Verdict = Literal["reproduced", "not resolved", "contradicted", "not measured"]
 
@@ -152,7 +152,7 @@ def compare(claim: Claim, better: Sequence[Answers], worse: Sequence[Answers]) -
     (one, ones), (other, others) = (
         _resampled(side, metric, every, resamples) for side in (better, worse)
     )
-    found = interval(_ratio(one, other), _ratio(ones, others), count)
+    found = interval(float(_ratio(one, other)), _ratio(ones, others), count)
     below, above = found.high < 1, found.low > 1
     holds, fails = (below, above) if metric.lower_is_better else (above, below)
     verdict: Verdict = "reproduced" if holds else "contradicted" if fails else "not resolved"
@@ -160,7 +160,9 @@ def compare(claim: Claim, better: Sequence[Answers], worse: Sequence[Answers]) -
 
 
 def _ratio(one: Any, other: Any) -> Any:
-    return np.maximum(one, LEAST) / np.maximum(other, LEAST)
+    """Nothing over nothing is 1, nothing over something 0."""
+    found = np.maximum(one, LEAST) / np.maximum(other, LEAST)
+    return np.where(found < LEAST_RATIO, 0.0, found)
 
 
 def judge(table: Table, world: World, budget: Budget, folder: Path) -> list[Compared]:
