@@ -220,8 +220,10 @@ def test_captions_are_scored(tmp_path, capsys):
     assert scores["bleu-4"]["value"] == pytest.approx(0.5, abs=1e-6)
     run(f"evaluate captions {tmp_path}/said.jsonl")
     assert "cider-d: " in capsys.readouterr().out
-    (tmp_path / "bad.jsonl").write_text('{"caption": "x"}')
-    failing(f"evaluate captions {tmp_path}/bad.jsonl", "needs a caption and its references", capsys)
+    for bad in ('{"caption": "x"}', "", '{"caption": "x", "references": "y"}', "{"):
+        (tmp_path / "bad.jsonl").write_text(bad)
+        line = f"evaluate captions {tmp_path}/bad.jsonl"
+        failing(line, "needs a caption and its references", capsys)
 
 
 def failing(line: str, words: str, capsys, *more: str) -> None:
@@ -260,6 +262,7 @@ BROKEN = [
     ("prepare {place}/nothing --out {place}/p", "there is no memory", ()),
     ("train sample --recipe huge --out {place}/r", "there is no recipe 'huge'", ()),
     ("export {place}/x --system {place}/nothing", "there is no system", ()),
+    ("evaluate pictures {place}/memory {place}/memory {using}", "holds no pictures", ()),
 ]
 
 

@@ -19,7 +19,7 @@ from racm3.recipes.lessons import Lessons
 from racm3.recipes.study import plan, report
 from racm3.recipes.study.asked import Asked, another, answer
 from racm3.recipes.study.budgets import BUDGETS
-from racm3.recipes.study.learnt import CM3, RACM3, _prepared, every_run, learn, settled
+from racm3.recipes.study.learnt import CM3, RACM3, _prepared, every_run, learn, parameters, settled
 from racm3.recipes.study.tables import FRECHET, TABLES, Claim
 from racm3.recipes.study.verdicts import METRICS, compare, estimate
 from racm3.recipes.study.worlds import World, photographs
@@ -149,6 +149,7 @@ def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
     short = report.summary({"here": stored, "there": stored})
     assert "| RA-CM3 before CM3: frechet[image-tokenizer] | " in short
     assert "(paper 0.53)" in short
+    assert json.loads(stored.read_text())["identity"]["memory"] == world.open_memory.snapshot_name
     assert re.search(r"\| RA-CM3, Table 6: Number of documents \| \d of 3 ", short)
     assert short.endswith("- there: `x`")
     assert "paper: image perplexity" in texts[0]
@@ -241,6 +242,14 @@ def test_runs_that_are_the_same_have_one_name(world):
         settled(replace(RACM3, scale=1, dropout=0.0), world, usual).key
         == "dropout=0.0-scale=1-seed=0"
     )
+
+
+def test_figure_nine_stands_at_the_sizes_that_were_trained(world, tmp_path):
+    one = replace(RACM3, scale=1)
+    trained = sum(p.numel() for p in learn(one, world, TOY, tmp_path).parameters())
+    assert parameters(one, world, TOY) == trained
+    lent = replace(TOY, pretrain=1, scales=((TOY.width, TOY.depth),))
+    assert settled(replace(RACM3, scale=0), replace(world, base=tmp_path), lent).scale == 0
 
 
 def test_every_run_may_start_from_one_short_cm3(world, tmp_path):

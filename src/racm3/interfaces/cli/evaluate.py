@@ -4,12 +4,12 @@ import json as json_
 import sys
 import time
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from racm3.data.rows import Tolerance
 from racm3.data.sources import read_source
+from racm3.document import Document, Image
 from racm3.errors import ConfigError, SourceError
 from racm3.evaluation import sample as judge
 from racm3.evaluation.captions import cider, coco_scores, words
@@ -30,7 +30,7 @@ from racm3.recipes.study.report import write
 from racm3.recipes.study.worlds import finished
 from racm3.system import Settings
 
-# What a system that was not trained here can be asked, and what it costs minutes, not hours.
+# Tables that take minutes.
 OWN = ("table2", "table3", "table4", "table6")
 
 
@@ -91,9 +91,17 @@ def documents(
         tolerate: How many broken documents may be left out.
         using: System and memory.
     """
-    entries = read_source(source, Tolerance(tolerate))
-    usable = (e.document for e in entries if e.document.images and e.document.text.strip())
-    found = list(islice(usable, count))
+    broken, halves, found = Tolerance(tolerate), 0, list[Document]()
+    for entry in read_source(source, broken):
+        if len(found) == count:
+            break
+        if entry.document.images and entry.document.text.strip():
+            found.append(entry.document)
+        else:
+            halves += 1
+    if halves or broken.problems:
+        left_out = f"{halves} without a text or a picture, {len(broken.problems)} unreadable"
+        print(f"documents left out: {left_out}", file=sys.stderr)
     if len(found) < 2:
         raise SourceError(f"{source} has {len(found)} documents with a text and a picture, not two")
     budget = replace(BUDGETS["trained"], unseen=len(found), drawings=min(len(found), 100))
@@ -129,10 +137,7 @@ def pictures(
         json: Print JSON.
     """
     extract = _extractor(features, using)
-    one, other = (
-        extract([p for e in read_source(path, Tolerance()) for p in e.document.images])
-        for path in (made, real)
-    )
+    one, other = (extract(_pictures(path)) for path in (made, real))
     scores = {
         f"frechet[{extract.name}]": frechet_estimate(one, other).to_json(),
         f"extrapolated frechet[{extract.name}]": extrapolated_frechet(one, other),
@@ -154,6 +159,9 @@ def captions(said: Path, *, json: bool = False) -> None:
         lines = [json_.loads(line) for line in read if line.strip()]
         spoken = [words(line["caption"]) for line in lines]
         right = [[words(one) for one in line["references"]] for line in lines]
+        if not right or not all(isinstance(line["references"], list) and some
+                                for line, some in zip(lines, right, strict=True)):  # fmt: skip
+            raise ValueError("references are missing")
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise SourceError(
             f"{said} cannot be read ({error}); every line needs a caption and its references"
@@ -164,6 +172,13 @@ def captions(said: Path, *, json: bool = False) -> None:
         **coco_scores(spoken, right),
     }
     _show({name: mean(values.tolist()).to_json() for name, values in scores.items()}, json)
+
+
+def _pictures(source: Path) -> list[Image]:
+    found = [one for entry in read_source(source, Tolerance()) for one in entry.document.images]
+    if not found:
+        raise SourceError(f"there is no picture in {source}")
+    return found
 
 
 def _extractor(features: str, using: Using) -> Extractor:

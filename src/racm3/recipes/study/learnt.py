@@ -112,9 +112,14 @@ def _prepared(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Pre
 
 
 def settled(learnt: Learnt, world: World, budget: Budget) -> Learnt:
-    """The same run under one name: what is said that would have been so anyway is left out."""
-    usual = (budget.width, budget.depth)
-    scale = learnt.scale if learnt.scale is None or budget.scales[learnt.scale] != usual else None
+    """The same run under one name: what is said that would have been so anyway is left out.
+
+    Where runs start from the world's own CM3, a size to be compared with others does not: all of
+    these start alike.
+    """
+    usual, scale = (budget.width, budget.depth), learnt.scale
+    if scale is not None and budget.scales[scale] == usual and not (budget.pretrain and world.base):
+        scale = None
     dropout = learnt.dropout if learnt.dropout != world.retriever.query_dropout else None
     return replace(learnt, scale=scale, dropout=dropout)
 

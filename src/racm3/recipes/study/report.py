@@ -13,7 +13,7 @@ import numpy as np
 from racm3.evaluation.leakage import Guard, Leak, clean, find_leaks
 from racm3.evaluation.report import Estimate, table
 from racm3.recipes.study.budgets import Budget
-from racm3.recipes.study.plan import answerable, claim, cost
+from racm3.recipes.study.plan import answerable, claim, cost, identity
 from racm3.recipes.study.plots import gallery, plot
 from racm3.recipes.study.tables import TABLES, Table
 from racm3.recipes.study.verdicts import METRICS, Compared, answers, estimate, judge
@@ -123,6 +123,7 @@ def write(
     claim(folder, world, budget)
     leaking = leaks(world)
     unleaked = np.flatnonzero(clean(len(world.unseen), leaking)) if leaking else None
+    who = identity(world)
     parts = [
         f"# The study on {world.name}",
         f"`{about['command']}`",
@@ -131,6 +132,7 @@ def write(
         f"{cost(budget)} 95% bootstrap intervals over documents. A ratio below 1 is better for "
         "perplexity and Frechet distance, above 1 for the rest; an order is *reproduced* where its "
         "interval excludes 1.",
+        f"System {who['system']}, memory {who['memory']}, encoder {who['encoder']}.",
     ]
     every: list[Compared] = []
     stored: dict[str, Any] = {}
@@ -160,7 +162,7 @@ def write(
     written = "\n\n".join(part for part in parts if part) + "\n"
     write_whole(out / f"{name}.md", written)
     write_whole(out / f"{name}.html", page(written, out))
-    save_json(out / f"{name}.json", {**about, "tables": stored})
+    save_json(out / f"{name}.json", {**about, "identity": who, "tables": stored})
     return out / f"{name}.md"
 
 
