@@ -15,12 +15,13 @@ RUN=$run timeout --kill-after=20s "${MINUTES:-9}m" "${PYTHON:-python3}" - <<'PY'
 import os
 from pathlib import Path
 
-from racm3.recipes.sample import SAMPLES, Build
+from racm3.recipes.build import Build
+from racm3.recipes.sample import SAMPLES
 
 run, recipe = Path(os.environ["RUN"]), SAMPLES[os.environ.get("RECIPE", "sample_gpu")]()
 Build(recipe, run, on=os.environ.get("DEVICE", "cuda")).system()
 PY
-tar cz -C "$run" --exclude='step-*' --exclude=final $(cd "$run" && ls -d ./*/log.jsonl) > "$out/logs.tgz"
+tar cz -C "$run" --exclude='step-*' --exclude=final $(cd "$run" && find . -name log.jsonl) > "$out/logs.tgz"
 if test -d "$run/system"; then
   tar cz -C "$run" system | split -b 15m - "$out/system.tgz."
 fi

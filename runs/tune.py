@@ -1,7 +1,8 @@
-"""Choose decoding for the sample system on scenes of seen things: `python runs/tune.py SYSTEM`.
+"""Choose decoding for the sample system on things that it never met: `python runs/tune.py SYSTEM`.
 
-Fidelity by temperature, top-p, guidance weight and candidates, each with the best of what came
-before; the held-out things are not looked at. Writes docs/results/tuning.md.
+Fictional things of a seed that no training has used are put into the memory. How many are drawn
+right, and named in captions, by temperature, top-p, guidance weight and candidates, each with the
+best of what came before; the held-out things are not looked at. Writes docs/results/tuning.md.
 """
 
 import argparse
@@ -11,25 +12,32 @@ from dataclasses import replace
 from pathlib import Path
 
 from racm3.data.sample_world.corpus import scenes
+from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.things import seen_things
 from racm3.evaluation.fidelity import faithful
+from racm3.evaluation.invented import taught
 from racm3.evaluation.report import Estimate, mean, table
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.runtime import write_whole
 from racm3.system import RACM3, Settings
 
-DEV = 500
+DEV, THINGS = 500, 200
 ROOT = Path(__file__).parents[1]
 
 
-def fidelity(system: RACM3, some, settings: Settings) -> Estimate:
-    return mean(
-        [
-            float(faithful(system.draw(one.text, replace(settings, seed=n)).image, scene))
-            for n, (scene, one) in enumerate(some)
-        ]
-    )
+def drawn(system: RACM3, some, among, settings: Settings) -> Estimate:
+    pictures = (system.draw(one.text, replace(settings, seed=n)) for n, (_, one) in enumerate(some))
+    pairs = zip(pictures, some, strict=True)
+    return mean([float(faithful(made.image, scene, among=among)) for made, (scene, _) in pairs])
+
+
+def named(system: RACM3, some, settings: Settings) -> Estimate:
+    right = []
+    for n, (scene, one) in enumerate(some):
+        said = system.caption(one.images[0], replace(settings, seed=n)).text
+        right.append(float(scene.things[0].name in said))
+    return mean(right)
 
 
 VARIED: dict[str, Callable[[Settings], list[Settings]]] = {
@@ -47,12 +55,14 @@ def main() -> None:
     parser.add_argument("system", type=Path)
     parser.add_argument("--count", type=int, default=60)
     chosen = parser.parse_args()
-    system = RACM3.open(chosen.system, device="cpu")
-    some = scenes(seen_things(), chosen.count, seed=DEV)
+    among = fictional_things(seen_things(), THINGS, seed=DEV)
+    documents = [thing.document() for thing in among]
+    system = taught(RACM3.open(chosen.system, device="cpu"), documents)
+    some = scenes(among, chosen.count, seed=DEV, things_each=1)
     rows: list[dict[str, object]] = []
 
-    def scored(name: str, one: Settings) -> tuple[Estimate, Settings]:
-        score = fidelity(system, some, one)
+    def scored(name: str, one: Settings) -> tuple[float, Settings]:
+        scores = drawn(system, some, among, one), named(system, some, one)
         rows.append(
             {
                 "varied": name,
@@ -60,18 +70,19 @@ def main() -> None:
                 "top-p": one.sampling.top_p,
                 "guidance": one.guidance.weight,
                 "candidates": one.candidates,
-                "fidelity": str(score),
+                "drawn right": str(scores[0]),
+                "named": str(scores[1]),
             }
         )
         print(rows[-1], file=sys.stderr, flush=True)
-        return score, one
+        return sum(score.value for score in scores), one
 
     known = scored("", Settings())
     for name, ways in VARIED.items():
         found = [known, *(scored(name, one) for one in ways(known[1]))]
-        known = max(found, key=lambda pair: pair[0].value)
-    command = f"python runs/tune.py {chosen.system.name} --count {chosen.count}"
-    text = f"# Decoding, chosen on scenes of seen things\n\n`{command}`\n\n{table(rows)}\n"
+        known = max(found, key=lambda pair: pair[0])
+    command = f"python runs/tune.py {chosen.system} --count {chosen.count}"
+    text = f"# Decoding, chosen on things that no training met\n\n`{command}`\n\n{table(rows)}\n"
     write_whole(ROOT / "docs/results/tuning.md", text)
     print(known[1])
 

@@ -7,6 +7,7 @@ from racm3.data.sample_world.scenes import COLOURS, Scene
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.evaluation.invented import invented_things
 from racm3.runtime import dice
+from racm3.tokens.image import to_pixels
 
 
 def test_a_tenth_of_the_things_and_forty_flags_are_held_out():
@@ -47,6 +48,40 @@ def test_a_fictional_thing_depends_on_its_seed_and_number_alone():
     few, many = (fictional_things(seen_things(), count, seed=5) for count in (5, 9))
     assert [thing.name for thing in few] == [thing.name for thing in many[:5]]
     assert all((a.rgba == b.rgba).all() for a, b in zip(few, many, strict=False))
+
+
+def test_fictional_names_are_spelt_with_what_real_names_are_spelt_with():
+    """Capitals, digits, hyphens and rare endings, too: only what was met can be copied."""
+    letters = set("".join(thing.name for thing in seen_things()))
+    made = set("".join(thing.name for thing in fictional_things(seen_things(), 4000)))
+    assert {*"ABCT"} <= made
+    assert {*"-’0123"} <= made
+    assert len(letters & made) > 0.8 * len(letters)
+
+
+def test_clip_meets_every_thing_once_a_batch_and_its_like_beside_it():
+    documents = corpus.clip_pairs(3, batch=64)
+    assert documents == corpus.clip_pairs(3, batch=64)
+    assert documents != corpus.clip_pairs(4, batch=64)
+    shown = {
+        picture.pixels.tobytes(): row
+        for row, thing in enumerate(things())
+        for picture in thing.document().images
+    }
+    rows = [shown[document.images[1].pixels.tobytes()] for document in documents]
+    assert len(set(rows)) == 64
+    assert all(things()[row].name in d.text for row, d in zip(rows, documents, strict=True))
+    family = corpus.look_alikes()
+    assert (family[:, 0] == np.arange(len(things()))).all()
+    met = sum(len({*family[row]} & {*rows}) > 1 for row in rows)
+    assert met > 32
+
+
+def test_the_tokenizer_may_be_shown_other_things():
+    few = fictional_things(seen_things(), 1)
+    pictures = corpus.tokenizer_pictures(0, batch=40, among=few)
+    on_white = to_pixels([few[0].on_white(64)])
+    assert any(bool((one == on_white[0]).all()) for one in pictures)
 
 
 def test_lessons_have_as_many_pairs_as_they_say():

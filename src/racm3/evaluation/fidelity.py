@@ -11,17 +11,19 @@ from jaxtyping import Bool, Float32
 from PIL import Image as PIL
 
 from racm3.data.sample_world.scenes import SIZES, TILT, Scene
-from racm3.data.sample_world.things import things
+from racm3.data.sample_world.things import Thing, things
 from racm3.document import Image
 
 NAME = "pixels-2x2"
 
 
 @cache
-def glyphs(pixels: int, tilted: bool) -> Float32[np.ndarray, "things side side 4"]:
-    """Every thing at one size, alpha in [0, 1]."""
+def glyphs(
+    among: tuple[Thing, ...], pixels: int, tilted: bool
+) -> Float32[np.ndarray, "things side side 4"]:
+    """Every one of some things at one size, alpha in [0, 1]."""
     found = []
-    for thing in things():
+    for thing in among:
         glyph = PIL.fromarray(thing.rgba).resize((pixels, pixels), PIL.Resampling.LANCZOS)
         if tilted:
             glyph = glyph.rotate(TILT, PIL.Resampling.BICUBIC)
@@ -32,15 +34,20 @@ def glyphs(pixels: int, tilted: bool) -> Float32[np.ndarray, "things side side 4
 
 
 def nearest_things(
-    picture: Image, scene: Scene, *, part: Bool[np.ndarray, "height width"] | None = None
+    picture: Image,
+    scene: Scene,
+    *,
+    part: Bool[np.ndarray, "height width"] | None = None,
+    among: tuple[Thing, ...] = (),
 ) -> list[int]:
     """For every place of the scene, the row of the thing that the picture is nearest to.
 
-    `part` restricts the comparison to some pixels, such as those that were infilled.
+    `part` restricts the comparison to some pixels, such as those that were infilled. The things
+    are those of the pack, or others where these are given.
     """
     side, pixels = picture.width, SIZES[scene.size]
     ground = scene.background(side).pixels.astype(np.float32)
-    every = glyphs(pixels, scene.tilted)
+    every = glyphs(among or things(), pixels, scene.tilted)
     found = []
     for left, top in scene.corners(side):
         rows, columns = slice(top, top + pixels), slice(left, left + pixels)
@@ -62,8 +69,17 @@ def _halved(
 
 
 def faithful(
-    picture: Image, scene: Scene, *, part: Bool[np.ndarray, "height width"] | None = None
+    picture: Image,
+    scene: Scene,
+    *,
+    part: Bool[np.ndarray, "height width"] | None = None,
+    among: tuple[Thing, ...] = (),
 ) -> bool:
     """Whether every thing of the scene is recognised at its place."""
-    rows = {id(thing): row for row, thing in enumerate(things())}
-    return nearest_things(picture, scene, part=part) == [rows[id(t)] for t in scene.things]
+    return nearest_things(picture, scene, part=part, among=among) == rows_of(scene, among)
+
+
+def rows_of(scene: Scene, among: tuple[Thing, ...] = ()) -> list[int]:
+    """The rows of the things that the scene shows."""
+    rows = {thing: row for row, thing in enumerate(among or things())}
+    return [rows[thing] for thing in scene.things]

@@ -16,17 +16,24 @@ from racm3.evaluation import fidelity, perplexity
 from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import Row, mean, table
 from racm3.evaluation.report import perplexity as perplexity_estimate
-from racm3.evaluation.sample_tasks import captions, drawings, infills, teaching
+from racm3.evaluation.sample_tasks import Shown, captions, drawings, infills, teaching
 from racm3.runtime import dice, save_json, write_whole
 from racm3.system import RACM3, Settings
 from racm3.tokens.codec import Kind
 
 EVALUATION = 1000
+# How many of each kind are shown.
+FAILURES = 4
 
 
-def evaluate(system: RACM3, *, count: int, seed: int, settings: Settings) -> list[Row]:
-    """All measures on `count` scenes; scenes are numbered from the seed and never trained on."""
-    baseline = system.without_retrieval
+def evaluate(
+    system: RACM3, *, count: int, seed: int, settings: Settings
+) -> tuple[list[Row], list[Shown]]:
+    """All measures on `count` scenes, and what was wrong of each kind of answer.
+
+    Scenes are numbered from the seed and never trained on.
+    """
+    baseline, wrong = system.without_retrieval, list[Shown]()
     draw = partial(scenes, count=count, seed=EVALUATION + seed)
     rows = [*reconstruction(system, draw(held_out_things())), *recall(system, seed)]
     for name, which in (("seen", seen_things()), ("held-out", held_out_things())):
@@ -34,17 +41,19 @@ def evaluate(system: RACM3, *, count: int, seed: int, settings: Settings) -> lis
             rows += perplexities(system, baseline, draw(which), kind, f"scenes of {name} things")
     for each in (1, 2):
         some = scenes(held_out_things(), count, seed=EVALUATION + seed, things_each=each)
-        rows += drawings(system, baseline, some, settings, f"{each} held-out thing(s)")
+        some_wrong = list[Shown]()
+        rows += drawings(system, baseline, some, settings, f"{each} held-out thing(s)", some_wrong)
+        wrong += some_wrong[:FAILURES]
     alone = draw(held_out_things(), things_each=1)
     flags = [thing for thing in held_out_things() if thing.group == "Flags"]
     whole = [one for one in scenes(flags, 3 * count, seed=EVALUATION + seed, things_each=1)]
     large = [one for one in whole if one[0].size == "large"][:count]
-    return [
-        *rows,
-        *captions(system, baseline, alone, settings),
-        *infills(system, baseline, large, settings),
-        *teaching(system, settings, count=min(count, 24)),
-    ]
+    some_wrong = []
+    rows += captions(system, baseline, alone, settings, some_wrong)
+    wrong += some_wrong[:FAILURES]
+    rows += infills(system, baseline, large, settings)
+    rows += teaching(system, settings, count=min(count, 24))
+    return rows, wrong
 
 
 def reconstruction(system: RACM3, some: Sequence[tuple[Scene, Document]]) -> list[Row]:

@@ -1,11 +1,12 @@
 """What the sample system does for people, judged: drawings, captions, infills, teaching."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from racm3.data.sample_world.scenes import Scene
+from racm3.data.sample_world.things import things
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
 from racm3.evaluation.attributes import Attributes, obeyed
@@ -13,7 +14,19 @@ from racm3.evaluation.copying import copied
 from racm3.evaluation.invented import invented_things, recognised, taught
 from racm3.evaluation.report import Row, mean
 from racm3.runtime import progress
-from racm3.system import RACM3, Settings
+from racm3.system import RACM3, Consulted, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was asked, what was read, and both answers: a line to look at."""
+
+    title: str
+    note: str
+    consulted: tuple[Consulted, ...]
+    given: Image | None
+    racm3: Image | str
+    cm3: Image | str
 
 
 def drawings(
@@ -22,15 +35,28 @@ def drawings(
     some: Sequence[tuple[Scene, Document]],
     settings: Settings,
     where: str,
+    wrong: list[Shown],
 ) -> list[Row]:
-    """Fidelity with the retriever's own neighbours, how often it found the thing, and copying."""
+    """Fidelity with the retriever's own neighbours, how often it found the thing, and copying.
+
+    What RA-CM3 drew wrong is added to `wrong`, beside the right picture.
+    """
     right, plain, found, read = [], [], [], []
     copied, owed, attributes = [], [], []
     for number, (scene, document) in enumerate(progress(some, label=f"drawing {where}")):
         mine = replace(settings, seed=settings.seed + number)
-        drawing = system.draw(document.text, mine)
-        right.append(float(fidelity.faithful(drawing.image, scene)))
-        plain.append(float(fidelity.faithful(baseline.draw(document.text, mine).image, scene)))
+        drawing, other = (one.draw(document.text, mine) for one in (system, baseline))
+        nearest = fidelity.nearest_things(drawing.image, scene)
+        right.append(float(nearest == fidelity.rows_of(scene)))
+        plain.append(float(fidelity.faithful(other.image, scene)))
+        if not right[-1]:
+            note = "drew " + " and ".join(things()[row].name for row in nearest)
+            wrong.append(
+                Shown(
+                    document.text, note, drawing.consulted, document.images[0],
+                    drawing.image, other.image,
+                )
+            )  # fmt: skip
         consulted = [one.document for one in drawing.consulted]
         names = [one.text.split(" (")[0] for one in consulted]
         found.append(float(all(thing.name in names for thing in scene.things)))
@@ -118,12 +144,25 @@ def captions(
     baseline: RACM3,
     some: Sequence[tuple[Scene, Document]],
     settings: Settings,
+    wrong: list[Shown],
 ) -> list[Row]:
-    """How often a caption says the name of the thing that the picture shows."""
-    scores: list[list[float]] = [[], []]
+    """How often a caption says the name of the thing that the picture shows, and how often its
+    document was found; what does not name it is added to `wrong`."""
+    named, plain, found = [], [], []
     for number, (scene, document) in enumerate(progress(some, label="captions")):
-        mine = replace(settings, seed=settings.seed + number)
-        for one, named in zip((system, baseline), scores, strict=True):
-            text = one.caption(document.images[0], mine).text
-            named.append(float(scene.things[0].name in text))
-    return [Row("caption names the thing", "1 held-out thing", mean(scores[0]), mean(scores[1]))]
+        mine, picture = replace(settings, seed=settings.seed + number), document.images[0]
+        thing = scene.things[0]
+        said, other = (one.caption(picture, mine) for one in (system, baseline))
+        named.append(float(thing.name in said.text))
+        plain.append(float(thing.name in other.text))
+        found.append(float(any(one.title == thing.document().text for one in said.consulted)))
+        if not named[-1]:
+            note = f"names it wrongly: {thing.name}"
+            wrong.append(
+                Shown("(what is this?)", note, said.consulted, picture, said.text, other.text)
+            )
+    where = "1 held-out thing"
+    return [
+        Row("caption names the thing", where, mean(named), mean(plain)),
+        Row("the thing among the consulted, by picture", where, mean(found)),
+    ]

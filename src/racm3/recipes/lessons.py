@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cache, reduce
 from operator import add
+from typing import Literal
 
 import numpy as np
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.fictional import fictional_things
-from racm3.data.sample_world.things import seen_things
-from racm3.document import Document
-from racm3.retrieval.encoder import Encoder
+from racm3.data.sample_world.things import Thing, seen_things
+from racm3.document import Document, Image
+from racm3.retrieval.encoder import Encoder, embed
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.retrieval.shelf import ListShelf
 from racm3.tokens.codec import Codec
@@ -26,28 +27,45 @@ class Lessons:
         documents: The documents.
         memory: What their neighbours are found in.
         groups: What each document must not neighbour; none where nothing is forbidden.
-        by_words: Look neighbours up by words, however the run asks: no encoder has met these names.
+        by: Look neighbours up by words or by the picture, however the run asks.
     """
 
     documents: Sequence[Document]
     memory: ListShelf
     groups: Sequence[frozenset[str]] | None = None
-    by_words: bool = False
+    by: Literal["words", "picture"] | None = None
 
 
-def seen(count: int, memory: ListShelf) -> Lessons:
+def seen(count: int, memory: ListShelf, *, seed: int = 0) -> Lessons:
     """Scenes of the sample world's seen things beside the memory of these."""
-    return Lessons(corpus.lessons(seen_things(), count), memory)
+    return Lessons(corpus.lessons(seen_things(), count, seed=seed), memory)
 
 
-def fictional(count: int, number: int, dim: int) -> Lessons:
+def fictional(count: int, number: int, dim: int, *, seed: int = 2) -> Lessons:
     """Scenes of `number` fictional things beside theirs.
 
     A made-up name means nothing to a frozen CLIP, so these are looked up by their words.
     """
-    made_up = fictional_things(seen_things(), number)
+    made_up = _made_up(number)
     shelf = ListShelf([thing.document() for thing in made_up], np.zeros((number, dim), np.float32))
-    return Lessons(corpus.lessons(made_up, count, seed=2), shelf, by_words=True)
+    return Lessons(corpus.lessons(made_up, count, seed=seed), shelf, by="words")
+
+
+def pictured(count: int, number: int, encoder: Encoder, *, seed: int = 3) -> Lessons:
+    """Scenes of one fictional thing each, looked up by their picture, as whoever captions does it.
+
+    What stands beside the right document looks like it and is called something else.
+    """
+    made_up = _made_up(number)
+    known = [thing.document() for thing in made_up]
+    vectors = embed(encoder, [document.only(Image) for document in known])
+    scenes = corpus.lessons(made_up, count, seed=seed, pairs=0.0)
+    return Lessons(scenes, ListShelf(known, vectors), by="picture")
+
+
+@cache
+def _made_up(number: int) -> tuple[Thing, ...]:
+    return fictional_things(seen_things(), number)
 
 
 def prepare_lessons(
@@ -60,14 +78,18 @@ def prepare_lessons(
     depth: int = 2,
 ) -> Prepared:
     """All of them as one training material."""
-    by_words = replace(config, strategy="bm25", query="text")
+    ways = {
+        None: config,
+        "words": replace(config, strategy="bm25", query="text"),
+        "picture": replace(config, strategy="clip", query="image", clauses=""),
+    }
     return reduce(
         add,
         (
             prepare(
                 codec,
                 some.documents,
-                Retriever(encoder, some.memory, by_words if some.by_words else config),
+                Retriever(encoder, some.memory, ways[some.by]),
                 groups=some.groups,
                 draws=draws,
                 depth=depth,

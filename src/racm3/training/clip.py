@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -87,17 +88,21 @@ def new_clip(config: ClipTraining, texts: Sequence[str]) -> ClipEncoder:
 
 
 def contrastive_loss(
-    text: Float[Tensor, "batch dim"], image: Float[Tensor, "batch dim"], scale: Float[Tensor, ""]
+    one: Float[Tensor, "batch dim"], other: Float[Tensor, "batch dim"], scale: Float[Tensor, ""]
 ) -> Float[Tensor, ""]:
     """InfoNCE in both directions (CLIP, Fig. 3)."""
-    logits = (
-        scale.clamp(max=4.6052).exp() * F.normalize(text, dim=-1) @ F.normalize(image, dim=-1).T
-    )
+    logits = scale.clamp(max=4.6052).exp() * F.normalize(one, dim=-1) @ F.normalize(other, dim=-1).T
     target = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
 class ClipLearner:
+    """Learns from documents whose text and pictures belong together.
+
+    Where all documents of a batch have several pictures, these are pairs, too: a picture that asks
+    is compared with pictures in the memory, not only with their texts.
+    """
+
     def __init__(
         self,
         encoder: ClipEncoder,
@@ -120,11 +125,15 @@ class ClipLearner:
         config = self.config
         documents = self.pairs(step)
         ids, lengths = pad([self.encoder.windows(document.text)[0] for document in documents])
-        pixels = self.encoder.preprocess([_picture(document) for document in documents])
+        shown = zip(*(document.images for document in documents), strict=False)
         with autocast(self.device, config.precision):
-            text = self.clip.text(ids.to(self.device), lengths.to(self.device))
-            image = self.clip.image(pixels.to(self.device))
-        loss = contrastive_loss(text.float(), image.float(), self.clip.logit_scale)
+            views = [self.clip.text(ids.to(self.device), lengths.to(self.device)).float()]
+            for pictures in shown:
+                pixels = self.encoder.preprocess(pictures)
+                views.append(self.clip.image(pixels.to(self.device)).float())
+        pairs = list(combinations(views, 2))
+        losses = [contrastive_loss(*pair, self.clip.logit_scale) for pair in pairs]
+        loss = torch.stack(losses).mean()
         rate = learning_rate(step, peak=config.lr, warmup=config.warmup, steps=config.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate

@@ -8,17 +8,24 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from racm3.data.sample_world.scenes import Scene
-from racm3.data.sample_world.things import Thing, held_out_things, seen_things, things
+from racm3.data.sample_world.things import (
+    SIZES,
+    Thing,
+    held_out_things,
+    seen_things,
+    things,
+)
 from racm3.document import Document
 from racm3.runtime import dice
 from racm3.tokens.image import to_pixels
 
 PICTURES, UNSEEN, PAIRS, CAPTIONS, SCENES = 1, 2, 7, 8, 11
 PAIRED = 0.35
+FAMILY = 16
 
 
 @cache
@@ -28,15 +35,17 @@ def memory(kind: str = "all") -> tuple[Document, ...]:
     return tuple(thing.document() for thing in chosen)
 
 
-def tokenizer_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side side"]:
-    """Scenes of seen things, and one in five a seen thing as the memory shows it."""
-    rng, seen, shown = dice(PICTURES, step), seen_things(), memory("seen")
+def tokenizer_pictures(
+    step: int, *, batch: int, among: Sequence[Thing] | None = None
+) -> Float[Tensor, "batch 3 side side"]:
+    """Scenes of seen things, or of some others, and one in five a thing as the memory shows it."""
+    rng, some = dice(PICTURES, step), seen_things() if among is None else among
     pictures = []
     for _ in range(batch):
         if rng.random() < 0.2:
-            pictures.append(shown[rng.integers(len(seen))].images[0])
+            pictures.append(some[int(rng.integers(len(some)))].on_white(SIZES["large"]))
         else:
-            pictures.append(Scene.random(seen, rng).draw())
+            pictures.append(Scene.random(some, rng).draw())
     return to_pixels(pictures)
 
 
@@ -47,17 +56,38 @@ def unseen_pictures(count: int) -> Float[Tensor, "count 3 side side"]:
 
 
 def clip_pairs(step: int, *, batch: int) -> list[Document]:
-    """Names or captions with scenes, or with a thing they name: identity before background."""
-    rng = dice(PAIRS, step)
-    return [_pair(rng) for _ in range(batch)]
+    """Names or captions, each with a scene and with a thing that both name.
+
+    Every document is another thing's. Half of them come in families of things that look alike: what
+    is hard to tell apart is met side by side.
+    """
+    rng, every = dice(PAIRS, step), things()
+    families = look_alikes()[rng.permutation(len(every))[: batch // (2 * FAMILY)]]
+    rows = dict.fromkeys([*families.ravel().tolist(), *rng.permutation(len(every)).tolist()])
+    return [_pair(every[row], rng) for row in list(rows)[:batch]]
 
 
-def _pair(rng: np.random.Generator) -> Document:
+def _pair(thing: Thing, rng: np.random.Generator) -> Document:
     scene = Scene.random(things(), rng, count=1 if rng.random() < 0.7 else 2)
-    thing = scene.things[rng.integers(len(scene.things))]
-    shown, said = thing.document(), rng.random()
+    shown, said, place = thing.document(), rng.random(), rng.integers(len(scene.things))
+    alone = len(set(scene.things)) == 1
+    scene = scene.showing(
+        *(thing if alone or i == place else other for i, other in enumerate(scene.things))
+    )
     text = scene.caption(rng) if said < 0.5 else thing.name if said < 0.8 else shown.text
-    return Document.of(text, scene.draw() if rng.random() < 0.5 else shown.images[0])
+    return Document.of(text, scene.draw(), shown.images[rng.integers(len(shown.images))])
+
+
+@cache
+def look_alikes() -> Int[np.ndarray, "things family"]:
+    """The rows of the things nearest to each thing, itself first, by their small pictures."""
+    small = [thing.document().images[0].pil().resize((8, 8)) for thing in things()]
+    pixels = np.stack([np.asarray(picture, dtype=np.float32) for picture in small])
+    flat = pixels.reshape(len(pixels), -1)
+    apart = np.square(flat).sum(axis=1) - 2 * flat @ flat.T
+    return np.argsort(apart + np.square(flat).sum(axis=1)[:, None], axis=1, kind="stable")[
+        :, :FAMILY
+    ]
 
 
 def named_pictures() -> list[Document]:
@@ -74,9 +104,11 @@ def captions(kind: str, count: int = 4000) -> list[str]:
     return drawn + [document.text for document in memory(kind)] * 2
 
 
-def lessons(which: Sequence[Thing], count: int, *, seed: int = 0) -> list[Document]:
+def lessons(
+    which: Sequence[Thing], count: int, *, seed: int = 0, pairs: float = PAIRED
+) -> list[Document]:
     """Scenes to learn drawing and telling from; pairs are harder, so there are more of them."""
-    return [document for _, document in scenes(which, count, seed=seed, pairs=PAIRED)]
+    return [document for _, document in scenes(which, count, seed=seed, pairs=pairs)]
 
 
 def scenes(

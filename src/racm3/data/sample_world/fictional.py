@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import permutations, product
 
 import numpy as np
+from jaxtyping import UInt8
 
 from racm3.data.sample_world.things import Thing, things
 from racm3.runtime import dice
@@ -23,32 +24,50 @@ LOOKS = tuple(product(range(4), (False, True), permutations(range(3))))
 def fictional_things(of: Sequence[Thing], count: int, *, seed: int = 0) -> tuple[Thing, ...]:
     """`count` things with names of their own; number i does not depend on how many there are."""
     taken = {thing.name for thing in things()}
-    words = [thing.name.split() for thing in of if not thing.name.startswith(FLAG)]
-    return tuple(_fiction(of, words, dice(seed, FICTION, number), taken) for number in range(count))
+    flags = [thing.name.startswith(FLAG) for thing in of]
+    countries, words = (
+        sorted({word for thing, flag in zip(of, flags, strict=True) if flag is which
+                for word in thing.name.removeprefix(FLAG).split() if word.strip("()") == word})
+        for which in (True, False)
+    )  # fmt: skip
+    made = []
+    for number in range(count):
+        rng = dice(seed, FICTION, number)
+        real = of[int(rng.integers(len(of)))]
+        rgba, flag = _look(real, rng), real.name.startswith(FLAG)
+        names = map(_flag, _names(countries, rng)) if flag else _names(words, rng)
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        made.append(Thing(name, real.keywords, real.group, False, rgba))
+    return tuple(made)
 
 
-def _fiction(
-    of: Sequence[Thing], words: list[list[str]], rng: np.random.Generator, taken: set[str]
-) -> Thing:
-    real = of[int(rng.integers(len(of)))]
+def _look(real: Thing, rng: np.random.Generator) -> UInt8[np.ndarray, "side side 4"]:
     turns, mirrored, channels = LOOKS[rng.integers(1, len(LOOKS))]
     pixels = np.rot90(real.rgba[:, ::-1] if mirrored else real.rgba, turns)
-    rgba = np.ascontiguousarray(pixels[..., [*channels, 3]])
-    name = next(name for name in _names(real, words, rng) if name not in taken)
-    taken.add(name)
-    return Thing(name, real.keywords, real.group, False, rgba)
+    return np.ascontiguousarray(pixels[..., [*channels, 3]])
 
 
-def _names(real: Thing, words: list[list[str]], rng: np.random.Generator) -> Iterator[str]:
-    """A flag of no country, a word that is none, or words of other things in a new order."""
+def _flag(country: str) -> str:
+    return FLAG + country.title()
+
+
+def _names(words: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
+    """A word that is none, or words of others in a new order; each of these is as likely."""
     while True:
-        if real.name.startswith(FLAG):
-            yield FLAG + _word(rng).capitalize()
-        elif rng.random() < 0.5:
-            yield _word(rng)
-        else:
-            first, second = (words[rng.integers(len(words))] for _ in range(2))
-            yield " ".join([*(first[:-1] or [_word(rng)]), second[-1]])
+        count = 1 + int(rng.choice(3, p=(0.4, 0.4, 0.2)))
+        coined = [count == 1 or rng.random() < 0.3 for _ in range(count)]
+        yield " ".join(_coined(words, rng) if one else str(rng.choice(words)) for one in coined)
+
+
+def _coined(words: Sequence[str], rng: np.random.Generator) -> str:
+    """Syllables, or the beginning of one word and the end of another: all that names are spelt of
+    is met in new surroundings."""
+    if rng.random() < 0.5:
+        return _word(rng)
+    first, second = (str(rng.choice(words)) for _ in range(2))
+    cut, rest = rng.integers(1, len(first) + 1), rng.integers(len(second))
+    return first[:cut] + second[rest:]
 
 
 def _word(rng: np.random.Generator) -> str:

@@ -23,11 +23,12 @@ from racm3.evaluation.features import (
 from racm3.evaluation.frechet import extrapolated_frechet, frechet_estimate, kernel_distance
 from racm3.evaluation.report import Estimate, mean
 from racm3.interfaces.cli.answer import Using
-from racm3.interfaces.page.gallery import make_gallery
+from racm3.interfaces.page.gallery import make_gallery, sheet
 from racm3.recipes.study import plan
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.report import write
 from racm3.recipes.study.worlds import finished
+from racm3.runtime import write_whole
 from racm3.system import Settings
 
 # Tables that take minutes.
@@ -58,13 +59,15 @@ def sample(
     """Measure everything that is claimed of the sample system, with intervals.
 
     Args:
-        out: Where sample.json and sample.md go.
+        out: Where sample.json, sample.md and sample-failures.png go: the first four of each
+            kind of answer that were wrong, beside what was asked for.
         count: Scenes for each measure.
         using: System and memory.
     """
     system = using.open()
-    rows = judge.evaluate(system, count=count, seed=settings.seed, settings=settings)
+    rows, wrong = judge.evaluate(system, count=count, seed=settings.seed, settings=settings)
     judge.write_report(rows, out, system=system, command=_command(), seed=settings.seed)
+    write_whole(out / "sample-failures.png", sheet(wrong).png())
     print(judge.as_table(rows))
     print(out / "sample.md")
 

@@ -13,7 +13,8 @@ from racm3.interfaces.cli.memory import open_encoder
 from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.recipes import collection
-from racm3.recipes.sample import SAMPLES, STAGES, Build
+from racm3.recipes.build import STAGES, Build
+from racm3.recipes.sample import SAMPLES
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.siglip import Dual, open_dual
@@ -40,9 +41,9 @@ def sample(
     Args:
         recipe: sample_cpu (about two hours on two cores), sample_gpu, or tiny (for tests).
         out: The folder of the run; the finished system is in its `system`.
-        stage: How far to go: tokenizer, clip, prepared, racm3, cm3 or system (everything). What a
-            stage needs and is not there yet is made first. Tokenizer and clip may run side by
-            side, and so may racm3 and cm3.
+        stage: How far to go: tokenizer, polish, clip, prepared, racm3, cm3 or system (everything).
+            What a stage needs and is not there yet is made first. Tokenizer (or polish) and clip
+            may run side by side, and so may racm3 and cm3.
         device: auto, cpu or cuda.
     """
     for name, known, what in ((recipe, SAMPLES, "recipe"), (stage, STAGES, "stage")):

@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +11,12 @@ from PIL import ImageDraw, ImageFont
 from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import Thing, things
 from racm3.document import Image
+from racm3.evaluation.sample_tasks import Shown
 from racm3.runtime import dice, progress, write_whole
 from racm3.system import RACM3, Consulted, Settings
 from racm3.system.results import picture_html
 
 SHADE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One line of the gallery."""
-
-    title: str
-    note: str
-    consulted: tuple[Consulted, ...]
-    given: Image | None
-    racm3: Image | str
-    cm3: Image | str
 
 
 def make_gallery(system: RACM3, settings: Settings, folder: Path) -> Path:
@@ -58,7 +46,7 @@ def _some(which: Sequence[Thing], count: int, rng: np.random.Generator) -> list[
     return [which[i] for i in sorted(rng.choice(len(which), count, replace=False))]
 
 
-def show_all(system: RACM3, settings: Settings) -> "list[Shown]":
+def show_all(system: RACM3, settings: Settings) -> list[Shown]:
     lines = [draw_line(system, settings, caption, thing) for caption, thing in prompts()]
     pair = [thing for _, thing in prompts()[1:3]]
     together = f"{pair[0].noun} left of {pair[1].noun} on a white background"

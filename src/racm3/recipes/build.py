@@ -1,0 +1,237 @@
+"""The sample system, from nothing to its parts, stage by stage."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from racm3.data.prepare import Prepared, prepare
+from racm3.data.sample_world import corpus
+from racm3.data.sample_world.fictional import fictional_things
+from racm3.data.sample_world.things import Thing, held_out_things, seen_things
+from racm3.model.export import open_generator
+from racm3.recipes import collection, lessons
+from racm3.recipes.collection import Beginning
+from racm3.recipes.sample import SampleRecipe
+from racm3.retrieval.encoder import ClipEncoder, embed
+from racm3.retrieval.retriever import Retriever
+from racm3.retrieval.shelf import ListShelf
+from racm3.runtime import device, write_whole
+from racm3.system.parts import GENERATORS, EmptyShelf, Parts, save_parts, write_sample_vectors
+from racm3.tokens.codec import Codec
+from racm3.tokens.image import ImageTokenizer
+from racm3.tokens.text import TextTokenizer
+from racm3.tokens.vqgan.model import VQGAN
+from racm3.training.clip import ClipLearner, new_clip
+from racm3.training.loop import LoopConfig, train
+from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
+
+# Lessons of one course are made from seeds below this; the next course's come after it.
+SEEDS = 10
+
+
+def loop(steps: int, save_every: int) -> LoopConfig:
+    return LoopConfig(steps=steps, save_every=save_every, validate_every=max(1, steps // 8))
+
+
+def train_tokenizer(recipe: SampleRecipe, folder: Path, where: torch.device) -> ImageTokenizer:
+    """The image tokenizer of the sample world, or the finished one that is already there."""
+    if not (folder / "final").exists():
+        torch.manual_seed(recipe.tokenizer.seed)
+        _learn_pictures(recipe, VQGAN(recipe.vqgan), recipe.tokenizer, seen_things(), folder, where)
+    return ImageTokenizer.open(folder / "final", device=where)
+
+
+def polish_tokenizer(
+    recipe: SampleRecipe, start: ImageTokenizer, folder: Path, where: torch.device
+) -> ImageTokenizer:
+    """The same codes, better drawn."""
+    if not (folder / "final").exists():
+        shown = (*seen_things(), *fictional_things(seen_things(), recipe.courses[0].things[0]))
+        model = VQGAN(recipe.vqgan)
+        model.load_state_dict(start.vqgan.state_dict())
+        _learn_pictures(recipe, model, recipe.polish, shown, folder, where)
+    return ImageTokenizer.open(folder / "final", device=where)
+
+
+def _learn_pictures(
+    recipe: SampleRecipe,
+    model: VQGAN,
+    training: TokenizerTraining,
+    among: Sequence[Thing],
+    folder: Path,
+    where: torch.device,
+) -> None:
+    pictures = partial(corpus.tokenizer_pictures, batch=recipe.tokenizer_batch, among=among)
+    learner = TokenizerLearner(model, training, pictures, corpus.unseen_pictures(128), where)
+    train(learner, loop(training.steps, recipe.save_every), folder)
+
+
+def train_clip(recipe: SampleRecipe, folder: Path, where: torch.device) -> ClipEncoder:
+    if not (folder / "final").exists():
+        encoder = new_clip(recipe.clip, corpus.captions("all"))
+        pairs = partial(corpus.clip_pairs, batch=recipe.clip_batch)
+        learner = ClipLearner(encoder, recipe.clip, pairs, corpus.named_pictures(), where)
+        train(learner, loop(recipe.clip.steps, recipe.save_every), folder)
+    return ClipEncoder.open(folder / "final", device=where)
+
+
+def train_text(recipe: SampleRecipe, folder: Path) -> TextTokenizer:
+    if not (folder / "tokenizer.json").exists():
+        TextTokenizer.train(corpus.captions("seen"), size=recipe.text_vocabulary).save(folder)
+    return TextTokenizer.open(folder)
+
+
+def prepare_training(
+    recipe: SampleRecipe, number: int, codec: Codec, encoder: ClipEncoder
+) -> Prepared:
+    """The material of a course: scenes of seen and of fictional things, each beside its memory."""
+    course, known = recipe.courses[number], corpus.memory("seen")
+    memory, (worded, shown) = ListShelf(known, embed(encoder, known)), course.things
+    taught = (
+        lessons.seen(course.seen, memory, seed=SEEDS * number),
+        lessons.fictional(course.fictional, worded, encoder.dim, seed=SEEDS * number + 2),
+        *(
+            [lessons.pictured(course.pictured, shown, encoder, seed=SEEDS * number + 3)]
+            if shown
+            else []
+        ),
+    )
+    return lessons.prepare_lessons(codec, encoder, taught, recipe.retriever, draws=1)
+
+
+def prepare_validation(recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder) -> Prepared:
+    """Scenes of held-out things beside the memory of all."""
+    count = min(256, recipe.courses[0].seen)
+    documents = [document for _, document in corpus.scenes(held_out_things(), count, seed=1)]
+    config = replace(recipe.retriever, query_dropout=0.0)
+    known = corpus.memory("all")
+    retriever = Retriever(encoder, ListShelf(known, embed(encoder, known)), config)
+    return prepare(codec, documents, retriever, depth=2, draws=1)
+
+
+def train_generator(
+    recipe: SampleRecipe,
+    codec: Codec,
+    prepared: list[Prepared],
+    validation: Prepared,
+    folder: Path,
+    where: torch.device,
+) -> None:
+    """One course after the other; each begins with the weights that the last one ended with."""
+    beginning = Beginning(size=recipe.generator, codes=codec.image.vqgan.codebook.vectors)
+    for number, (course, material) in enumerate(zip(recipe.courses, prepared, strict=True)):
+        here = folder / str(number)
+        if not (here / "final").exists():
+            collection.train_generator(
+                codec,
+                material,
+                beginning,
+                course.training,
+                recipe.stream,
+                loop=loop(course.training.steps, recipe.save_every),
+                folder=here,
+                validation=validation,
+                on=where,
+            )
+        beginning = Beginning(weights=here / "final")
+
+
+def without_retrieval(recipe: SampleRecipe) -> SampleRecipe:
+    """Vanilla CM3: the same run with one value changed."""
+    return replace(recipe, stream=replace(recipe.stream, neighbours="none"))
+
+
+class Build:
+    """The stages of a sample system; one that is finished is opened, not trained again.
+
+    Killed at any instant, the same stage goes on where it was. The tokenizer and the CLIP need
+    nothing of each other, nor do the two generators: they may run side by side.
+    """
+
+    def __init__(self, recipe: SampleRecipe, folder: Path, *, on: str = "auto") -> None:
+        self.recipe, self.folder, self.where = recipe, folder, device(on)
+
+    def tokenizer(self) -> ImageTokenizer:
+        return train_tokenizer(self.recipe, self.folder / "tokenizer", self.where)
+
+    def polish(self) -> ImageTokenizer:
+        return polish_tokenizer(self.recipe, self.tokenizer(), self.folder / "polish", self.where)
+
+    def clip(self) -> ClipEncoder:
+        return train_clip(self.recipe, self.folder / "clip", self.where)
+
+    def codec(self) -> Codec:
+        return Codec(train_text(self.recipe, self.folder / "text"), self.tokenizer())
+
+    def prepared(self) -> tuple[list[Prepared], Prepared]:
+        """The material of every course, and what to validate on."""
+        made = {
+            f"prepared-{number}": partial(prepare_training, self.recipe, number)
+            for number in range(len(self.recipe.courses))
+        }
+        made["validation"] = partial(prepare_validation, self.recipe)
+        for name, make in made.items():
+            if not (self.folder / name).exists():
+                make(self.codec(), self.clip()).save(self.folder / name)
+        *material, validation = (Prepared.open(self.folder / name) for name in made)
+        return material, validation
+
+    def racm3(self) -> None:
+        self._generator(self.recipe, "racm3")
+
+    def cm3(self) -> None:
+        self._generator(without_retrieval(self.recipe), "cm3")
+
+    def _generator(self, recipe: SampleRecipe, name: str) -> None:
+        material, validation = self.prepared()
+        folder = self.folder / name
+        train_generator(recipe, self.codec(), material, validation, folder, self.where)
+
+    def system(self) -> None:
+        """Everything that is still missing, in order, then the system folder."""
+        self.polish()
+        self.racm3()
+        self.cm3()
+        if not (self.folder / "system").exists():
+            assemble_sample(self.recipe, self.folder, self.folder / "system")
+
+
+STAGES = ("tokenizer", "polish", "clip", "prepared", "racm3", "cm3", "system")
+
+
+def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
+    """The finished stages as one system folder in half precision, the memory's vectors beside."""
+    encoder = ClipEncoder.open(run / "clip" / "final")
+    codec = Codec(TextTokenizer.open(run / "text"), ImageTokenizer.open(run / "polish" / "final"))
+    last = {name: run / name / str(len(recipe.courses) - 1) for name in GENERATORS}
+    models = {name: open_generator(folder / "final") for name, folder in last.items()}
+    shelf = EmptyShelf(encoder.dim)
+    align = recipe.stream.align
+    parts = Parts(codec, encoder, models, recipe.retriever, shelf, out.name, align, recipe.settings)
+    save_parts(parts, out, dtype=torch.float16)
+    write_sample_vectors(out, encoder)
+    learnt = {name: run / name for name in ("tokenizer", "polish", "clip")}
+    learnt |= {
+        f"{name}-{number}": run / name / str(number)
+        for name in GENERATORS
+        for number in range(len(recipe.courses))
+    }
+    for name, folder in learnt.items():
+        if (folder / "log.jsonl").exists():
+            write_whole(out / f"{name}.log.jsonl", _thinned(folder / "log.jsonl"))
+
+
+def _thinned(log: Path) -> bytes:
+    """Every tenth update of a log, and all that was validated: enough for a curve."""
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    told = [json.loads(line) for line in lines]
+    kept = (
+        line
+        for line, one in zip(lines, told, strict=True)
+        if one["kind"] != "train" or one["step"] % 10 == 0
+    )
+    return "".join(kept).encode()
