@@ -205,12 +205,17 @@ def prepare(
     draws: int = 2,
     depth: int = 2,
     seed: int = 0,
+    neighbours: Int64[np.ndarray, "docs draws depth"] | None = None,
 ) -> Prepared:
-    """Encode documents and memory and look up everyone's neighbours (RA-CM3 §3.2, offline)."""
+    """Encode documents and memory and look up everyone's neighbours (RA-CM3 §3.2, offline).
+
+    Where `neighbours` are given, as rows of the retriever's memory, nothing is looked up.
+    """
     if not documents:
         raise Racm3Error("there is nothing to prepare: no document was given")
-    own = groups or [frozenset[str]()] * len(documents)
-    neighbours = find_neighbours(retriever, documents, own, draws=draws, depth=depth, seed=seed)
+    if neighbours is None:
+        own = groups or [frozenset[str]()] * len(documents)
+        neighbours = find_neighbours(retriever, documents, own, draws=draws, depth=depth, seed=seed)
     about = {
         "encoder": retriever.encoder.name,
         "strategy": retriever.config.strategy,

@@ -89,17 +89,17 @@ def prepare_training(
     recipe: SampleRecipe, number: int, codec: Codec, encoder: ClipEncoder
 ) -> Prepared:
     """The material of a course: scenes of seen and of fictional things, each beside its memory."""
-    course, known = recipe.courses[number], corpus.memory("seen")
+    course, known, dim = recipe.courses[number], corpus.memory("seen"), encoder.dim
     memory, (worded, shown) = ListShelf(known, embed(encoder, known)), course.things
-    taught = (
-        lessons.seen(course.seen, memory, seed=SEEDS * number),
-        lessons.fictional(course.fictional, worded, encoder.dim, seed=SEEDS * number + 2),
-        *(
-            [lessons.pictured(course.pictured, shown, encoder, seed=SEEDS * number + 3)]
-            if shown
-            else []
-        ),
-    )
+    first = SEEDS * number
+    taught = [
+        lessons.seen(course.seen, memory, seed=first),
+        lessons.fictional(course.fictional, worded, dim, seed=first + 2),
+    ]
+    if course.pictured:
+        taught.append(lessons.pictured(course.pictured, shown, encoder, seed=first + 3))
+    if course.demonstrated:
+        taught.append(lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4))
     return lessons.prepare_lessons(codec, encoder, taught, recipe.retriever, draws=1)
 
 

@@ -7,16 +7,21 @@ from operator import add
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int64
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.fictional import fictional_things
+from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import Thing, seen_things
 from racm3.document import Document, Image
 from racm3.retrieval.encoder import Encoder, embed
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.retrieval.shelf import ListShelf
+from racm3.runtime import dice
 from racm3.tokens.codec import Codec
+
+DEMONSTRATIONS = 67
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,14 @@ class Lessons:
         memory: What their neighbours are found in.
         groups: What each document must not neighbour; none where nothing is forbidden.
         by: Look neighbours up by words or by the picture, however the run asks.
+        neighbours: What each document is shown beside, where that is not looked up.
     """
 
     documents: Sequence[Document]
     memory: ListShelf
     groups: Sequence[frozenset[str]] | None = None
     by: Literal["words", "picture"] | None = None
+    neighbours: Int64[np.ndarray, "docs draws depth"] | None = None
 
 
 def seen(count: int, memory: ListShelf, *, seed: int = 0) -> Lessons:
@@ -61,6 +68,25 @@ def pictured(count: int, number: int, encoder: Encoder, *, seed: int = 3) -> Les
     vectors = embed(encoder, [document.only(Image) for document in known])
     scenes = corpus.lessons(made_up, count, seed=seed, pairs=0.0)
     return Lessons(scenes, ListShelf(known, vectors), by="picture")
+
+
+def demonstrated(count: int, number: int, dim: int, *, seed: int = 4) -> Lessons:
+    """Scenes of one fictional thing each, called by its bare name, beside two labelled scenes.
+
+    One of these shows the same thing, one another, in either order.
+    """
+    made_up, rng = _made_up(number), dice(seed, DEMONSTRATIONS)
+    examples = [_labelled(thing, rng) for thing in made_up]
+    shown = rng.integers(number, size=count)
+    other = (shown + rng.integers(1, number, size=count)) % number
+    neighbours = rng.permuted(np.stack([shown, other], axis=1), axis=1)[:, None]
+    documents = [_labelled(made_up[row], rng) for row in shown]
+    shelf = ListShelf(examples, np.zeros((number, dim), np.float32))
+    return Lessons(documents, shelf, neighbours=neighbours)
+
+
+def _labelled(thing: Thing, rng: np.random.Generator) -> Document:
+    return Document.of(thing.name, Scene.random([thing], rng, count=1).draw())
 
 
 @cache
@@ -93,6 +119,7 @@ def prepare_lessons(
                 groups=some.groups,
                 draws=draws,
                 depth=depth,
+                neighbours=some.neighbours,
             )
             for some in lessons
         ),

@@ -23,6 +23,7 @@ class Course:
         seen: Scenes of seen things.
         fictional: Scenes of fictional things, looked up by words.
         pictured: Scenes of one fictional thing each, looked up by the picture.
+        demonstrated: Scenes of one fictional thing each, beside labelled examples.
         things: How many fictional things there are to look up by words, and by the picture.
         training: The schedule.
     """
@@ -30,6 +31,7 @@ class Course:
     seen: int
     fictional: int
     pictured: int = 0
+    demonstrated: int = 0
     things: tuple[int, int]
     training: GeneratorTraining
 
@@ -86,11 +88,12 @@ def sample_cpu() -> SampleRecipe:
                 training=_schedule(1700, lr=2.5e-3),
             ),
             # Whoever captions looks up by the picture: what it finds beside the right document is
-            # no second thing to be named.
+            # no second thing to be named. Whoever classifies shows an example of each label.
             Course(
-                seen=8_000,
+                seen=6_000,
                 fictional=12_000,
-                pictured=12_000,
+                pictured=7_000,
+                demonstrated=7_000,
                 things=(8_000, 2_000),
                 training=_schedule(1300, lr=1.5e-3),
             ),
@@ -131,7 +134,8 @@ def sample_gpu() -> SampleRecipe:
             Course(
                 seen=50_000,
                 fictional=90_000,
-                pictured=40_000,
+                pictured=25_000,
+                demonstrated=25_000,
                 things=(30_000, 5_000),
                 training=GeneratorTraining(steps=20_000, lr=1e-3, warmup=500, precision="auto"),
             ),
@@ -165,6 +169,7 @@ def tiny() -> SampleRecipe:
                 seen=8,
                 fictional=8,
                 pictured=8,
+                demonstrated=8,
                 things=(16, 16),
                 training=GeneratorTraining(steps=3, lr=1e-3, warmup=1),
             ),

@@ -1,0 +1,35 @@
+"""What the sample generators learn from, and what it is shown beside."""
+
+import numpy as np
+
+from racm3.recipes import lessons
+from racm3.retrieval.retriever import RetrieverConfig
+from racm3.tokens.codec import Kind
+
+
+def said(codec, segments) -> str:
+    return "".join(codec.text.decode(s.ids) for s in segments if s.kind == Kind.TEXT)
+
+
+def test_a_demonstration_stands_beside_its_own_label_and_another_one(codec, encoder):
+    some = lessons.demonstrated(40, 12, encoder.dim)
+    made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
+    places = []
+    for row, document in enumerate(some.documents):
+        pair = [said(codec, made.memory[int(at)]) for at in made.neighbours[row, 0]]
+        assert pair[0] != pair[1]
+        assert document.text in pair
+        places.append(pair.index(document.text))
+    assert 0.2 < np.mean(places) < 0.8
+
+
+def test_pictured_lessons_show_one_thing_and_are_looked_up_by_what_they_look_like(codec, encoder):
+    some = lessons.pictured(10, 20, encoder)
+    assert not any(" left of " in d.text or " above " in d.text for d in some.documents)
+    assert not any("two of" in d.text for d in some.documents)
+    words = RetrieverConfig(strategy="bm25", query="text", too_similar=None, query_dropout=0.0)
+    made = lessons.prepare_lessons(codec, encoder, [some], words, draws=1)
+    vectors = some.memory.rows(list(range(20))).vectors
+    asked = encoder.images([document.images[0] for document in some.documents])
+    nearest = (asked @ vectors.T).argmax(axis=1)
+    assert (made.neighbours[:, 0, 0] == nearest).all()
