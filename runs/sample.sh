@@ -18,7 +18,7 @@ together() {
   wait "$other" || { tail "$out/$2.out"; exit 1; }
 }
 
-together polish clip
+together tokenizer clip
 THREADS=2 stage prepared
 together racm3 cm3
 stage system

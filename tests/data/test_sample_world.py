@@ -7,7 +7,6 @@ from racm3.data.sample_world.scenes import COLOURS, Scene
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.evaluation.invented import invented_things
 from racm3.runtime import dice
-from racm3.tokens.image import to_pixels
 
 
 def test_a_tenth_of_the_things_and_forty_flags_are_held_out():
@@ -75,13 +74,6 @@ def test_clip_meets_every_thing_once_a_batch_and_its_like_beside_it():
     assert (family[:, 0] == np.arange(len(things()))).all()
     met = sum(len({*family[row]} & {*rows}) > 1 for row in rows)
     assert met > 32
-
-
-def test_the_tokenizer_may_be_shown_other_things():
-    few = fictional_things(seen_things(), 1)
-    pictures = corpus.tokenizer_pictures(0, batch=40, among=few)
-    on_white = to_pixels([few[0].on_white(64)])
-    assert any(bool((one == on_white[0]).all()) for one in pictures)
 
 
 def test_lessons_have_as_many_pairs_as_they_say():

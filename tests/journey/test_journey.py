@@ -13,7 +13,6 @@ import pytest
 import torch
 
 import racm3
-from racm3.data.sample_world import corpus
 from racm3.interfaces.cli.main import VERBS, build_parser
 from racm3.interfaces.page.gallery import make_gallery
 from racm3.model.export import open_generator
@@ -25,7 +24,6 @@ from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.plan import chosen
 from racm3.system import RACM3, Settings
 from racm3.system.parts import open_parts
-from racm3.tokens.image import ImageTokenizer
 from tests.architecture.test_floors import FLOORS
 
 ROOT = Path(__file__).parents[2]
@@ -54,17 +52,6 @@ def test_a_finished_run_is_not_trained_again(run):
     before = log.stat().st_mtime_ns
     Build(tiny(), run, on="cpu").system()
     assert log.stat().st_mtime_ns == before
-
-
-def test_polishing_the_decoder_changes_no_code(run):
-    before, after = (ImageTokenizer.open(run / name / "final") for name in ("tokenizer", "polish"))
-    pictures = [document.images[0] for document in corpus.memory("seen")[:20]]
-    codes = before.encode(pictures)
-    assert (codes == after.encode(pictures)).all()
-    made = [tokenizer.decode(codes)[0].pixels for tokenizer in (before, after)]
-    assert (made[0] != made[1]).any()
-    shipped = RACM3.open(run / "system", device="cpu").codec.image
-    assert (shipped.encode(pictures) == codes).all()
 
 
 def test_the_second_course_begins_with_what_the_first_has_learnt(run):
@@ -166,7 +153,7 @@ def test_the_sample_script_goes_from_nothing_to_measured(tmp_path):
     assert (tmp_path / "results" / "sample-failures.png").exists()
     logs = {path.name.removesuffix(".log.jsonl") for path in (tmp_path / "system").glob("*.jsonl")}
     courses = {f"{name}-{number}" for name in ("racm3", "cm3") for number in (0, 1)}
-    assert logs == {"tokenizer", "polish", "clip", *courses}
+    assert logs == {"tokenizer", "clip", *courses}
 
 
 FEW = """

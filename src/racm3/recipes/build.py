@@ -1,7 +1,6 @@
 """The sample system, from nothing to its parts, stage by stage."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,8 +9,7 @@ import torch
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
-from racm3.data.sample_world.fictional import fictional_things
-from racm3.data.sample_world.things import Thing, held_out_things, seen_things
+from racm3.data.sample_world.things import held_out_things
 from racm3.model.export import open_generator
 from racm3.recipes import collection, lessons
 from racm3.recipes.collection import Beginning
@@ -27,7 +25,7 @@ from racm3.tokens.text import TextTokenizer
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.training.clip import ClipLearner, new_clip
 from racm3.training.loop import LoopConfig, train
-from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
+from racm3.training.vqgan import TokenizerLearner
 
 # Lessons of one course are made from seeds below this; the next course's come after it.
 SEEDS = 10
@@ -41,33 +39,12 @@ def train_tokenizer(recipe: SampleRecipe, folder: Path, where: torch.device) -> 
     """The image tokenizer of the sample world, or the finished one that is already there."""
     if not (folder / "final").exists():
         torch.manual_seed(recipe.tokenizer.seed)
-        _learn_pictures(recipe, VQGAN(recipe.vqgan), recipe.tokenizer, seen_things(), folder, where)
+        pictures = partial(corpus.tokenizer_pictures, batch=recipe.tokenizer_batch)
+        learner = TokenizerLearner(
+            VQGAN(recipe.vqgan), recipe.tokenizer, pictures, corpus.unseen_pictures(128), where
+        )
+        train(learner, loop(recipe.tokenizer.steps, recipe.save_every), folder)
     return ImageTokenizer.open(folder / "final", device=where)
-
-
-def polish_tokenizer(
-    recipe: SampleRecipe, start: ImageTokenizer, folder: Path, where: torch.device
-) -> ImageTokenizer:
-    """The same codes, better drawn."""
-    if not (folder / "final").exists():
-        shown = (*seen_things(), *fictional_things(seen_things(), recipe.courses[0].things[0]))
-        model = VQGAN(recipe.vqgan)
-        model.load_state_dict(start.vqgan.state_dict())
-        _learn_pictures(recipe, model, recipe.polish, shown, folder, where)
-    return ImageTokenizer.open(folder / "final", device=where)
-
-
-def _learn_pictures(
-    recipe: SampleRecipe,
-    model: VQGAN,
-    training: TokenizerTraining,
-    among: Sequence[Thing],
-    folder: Path,
-    where: torch.device,
-) -> None:
-    pictures = partial(corpus.tokenizer_pictures, batch=recipe.tokenizer_batch, among=among)
-    learner = TokenizerLearner(model, training, pictures, corpus.unseen_pictures(128), where)
-    train(learner, loop(training.steps, recipe.save_every), folder)
 
 
 def train_clip(recipe: SampleRecipe, folder: Path, where: torch.device) -> ClipEncoder:
@@ -158,9 +135,6 @@ class Build:
     def tokenizer(self) -> ImageTokenizer:
         return train_tokenizer(self.recipe, self.folder / "tokenizer", self.where)
 
-    def polish(self) -> ImageTokenizer:
-        return polish_tokenizer(self.recipe, self.tokenizer(), self.folder / "polish", self.where)
-
     def clip(self) -> ClipEncoder:
         return train_clip(self.recipe, self.folder / "clip", self.where)
 
@@ -193,20 +167,21 @@ class Build:
 
     def system(self) -> None:
         """Everything that is still missing, in order, then the system folder."""
-        self.polish()
         self.racm3()
         self.cm3()
         if not (self.folder / "system").exists():
             assemble_sample(self.recipe, self.folder, self.folder / "system")
 
 
-STAGES = ("tokenizer", "polish", "clip", "prepared", "racm3", "cm3", "system")
+STAGES = ("tokenizer", "clip", "prepared", "racm3", "cm3", "system")
 
 
 def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     """The finished stages as one system folder in half precision, the memory's vectors beside."""
     encoder = ClipEncoder.open(run / "clip" / "final")
-    codec = Codec(TextTokenizer.open(run / "text"), ImageTokenizer.open(run / "polish" / "final"))
+    codec = Codec(
+        TextTokenizer.open(run / "text"), ImageTokenizer.open(run / "tokenizer" / "final")
+    )
     last = {name: run / name / str(len(recipe.courses) - 1) for name in GENERATORS}
     models = {name: open_generator(folder / "final") for name, folder in last.items()}
     shelf = EmptyShelf(encoder.dim)
@@ -214,7 +189,7 @@ def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     parts = Parts(codec, encoder, models, recipe.retriever, shelf, out.name, align, recipe.settings)
     save_parts(parts, out, dtype=torch.float16)
     write_sample_vectors(out, encoder)
-    learnt = {name: run / name for name in ("tokenizer", "polish", "clip")}
+    learnt = {name: run / name for name in ("tokenizer", "clip")}
     learnt |= {
         f"{name}-{number}": run / name / str(number)
         for name in GENERATORS

@@ -41,14 +41,11 @@ class SampleRecipe:
     """Everything that makes the sample system; the stages run in the order of the fields.
 
     Args:
-        polish: How the decoder alone goes on to learn, from fictional things as well; every code
-            keeps its meaning.
         courses: What the generators learn from, one after the other.
     """
 
     vqgan: VQGANConfig
     tokenizer: TokenizerTraining
-    polish: TokenizerTraining
     tokenizer_batch: int
     clip: ClipTraining
     clip_batch: int
@@ -75,7 +72,6 @@ def sample_cpu() -> SampleRecipe:
     return SampleRecipe(
         vqgan=VQGANConfig(codes=2048, local=True),
         tokenizer=TokenizerTraining(steps=4500, precision="auto"),
-        polish=TokenizerTraining(steps=3500, precision="auto", decoder_only=True, edges=0.5),
         tokenizer_batch=32,
         clip=ClipTraining(steps=2000, precision="auto", width=192, patch=16),
         clip_batch=192,
@@ -126,7 +122,6 @@ def sample_gpu() -> SampleRecipe:
         tokenizer=TokenizerTraining(
             steps=20_000, precision="auto", adversarial=0.02, adversarial_from=12_000
         ),
-        polish=TokenizerTraining(steps=8000, precision="auto", decoder_only=True, edges=0.5),
         tokenizer_batch=128,
         clip=ClipTraining(steps=4000, precision="auto", width=192),
         clip_batch=512,
@@ -153,7 +148,6 @@ def tiny() -> SampleRecipe:
     return SampleRecipe(
         vqgan=VQGANConfig(widths=(16, 32), encoder_blocks=1, decoder_blocks=1, codes=64),
         tokenizer=TokenizerTraining(steps=6, warmup=2),
-        polish=TokenizerTraining(steps=3, warmup=1, decoder_only=True),
         tokenizer_batch=4,
         clip=ClipTraining(steps=6, width=48, layers=1, dim=16, vocabulary=300, patch=16, warmup=2),
         clip_batch=8,

@@ -12,13 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from racm3.data.sample_world.scenes import Scene
-from racm3.data.sample_world.things import (
-    SIZES,
-    Thing,
-    held_out_things,
-    seen_things,
-    things,
-)
+from racm3.data.sample_world.things import Thing, held_out_things, seen_things, things
 from racm3.document import Document
 from racm3.runtime import dice
 from racm3.tokens.image import to_pixels
@@ -35,17 +29,15 @@ def memory(kind: str = "all") -> tuple[Document, ...]:
     return tuple(thing.document() for thing in chosen)
 
 
-def tokenizer_pictures(
-    step: int, *, batch: int, among: Sequence[Thing] | None = None
-) -> Float[Tensor, "batch 3 side side"]:
-    """Scenes of seen things, or of some others, and one in five a thing as the memory shows it."""
-    rng, some = dice(PICTURES, step), seen_things() if among is None else among
+def tokenizer_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side side"]:
+    """Scenes of seen things, and one in five a seen thing as the memory shows it."""
+    rng, seen, shown = dice(PICTURES, step), seen_things(), memory("seen")
     pictures = []
     for _ in range(batch):
         if rng.random() < 0.2:
-            pictures.append(some[int(rng.integers(len(some)))].on_white(SIZES["large"]))
+            pictures.append(shown[int(rng.integers(len(seen)))].images[0])
         else:
-            pictures.append(Scene.random(some, rng).draw())
+            pictures.append(Scene.random(seen, rng).draw())
     return to_pixels(pictures)
 
 

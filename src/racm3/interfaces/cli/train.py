@@ -41,9 +41,9 @@ def sample(
     Args:
         recipe: sample_cpu (about two hours on two cores), sample_gpu, or tiny (for tests).
         out: The folder of the run; the finished system is in its `system`.
-        stage: How far to go: tokenizer, polish, clip, prepared, racm3, cm3 or system (everything).
-            What a stage needs and is not there yet is made first. Tokenizer (or polish) and clip
-            may run side by side, and so may racm3 and cm3.
+        stage: How far to go: tokenizer, clip, prepared, racm3, cm3 or system (everything). What a
+            stage needs and is not there yet is made first. Tokenizer and clip may run side by
+            side, and so may racm3 and cm3.
         device: auto, cpu or cuda.
     """
     for name, known, what in ((recipe, SAMPLES, "recipe"), (stage, STAGES, "stage")):
