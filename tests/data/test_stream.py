@@ -102,6 +102,21 @@ def test_vanilla_cm3_is_the_same_stream_without_documents(prepared):
         assert other.source.max() == 0
 
 
+def test_shuffled_documents_are_the_same_in_either_order(prepared):
+    """Masks, K and documents stay; only which comes first changes, in half of the samples."""
+    plain, shuffled = stream(prepared), stream(prepared, shuffled=True)
+    turned, pairs = 0, 0
+    for number in range(300):
+        one, other = plain.sample(number), shuffled.sample(number)
+        assert one.ids[one.source <= 0].tolist() == other.ids[other.source <= 0].tolist()
+        texts = [[s.ids[s.source == k].tolist() for k in (1, 2)] for s in (one, other)]
+        assert sorted(texts[0]) == sorted(texts[1])
+        if one.source.max() == 2 and texts[0][0] != texts[0][1]:
+            pairs += 1
+            turned += texts[0] != texts[1]
+    assert 0.35 < turned / pairs < 0.65
+
+
 def test_the_number_of_documents_is_uniform(prepared):
     counts = [int(stream(prepared).sample(i).source.max()) for i in range(900)]
     share = np.bincount(counts, minlength=3) / 900

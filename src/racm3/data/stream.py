@@ -33,6 +33,7 @@ class StreamConfig:
         counts: K is drawn uniformly from these.
         any_of: Take K at random among all prepared neighbours (CM3Leon: 3 of 2 + 2) instead of
             the K nearest.
+        shuffled: Show the K nearest in any order, so that their place says nothing.
         masking: CM3 masking of the main document.
         align: Place every picture's cells from a multiple of this on (`tokens/placing.py`); 0 for
             plain positions.
@@ -44,6 +45,7 @@ class StreamConfig:
     neighbours: Literal["retrieved", "none", "random"] = "retrieved"
     counts: tuple[int, ...] = (0, 1, 2)
     any_of: bool = False
+    shuffled: bool = False
     masking: Masking = field(default_factory=Masking)
     align: int = 0
     seed: int = 0
@@ -119,6 +121,9 @@ class Stream:
             found = self.live.rows(document, rng) if self.live and count else known
             order = rng.permutation(len(found)) if config.any_of else np.arange(len(found))
             rows = found[order[:count]]
+            if config.shuffled:
+                (other,) = rng.spawn(1)  # whatever is drawn next stays as it would have been
+                rows = other.permutation(rows)
         return [prepared.memory[int(row)] for row in rows if row >= 0]
 
     def __next__(self) -> Packed:
