@@ -17,6 +17,8 @@ STUDIES = {
 SHOWN = (
     "fidelity",
     "all things among",
+    "the thing among",
+    "right among",
     "infilled half",
     "caption names",
     "image perplexity, K = 0",

@@ -143,10 +143,10 @@ def sheet(lines: Sequence[Shown]) -> Image:
         pen.text((TEXT_WIDTH + column * (TILE + GAP), 6), head, "black", font)
     for number, line in enumerate(lines):
         top = 30 + number * (TILE + GAP)
-        words = _wrapped(f"{line.title} [{line.note}]", 34)
+        words = _wrapped(f"{line.title} [{line.note}]", 24 if line.given else 34)
         pen.multiline_text((GAP, top + 4), words, "black", font)
         if line.given:
-            canvas.paste(line.given.pil().resize((64, 64)), (GAP, top + TILE - 66))
+            canvas.paste(line.given.pil().resize((64, 64)), (TEXT_WIDTH - 64 - GAP, top))
         sources = [one.document.images[0] for one in line.consulted if one.document.images][:2]
         for column, source in enumerate(sources):
             _paste(canvas, source, column, top)
