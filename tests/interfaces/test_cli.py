@@ -226,6 +226,12 @@ def test_captions_are_scored(tmp_path, capsys):
         failing(line, "needs a caption and its references", capsys)
 
 
+def test_pictures_are_not_compared_where_there_are_none(tmp_path, capsys):
+    (tmp_path / "page.md").write_text("Words alone.")
+    line = f"evaluate pictures {tmp_path} {tmp_path} --features pixels"
+    failing(line, "there is no picture in", capsys)
+
+
 def failing(line: str, words: str, capsys, *more: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         run(line, *more)

@@ -50,6 +50,12 @@ def test_pictures_that_some_documents_lack_are_left_out():
     assert learner(mixed).learn_from(0) == learner(alone).learn_from(0)
 
 
+def test_no_more_pictures_are_looked_at_than_was_said():
+    documents = corpus.clip_pairs(0, batch=4)
+    many = [Document.of(d.text, *d.images, *d.images) for d in documents]
+    assert learner(many).learn_from(0) == learner(documents).learn_from(0)
+
+
 def test_a_few_pairs_are_learnt_by_heart():
     one = learner(corpus.clip_pairs(0, batch=6))
     first = one.learn_from(0)["loss"]

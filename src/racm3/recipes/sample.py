@@ -98,7 +98,7 @@ def sample_cpu() -> SampleRecipe:
             width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True, period=128
         ),
         stream=StreamConfig(rows=10, length=384, align=128),
-        # The small CLIP's cosines run high and its picture queries are weak: see docs/log.md.
+        # The small CLIP's cosines run high: see docs/log.md.
         # A caption of two things asks for each. Words find names that the CLIP never met.
         retriever=RetrieverConfig(
             strategy="hybrid",

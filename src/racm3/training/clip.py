@@ -38,6 +38,7 @@ class ClipTraining:
         vocabulary: Size of the text tokenizer that is trained on the captions.
         side: Picture side in pixels.
         patch: Patch side in pixels.
+        pictures: How many pictures of a document are looked at, at most.
         seed: Decides initialisation.
     """
 
@@ -52,6 +53,7 @@ class ClipTraining:
     vocabulary: int = 2048
     side: int = 64
     patch: int = 8
+    pictures: int = 2
     seed: int = 0
 
 
@@ -125,7 +127,7 @@ class ClipLearner:
         config = self.config
         documents = self.pairs(step)
         ids, lengths = pad([self.encoder.windows(document.text)[0] for document in documents])
-        shown = zip(*(document.images for document in documents), strict=False)
+        shown = zip(*(one.images[: config.pictures] for one in documents), strict=False)
         with autocast(self.device, config.precision):
             views = [self.clip.text(ids.to(self.device), lengths.to(self.device)).float()]
             for pictures in shown:

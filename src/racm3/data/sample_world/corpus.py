@@ -35,7 +35,7 @@ def tokenizer_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side 
     pictures = []
     for _ in range(batch):
         if rng.random() < 0.2:
-            pictures.append(shown[int(rng.integers(len(seen)))].images[0])
+            pictures.append(shown[rng.integers(len(seen))].images[0])
         else:
             pictures.append(Scene.random(seen, rng).draw())
     return to_pixels(pictures)
