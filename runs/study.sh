@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# The studies of the README, from nothing to its table; resumable at any time. On two cores all but Table 5's
-# diversity, which was not run yet, took two and a quarter hours.
-#   [FLICKR8K=folder] runs/study.sh [out]
-# What each world trains runs beside the other, one core each; without FLICKR8K photographs are left out.
+# The studies of the README, from nothing to its table; resumable at any time. On two cores some four hours.
+#   [FLICKR8K=folder] [JOBS=2] runs/study.sh [out]
+# JOBS processes share the work, one core each; without FLICKR8K photographs are left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-runs/out/study}
@@ -10,19 +9,22 @@ racm3=${RACM3:-.venv/bin/racm3}
 results=${RESULTS:-docs/results}
 export OMP_NUM_THREADS=1
 
-# study BUDGET WORLD TABLE...: measure, then report.
+# study BUDGET WORLD [OPTION]... --tables TABLE...: measure, then report.
 study() {
-  local options=(--budget "$1" --world "$2" --out "$out" --tables "${@:3}")
+  local options=(--budget "$1" --world "$2" --out "$out" "${@:3}") workers=() failed=
   if test "$2" = photographs; then options+=(--data "$FLICKR8K"); fi
-  "$racm3" study run "${options[@]}" > "$out/$2-$1.out" 2>&1 || { tail "$out/$2-$1.out"; return 1; }
+  for job in $(seq "${JOBS:-2}"); do
+    "$racm3" study run "${options[@]}" > "$out/$2-$1-$job.out" 2>&1 & workers+=($!)
+  done
+  for worker in "${workers[@]}"; do wait "$worker" || failed=yes; done
+  if test -n "$failed"; then tail "$out/$2-$1-"*.out; return 1; fi
   "$racm3" study report "${options[@]}" --results "$results"
 }
 
 mkdir -p "$out"
-study 2h sample table2 table5-relevance table5-alpha table5-modality table5-diversity & beside=$!
+study 2h sample --seeds 0 1 --tables table2 table5-relevance table5-alpha table5-modality
 if test -n "${FLICKR8K:-}"; then
-  study 2h photographs table2 table3 table4 table6 table5-relevance table5-alpha
+  study 2h photographs --tables table2 table3 table4 table6 table5-relevance table5-alpha
 fi
-wait "$beside"
-study trained sample table2 table3 table4 table6 figure8 guidance documents memory
+study trained sample --tables table2 table3 table4 table6 figure8 guidance documents memory
 if test -z "${RESULTS:-}"; then .venv/bin/python runs/readme.py; fi

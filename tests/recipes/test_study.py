@@ -2,7 +2,9 @@
 
 import io
 import json
+import multiprocessing
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from filelock import FileLock
 
 from racm3.document import Document, Image
 from racm3.errors import ConfigError
@@ -22,6 +25,7 @@ from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.learnt import CM3, RACM3, _prepared, every_run, learn, parameters, settled
 from racm3.recipes.study.tables import FRECHET, TABLES, Claim
 from racm3.recipes.study.verdicts import METRICS, compare, estimate
+from racm3.recipes.study.workers import divide
 from racm3.recipes.study.worlds import World, photographs
 from racm3.retrieval.encoder import unit
 from racm3.retrieval.retriever import RetrieverConfig
@@ -81,6 +85,24 @@ def test_an_estimate_is_the_mean_over_seeds():
     each = [np.exp(f * LOSSES.sum() / 600) for f in (0.9, 1.1)]
     assert found.value == pytest.approx(np.mean(each))
     assert found.low < found.value < found.high
+
+
+def test_an_interval_is_over_seeds_too():
+    """Where all documents agree, what is left is which seeds were drawn."""
+    even = {"right": np.full(60, 0.2)}, {"right": np.full(60, 0.6)}
+    found = estimate(even, "accuracy")
+    assert (found.low, found.value, found.high) == pytest.approx((0.2, 0.4, 0.6))
+    claim = Claim("accuracy", "one", "other")
+    halved = [{"right": one["right"] / 2} for one in even]
+    paired = compare(claim, even, halved)
+    assert paired.ratio is not None
+    # The same seeds are drawn on both sides, so what a seed does to both cancels.
+    assert (paired.ratio.low, paired.ratio.high) == pytest.approx((2, 2))
+    assert paired.seeds == pytest.approx((2, 2))
+    crossed = compare(claim, even, [{"right": np.full(60, value)} for value in (0.4, 0.3)])
+    assert crossed.verdict == "not resolved"
+    assert crossed.seeds == pytest.approx((0.5, 2))
+    assert "by seed 0.5, 2" in report.sentences([crossed])
 
 
 def test_no_two_questions_share_a_folder():
@@ -264,6 +286,50 @@ def test_every_run_may_start_from_one_short_cm3(world, tmp_path):
     lending = replace(world, base=tmp_path / "runs" / RACM3.key / "final")
     learn(CM3, lending, some, tmp_path / "lent")
     assert not list((tmp_path / "lent").glob("runs/pretrained-*"))
+
+
+def test_further_seeds_go_on_from_what_was_run(world, tmp_path):
+    tables = plan.chosen(["table6"], TOY)
+    plan.run(tables, world, TOY, tmp_path, tell=lambda _: None)
+    first = (tmp_path / "runs" / RACM3.key / "final" / "model.safetensors").stat().st_mtime_ns
+    said: list[str] = []
+    more = replace(TOY, seeds=(0, 1))
+    plan.run(tables, world, more, tmp_path, tell=said.append)
+    assert said == ["run 1 of 2: racm3-seed=0", "run 2 of 2: racm3-seed=1"]
+    again = (tmp_path / "runs" / RACM3.key / "final" / "model.safetensors").stat().st_mtime_ns
+    assert first == again
+    text = told(tables, world, more, tmp_path, tmp_path).read_text()
+    assert "Training seeds 0, 1;" in text
+    assert "over training seeds and documents" in text
+    with pytest.raises(ConfigError, match="another budget"):
+        plan.run(tables, world, replace(more, lr=0.5), tmp_path, tell=lambda _: None)
+
+
+def work_through(folder: Path) -> None:
+    """What one of several processes does: a line into the file of every piece that it makes."""
+    for piece in divide(range(8), lambda one: folder / str(one)):
+        if not (folder / str(piece)).exists():
+            time.sleep(0.05)
+            with (folder / str(piece)).open("a") as stream:
+                stream.write("made\n")
+
+
+def test_processes_share_the_work_and_each_piece_is_made_once(tmp_path):
+    spawned = multiprocessing.get_context("spawn")
+    others = [spawned.Process(target=work_through, args=(tmp_path,)) for _ in range(3)]
+    for one in others:
+        one.start()
+    for one in others:
+        one.join()
+    assert [one.exitcode for one in others] == [0, 0, 0]
+    assert {(tmp_path / str(n)).read_text() for n in range(8)} == {"made\n"}
+
+
+def test_what_another_process_is_at_comes_last(tmp_path):
+    with FileLock(tmp_path / ".1.lock"):
+        pieces = divide(range(3), lambda one: tmp_path / str(one))
+        assert [next(pieces), next(pieces)] == [0, 2]
+    assert list(pieces) == [1]
 
 
 def test_an_unknown_table_is_named():

@@ -1,6 +1,7 @@
 """Verbs of the study: list, run and report the papers' comparisons."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,7 @@ def run(
     out: Path = Path("out/study"),
     data: Path | None = None,
     system: Path | None = None,
+    seeds: list[int] | None = None,
 ) -> None:
     """Train and measure what the tables need; killed at any time, the same command goes on.
 
@@ -38,15 +40,18 @@ def run(
         tables: Names from `racm3 study list`; all of them where none is given.
         world: sample, or photographs (Flickr8k, whose folder `--data` gives).
         budget: The scale: toy, 20m, 2h or gpu; trained asks the generators of --system as they are.
-        out: The folder that keeps runs and answers.
+        out: The folder that keeps runs and answers. The same command started again beside the
+            first one shares its work: one for every core or card.
         data: The folder of the photographs.
         system: A system folder that lends the sample world's tokenizer and CLIP, and with
             `--budget trained` its generators; the shipped one where none is given.
+        seeds: Train every generator once with each of these, instead of the budget's own seeds;
+            more can be added later.
     """
-    folder = out / world / budget
-    there = _world(world, BUDGETS[budget], folder, data, system)
-    chosen = plan.chosen(tables or [], BUDGETS[budget])
-    plan.run(chosen, there, BUDGETS[budget], folder, tell=lambda words: print(words, flush=True))
+    folder, scale = out / world / budget, _budget(budget, seeds)
+    there = _world(world, scale, folder, data, system)
+    chosen = plan.chosen(tables or [], scale)
+    plan.run(chosen, there, scale, folder, tell=lambda words: print(words, flush=True))
     print(f"measured; `racm3 study report --world {world} --budget {budget}` tells what came out")
 
 
@@ -58,6 +63,7 @@ def report(
     out: Path = Path("out/study"),
     data: Path | None = None,
     system: Path | None = None,
+    seeds: list[int] | None = None,
     results: Path = Path("docs/results"),
 ) -> None:
     """Write tables with intervals, the papers' numbers, verdicts and plots.
@@ -69,24 +75,34 @@ def report(
         out: The folder that keeps runs and answers.
         data: The folder of the photographs.
         system: The system folder that was used.
+        seeds: The training seeds that are reported, instead of the budget's own.
         results: Where the report goes.
     """
-    folder = out / world / budget
-    there = _world(world, BUDGETS[budget], folder, data, system)
-    names = " ".join(["--tables", *tables] if tables else [])
+    folder, scale = out / world / budget, _budget(budget, seeds)
+    there = _world(world, scale, folder, data, system)
+    told = ["racm3 study run --world", world]
     # The folder's own path is nobody else's.
-    where = "--data FLICKR8K" if data else ""
-    told = " ".join(f"racm3 study run --world {world} {where} --budget {budget} {names}".split())
+    told += ["--data FLICKR8K"] if data else []
+    told += ["--budget", budget]
+    told += ["--seeds", *map(str, seeds)] if seeds else []
+    told += ["--tables", *tables] if tables else []
     written = reports.write(
-        plan.chosen(tables or [], BUDGETS[budget]),
+        plan.chosen(tables or [], scale),
         there,
-        BUDGETS[budget],
+        scale,
         folder,
         results,
         name=f"study-{world}-{budget}",
-        about={"command": told, "world": world, "budget": budget},
+        about={"command": " ".join(told), "world": world, "budget": budget},
     )
     print(written)
+
+
+def _budget(name: Scale, seeds: list[int] | None) -> Budget:
+    budget = BUDGETS[name]
+    if seeds and budget.trained:
+        raise ConfigError("--budget trained trains nothing; leave --seeds out")
+    return replace(budget, seeds=tuple(dict.fromkeys(seeds))) if seeds else budget
 
 
 def _world(

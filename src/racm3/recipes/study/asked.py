@@ -28,6 +28,7 @@ from racm3.recipes.study.learnt import (
     retriever_config,
     unusual,
 )
+from racm3.recipes.study.workers import alone
 from racm3.recipes.study.worlds import StoredEncoder, World
 from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf, Shelf, joined
@@ -81,13 +82,19 @@ class Asked:
 
 def answer(asked: Asked, world: World, budget: Budget, folder: Path) -> Answers:
     """Measured once, then read back."""
-    place = folder / "answers" / asked.key
-    if not place.exists():
-        found = MEASURES[asked.measure](asked, world, budget, folder)
-        with folder_written_whole(place) as temporary:
-            np.savez(temporary / "answers.npz", allow_pickle=False, **found)
+    place = answer_of(asked, folder)
+    with alone(place):
+        if not place.exists():
+            found = MEASURES[asked.measure](asked, world, budget, folder)
+            with folder_written_whole(place) as temporary:
+                np.savez(temporary / "answers.npz", allow_pickle=False, **found)
     with np.load(place / "answers.npz", allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
+
+
+def answer_of(asked: Asked, folder: Path) -> Path:
+    """Where an answer lives in a study's folder."""
+    return folder / "answers" / asked.key
 
 
 def _memory(asked: Asked, world: World) -> Shelf:

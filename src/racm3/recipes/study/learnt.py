@@ -15,6 +15,7 @@ from racm3.model.transformer import Transformer
 from racm3.recipes.collection import Beginning, train_generator
 from racm3.recipes.lessons import prepare_lessons
 from racm3.recipes.study.budgets import Budget
+from racm3.recipes.study.workers import alone
 from racm3.recipes.study.worlds import World
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.tokens.masking import Masking
@@ -104,10 +105,11 @@ def _prepared(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Pre
     )
     name = f"{config.strategy}-{config.modality}-{config.too_similar}-{config.query_dropout}"
     place = folder / "prepared" / name
-    if not place.exists():
-        draws = DRAWS if config.query_dropout or config.query == "either" else 1
-        taught = world.lessons()
-        prepare_lessons(world.codec, world.encoder, taught, config, draws=draws).save(place)
+    with alone(place):
+        if not place.exists():
+            draws = DRAWS if config.query_dropout or config.query == "either" else 1
+            taught = world.lessons()
+            prepare_lessons(world.codec, world.encoder, taught, config, draws=draws).save(place)
     return Prepared.open(place)
 
 
@@ -129,11 +131,22 @@ def learn(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Transfo
     learnt = settled(learnt, world, budget)
     if budget.trained:
         return world.trained[TRAINED[learnt]]
-    place = folder / "runs" / learnt.key
-    if not (place / "final").exists():
-        steps = budget.finetune if learnt.after_cm3 else budget.steps
-        _train(learnt, world, budget, folder, place, steps)
-    return open_generator(place / "final")
+    steps = budget.finetune if learnt.after_cm3 else budget.steps
+    return open_generator(_trained(learnt, world, budget, folder, run_of(learnt, folder), steps))
+
+
+def run_of(learnt: Learnt, folder: Path) -> Path:
+    """Where a settled run lives in a study's folder."""
+    return folder / "runs" / learnt.key
+
+
+def _trained(
+    learnt: Learnt, world: World, budget: Budget, folder: Path, place: Path, steps: int
+) -> Path:
+    with alone(place):
+        if not (place / "final").exists():
+            _train(learnt, world, budget, folder, place, steps)
+    return place / "final"
 
 
 def _train(
@@ -171,14 +184,13 @@ def _beginning(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Be
     before = replace(CM3, seed=learnt.seed, scale=learnt.scale)
     if learnt.after_cm3:
         learn(before, world, budget, folder)
-        return Beginning(weights=folder / "runs" / before.key / "final")
+        return Beginning(weights=run_of(before, folder) / "final")
     if budget.pretrain and world.base and learnt.scale is None:
         return Beginning(weights=world.base)
     if budget.pretrain:
-        place = folder / "runs" / f"pretrained-{before.key}"
-        if not (place / "final").exists():
-            _train(before, world, replace(budget, pretrain=0), folder, place, budget.pretrain)
-        return Beginning(weights=place / "final")
+        place, alike = folder / "runs" / f"pretrained-{before.key}", replace(budget, pretrain=0)
+        weights = _trained(before, world, alike, folder, place, budget.pretrain)
+        return Beginning(weights=weights)
     codes = world.codec.image.vqgan.codebook.vectors
     return Beginning(size=size(learnt, world, budget), codes=codes)
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from racm3.errors import ConfigError
 from racm3.evaluation.report import table
-from racm3.recipes.study.asked import Asked, answer
+from racm3.recipes.study.asked import Asked, answer, answer_of
 from racm3.recipes.study.budgets import Budget
-from racm3.recipes.study.learnt import TRAINED, every_run, learn
+from racm3.recipes.study.learnt import TRAINED, every_run, learn, run_of, settled
 from racm3.recipes.study.tables import TABLES, Table
 from racm3.recipes.study.verdicts import seeded
+from racm3.recipes.study.workers import divide
 from racm3.recipes.study.worlds import World
 from racm3.runtime import load_json, progress, save_json
 
@@ -59,14 +60,17 @@ def questions(tables: Sequence[Table], world: World, budget: Budget) -> list[Ask
 
 
 def claim(folder: Path, world: World, budget: Budget) -> None:
-    """Let a folder hold the runs and answers of one study alone.
+    """Let a folder hold the runs and answers of one study alone; further seeds belong to it.
 
     Raises:
         ConfigError: It holds those of another one.
     """
     path, mine = folder / "study.json", {"budget": asdict(budget), **identity(world)}
     mine = json.loads(json.dumps(mine))
-    if path.exists() and (theirs := load_json(path)) != mine:
+    theirs = load_json(path) if path.exists() else mine
+    for one in (mine, theirs):
+        one["budget"].pop("seeds", None)
+    if theirs != mine:
         other = next(name for name in mine if theirs.get(name) != mine[name])
         raise ConfigError(
             f"{folder} holds what was measured with another {other}; give another --out, or remove "
@@ -102,15 +106,20 @@ def run(
     *,
     tell: Callable[[str], None],
 ) -> None:
-    """Train and ask whatever is not there yet; killed at any time, it goes on where it was."""
+    """Train and ask whatever is not there yet; killed at any time, it goes on where it was.
+
+    Several processes may do the same at once: they share the work.
+    """
     claim(folder, world, budget)
     wanted = questions(tables, world, budget)
-    runs = every_run([one for table in tables for one in table.learnt], budget)
-    for number, learnt in enumerate([] if budget.trained else runs):
-        tell(f"run {number + 1} of {len(runs)}: {learnt.key}")
+    needed = [settled(one, world, budget) for table in tables for one in table.learnt]
+    runs = every_run(needed, budget)
+    for learnt in [] if budget.trained else divide(runs, lambda one: run_of(one, folder)):
+        tell(f"run {runs.index(learnt) + 1} of {len(runs)}: {learnt.key}")
         learn(learnt, world, budget, folder)
-    for asked in progress(wanted, label="questions", total=len(wanted)):
-        answer(asked, world, budget, folder)
+    asked = divide(wanted, lambda one: answer_of(one, folder))
+    for one in progress(asked, label="questions", total=len(wanted)):
+        answer(one, world, budget, folder)
 
 
 def listing(names: Sequence[str], budget: Budget) -> str:

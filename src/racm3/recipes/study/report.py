@@ -80,6 +80,7 @@ def sentences(compared: Sequence[Compared]) -> str:
     for one in compared:
         claim = one.claim
         ratio = f", ratio {one.ratio}" if one.ratio else ""
+        ratio += f", by seed {', '.join(f'{seed:.3g}' for seed in one.seeds)}" if one.seeds else ""
         paper = f" (paper {one.paper:.2f})" if one.paper else ""
         order = f"*{claim.better}* before *{claim.worse}*"
         lines.append(f"- {claim.metric}: {order}: **{one.verdict}**{ratio}{paper}")
@@ -124,12 +125,13 @@ def write(
     leaking = leaks(world)
     unleaked = np.flatnonzero(clean(len(world.unseen), leaking)) if leaking else None
     who = identity(world)
+    resampled = "training seeds and documents" if len(budget.seeds) > 1 else "documents"
     parts = [
         f"# The study on {world.name}",
         f"`{about['command']}`",
         world.stand_ins,
         told(leaking, world),
-        f"{cost(budget)} 95% bootstrap intervals over documents. A ratio below 1 is better for "
+        f"{cost(budget)} 95% bootstrap intervals over {resampled}. A ratio below 1 is better for "
         "perplexity and Frechet distance, above 1 for the rest; an order is *reproduced* where its "
         "interval excludes 1.",
         f"System {who['system']}, memory {who['memory']}, encoder {who['encoder']}.",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from racm3.evaluation.frechet import frechet, kernel_distance
 from racm3.evaluation.report import Estimate, interval
@@ -99,7 +100,7 @@ def _size(found: Sequence[Answers], metric: Metric) -> int:
 
 
 def estimate(found: Sequence[Answers], name: str, *, among: Rows | None = None) -> Estimate:
-    """The mean over seeds, its interval by resampling documents.
+    """The mean over seeds, its interval by resampling seeds and documents.
 
     Args:
         found: Answers, one for every seed.
@@ -111,37 +112,46 @@ def estimate(found: Sequence[Answers], name: str, *, among: Rows | None = None) 
     every = every if among is None else np.intersect1d(every, among)
     rng, count = dice(0, 78), len(every)
     drawn = [every[rng.integers(count, size=count)] for _ in range(metric.draws)]
-    value, values = _resampled(found, metric, every, drawn)
-    return interval(value, values, count * len(found))
+    known, values = _resampled(found, metric, every, drawn, rng.random((len(drawn), len(found))))
+    return interval(known.mean(), values, count * len(found))
 
 
 def _resampled(
-    found: Sequence[Answers], metric: Metric, every: Rows, drawn: Sequence[Rows]
-) -> tuple[float, np.ndarray]:
-    """The mean over seeds, among all documents and among each resample of them.
+    found: Sequence[Answers],
+    metric: Metric,
+    every: Rows,
+    drawn: Sequence[Rows],
+    chance: Float[np.ndarray, "draws seeds"],
+) -> tuple[Float[np.ndarray, " seeds"], Float[np.ndarray, " draws"]]:
+    """Each seed's value among all documents; the mean over seeds in each resample of both.
 
-    Resampling repeats pictures, which makes a distance larger: it is centred again.
+    Seeds are drawn by `chance`, so that who is given the same one draws the same seeds. Resampling
+    repeats pictures, which makes a distance larger: it is centred again.
     """
-
-    def value(rows: Rows) -> float:
-        return float(np.mean([metric.of(one, rows) for one in found]))
-
-    known, values = value(every), np.array([value(rows) for rows in drawn])
-    return known, values - values.mean() + known if metric.distance else values
+    known = np.array([metric.of(one, every) for one in found])
+    values = np.array([[metric.of(one, rows) for one in found] for rows in drawn])
+    if metric.distance:
+        values += known - values.mean(axis=0)
+    seeds = (chance[:, : len(found)] * len(found)).astype(int)
+    return known, np.take_along_axis(values, seeds, axis=1).mean(axis=1)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """`ratio` is better over worse; its interval decides. `paper` is the papers' own."""
+    """`ratio` is better over worse; its interval decides. `paper` is the papers' own.
+
+    `seeds` are the ratios of the single training runs, where there are several.
+    """
 
     claim: Claim
     verdict: Verdict
     ratio: Estimate | None
     paper: float | None = None
+    seeds: tuple[float, ...] = ()
 
 
 def compare(claim: Claim, better: Sequence[Answers], worse: Sequence[Answers]) -> Compared:
-    """The same documents are resampled on both sides, so that what they share cancels."""
+    """The same documents and seeds are resampled on both sides: what they share cancels."""
     metric = METRICS[claim.metric]
     if not better or not worse:
         return Compared(claim, "not measured", None)
@@ -149,14 +159,17 @@ def compare(claim: Claim, better: Sequence[Answers], worse: Sequence[Answers]) -
 
     rng, every = dice(0, 79), np.arange(count)
     resamples = [rng.integers(count, size=count) for _ in range(metric.draws)]
+    chance = rng.random((len(resamples), max(len(better), len(worse))))
     (one, ones), (other, others) = (
-        _resampled(side, metric, every, resamples) for side in (better, worse)
+        _resampled(side, metric, every, resamples, chance) for side in (better, worse)
     )
-    found = interval(float(_ratio(one, other)), _ratio(ones, others), count)
+    found = interval(float(_ratio(one.mean(), other.mean())), _ratio(ones, others), count)
+    paired = len(better) == len(worse) > 1
+    seeds = tuple(map(float, _ratio(one, other))) if paired else ()
     below, above = found.high < 1, found.low > 1
     holds, fails = (below, above) if metric.lower_is_better else (above, below)
     verdict: Verdict = "reproduced" if holds else "contradicted" if fails else "not resolved"
-    return Compared(claim, verdict, found)
+    return Compared(claim, verdict, found, seeds=seeds)
 
 
 def _ratio(one: Any, other: Any) -> Any:

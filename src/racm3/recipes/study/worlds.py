@@ -20,6 +20,7 @@ from racm3.recipes import lessons
 from racm3.recipes.collection import train_text, train_tokenizer
 from racm3.recipes.lessons import Lessons
 from racm3.recipes.study.budgets import Budget
+from racm3.recipes.study.workers import alone
 from racm3.retrieval.encoder import Dropout, Encoder, embed
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf, Shelf
@@ -232,7 +233,8 @@ def _photo_codec(
     sizes = VQGANConfig(side=budget.side, codes=2048, local=True)
     training = TokenizerTraining(steps=budget.tokenizer_steps, precision=budget.precision)
     loop = LoopConfig(steps=budget.tokenizer_steps, validate_every=500)
-    image = train_tokenizer(remembered, sizes, training, loop, folder / "tokenizer")
-    if not (folder / "text" / "tokenizer.json").exists():
-        train_text(learnt, folder / "text", size=4096)
+    with alone(folder / "tokenizer"):
+        image = train_tokenizer(remembered, sizes, training, loop, folder / "tokenizer")
+        if not (folder / "text" / "tokenizer.json").exists():
+            train_text(learnt, folder / "text", size=4096)
     return Codec(TextTokenizer.open(folder / "text"), image)
