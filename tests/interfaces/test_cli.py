@@ -103,6 +103,23 @@ def test_every_answering_verb_answers(place, tmp_path, capsys):
     assert "X\t" in capsys.readouterr().out
 
 
+def test_a_large_memory_is_indexed_and_searched(place, tmp_path, capsys):
+    rows = [json.dumps({"text": f"guitar number{n}"}) for n in range(300)]
+    (tmp_path / "many.jsonl").write_text("\n".join(rows))
+    clip = f"--clip {place}/system/clip"
+    run(f"memory build {tmp_path}/m {tmp_path}/many.jsonl {clip}")
+    indexed = "--retriever.search indexed --retriever.strategy bm25"
+    failing(f"memory search {tmp_path}/m guitar {indexed} {clip}", "has no index; make one", capsys)
+    run(f"memory index {tmp_path}/m --json")
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["documents"] == 300
+    assert told["found"] > 0.9
+    run(f"memory search {tmp_path}/m number217 --count 1 {indexed} --json {clip}")
+    assert json.loads(capsys.readouterr().out)["hits"][0]["id"] == 217
+    run(f"memory index {tmp_path}/m")
+    assert "300 documents indexed" in capsys.readouterr().out
+
+
 def test_the_memory_verbs(place, tmp_path, capsys):
     shutil.copytree(place / "memory", tmp_path / "m")
     clip = f"--clip {place}/system/clip"
@@ -113,6 +130,7 @@ def test_the_memory_verbs(place, tmp_path, capsys):
     assert "guitar" in json.loads(capsys.readouterr().out)["hits"][0]["text"]
     run(f"memory show {tmp_path}/m {hits[0]['id']} --out {tmp_path}/s.png")
     assert hits[0]["text"] in capsys.readouterr().out
+    failing(f"memory index {tmp_path}/m", "6 documents are searched at once", capsys)
     run(f"memory remove {tmp_path}/m --ids {hits[0]['id']}")
     run(f"memory verify {tmp_path}/m")
     assert "5 documents, nothing wrong" in capsys.readouterr().out

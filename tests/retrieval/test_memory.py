@@ -123,6 +123,17 @@ def test_filling_again_adds_only_what_is_new(store):
     assert (filled.added, filled.already_there) == (3, 6)
 
 
+def test_a_large_memory_is_written_in_large_batches(tmp_path):
+    """Every batch is a file and a snapshot, and every snapshot lists all files."""
+    count = 6000
+    store = MemoryStore.create(tmp_path / "memory", encoder="test", dim=8)
+    words = (Entry(Document.of(f"word{i}"), source=str(i)) for i in range(count))
+    fill_memory(store, words, vectors=some_vectors(count))
+    assert store.ids() == list(range(count))
+    first = 2048 // 64
+    assert first < len(store.snapshots()) < first + 32 * np.log(count / 2048) + 5
+
+
 def test_a_memory_that_is_not_there_says_how_to_make_one(tmp_path):
     with pytest.raises(MemoryStoreError, match="racm3 memory build"):
         MemoryStore.open(tmp_path)

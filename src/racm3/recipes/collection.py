@@ -33,7 +33,9 @@ from racm3.training.generator import GeneratorLearner, GeneratorTraining, begin_
 from racm3.training.loop import LoopConfig, train
 from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
 
-AT_ONCE = 64
+# Documents are written a batch at a time: a crash loses no more than one, and no more than a
+# thirty-second of what is there, while the table's files stay few.
+AT_ONCE, SHARE, MOST = 64, 32, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def fill_memory(
     """
     known, stream = store.sources(), enumerate(entries)
     added = skipped = seen = 0
-    while batch := list(islice(stream, AT_ONCE)):
+    while batch := list(islice(stream, min(max(AT_ONCE, len(store) // SHARE), MOST))):
         fresh = [(row, entry) for row, entry in batch if entry.source not in known]
         skipped += len(batch) - len(fresh)
         seen = batch[-1][0] + 1

@@ -1,5 +1,6 @@
 """One document of the memory: as a value, and as a row of the table."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from racm3.document import Document, Image, Text
+from racm3.errors import MemoryStoreError
 
 if TYPE_CHECKING:
     import pyarrow
@@ -62,6 +64,44 @@ def parts_of(entry: Entry) -> list[dict[str, Any]]:
     return parts
 
 
+def rows_of(
+    entries: Sequence[Entry], vectors: Float32[np.ndarray, "docs dim"], first: int
+) -> list[dict[str, Any]]:
+    """What goes into the table, ids counted from `first`."""
+    return [
+        {
+            "id": first + offset,
+            "group": entry.own_group(),
+            "source": entry.source,
+            "parts": parts_of(entry),
+            "text": entry.document.require_parts().text,
+            "vector": vector.tolist(),
+            **entry.metadata,
+        }
+        for offset, (entry, vector) in enumerate(zip(entries, vectors, strict=True))
+    ]
+
+
+def check_vectors(vectors: np.ndarray, *, count: int, dim: int, encoder: str) -> None:
+    """
+    Raises:
+        MemoryStoreError: These are not `count` finite vectors of length 1, as `encoder` makes them.
+    """
+    if vectors.shape != (count, dim):
+        raise MemoryStoreError(
+            f"the vectors have shape {vectors.shape} but this memory holds vectors of "
+            f"{dim} numbers and {count} documents were given; encode them with {encoder}"
+        )
+    if not np.isfinite(vectors).all():
+        raise MemoryStoreError("a vector holds NaN or infinity; nothing was added")
+    lengths = np.linalg.norm(vectors, axis=1)
+    strange = lengths[np.abs(lengths - 1) > 1e-3]
+    if len(strange):
+        raise MemoryStoreError(
+            f"vectors must have length 1 but one has {strange[0]:.3f}; normalise them first"
+        )
+
+
 def entry_of(row: dict[str, Any], extra: list[str]) -> Entry:
     parts: list[Text | Image] = []
     for part in row["parts"]:
@@ -76,3 +116,23 @@ def entry_of(row: dict[str, Any], extra: list[str]) -> Entry:
         encoded=tuple(part["image"] for part in row["parts"] if part["image"] is not None),
         group=row["group"],
     )
+
+
+def problems(batches: Iterable["pyarrow.RecordBatch"], *, dim: int, next_id: int) -> list[str]:
+    """Everything that is wrong with these rows, as sentences."""
+    found, seen = list[str](), set[int]()
+    for batch in batches:
+        for row, vector in zip(batch.to_pylist(), matrix(batch["vector"], dim), strict=True):
+            name = f"document {row['id']}"
+            if row["id"] in seen:
+                found.append(f"{name} is there twice")
+            seen.add(row["id"])
+            if row["id"] >= next_id:
+                found.append(f"{name} has an id that was never given out")
+            if not np.isfinite(vector).all() or abs(np.linalg.norm(vector) - 1) > 1e-3:
+                found.append(f"{name} has a vector that is not of length 1")
+            try:
+                entry_of(row, []).document.require_parts()
+            except Exception as error:
+                found.append(f"{name} cannot be read: {error}")
+    return found

@@ -20,6 +20,13 @@ class Hits(NamedTuple):
     scores: Float32[np.ndarray, "queries count"]
 
 
+def no_hits(queries: int, count: int) -> Hits:
+    return Hits(
+        np.full((queries, count), -1, dtype=np.int64),
+        np.full((queries, count), -np.inf, dtype=np.float32),
+    )
+
+
 @runtime_checkable
 class Index(Protocol):
     def search(self, queries: Float32[np.ndarray, "queries dim"], count: int) -> Hits: ...
@@ -38,10 +45,7 @@ class ExactIndex:
         return cls(lambda: [Block(ids, vectors)])
 
     def search(self, queries: Float32[np.ndarray, "queries dim"], count: int) -> Hits:
-        best = Hits(
-            np.full((len(queries), count), -1, dtype=np.int64),
-            np.full((len(queries), count), -np.inf, dtype=np.float32),
-        )
+        best = no_hits(len(queries), count)
         asked = torch.from_numpy(np.ascontiguousarray(queries))
         for ids, vectors in self.blocks():
             if not len(ids):

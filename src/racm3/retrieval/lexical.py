@@ -3,9 +3,12 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
+
+from racm3.retrieval.index import Hits
 
 _WORD = re.compile(r"\w+")
 # Lucene's English list. A document called "A button" would answer every query that has an article.
@@ -20,8 +23,25 @@ def words(text: str) -> list[str]:
     return [word for word in every if word not in _STOP] or every
 
 
+@runtime_checkable
+class Words(Protocol):
+    """What finds documents by words; -1 and -inf where there are fewer than asked."""
+
+    def search(self, texts: Sequence[str], count: int) -> Hits: ...
+
+
 class BM25:
-    def __init__(self, texts: Sequence[str], *, k1: float = 1.2, b: float = 0.75) -> None:
+    """All postings in RAM. `ids` are what the texts are called; their numbers by default."""
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        ids: Int64[np.ndarray, " docs"] | None = None,
+        *,
+        k1: float = 1.2,
+        b: float = 0.75,
+    ) -> None:
+        self.ids = np.arange(len(texts)) if ids is None else ids
         counts = [Counter(words(text)) for text in texts]
         lengths = np.array([sum(c.values()) for c in counts], dtype=np.float32)
         average = max(float(lengths.mean()), 1e-9) if len(lengths) else 1.0
@@ -37,6 +57,12 @@ class BM25:
             rarity = np.log(1 + (self.size - len(rows) + 0.5) / (len(rows) + 0.5))
             norms = times + k1 * (1 - b + b * lengths[rows] / average)
             self.postings[word] = (rows, rarity * times * (k1 + 1) / norms)
+
+    def search(self, texts: Sequence[str], count: int) -> Hits:
+        """The best of all, those without a shared word last."""
+        scores = np.stack([self.scores(text) for text in texts])
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        return Hits(self.ids[best], np.take_along_axis(scores, best, axis=1))
 
     def scores(self, query: str) -> Float32[np.ndarray, " docs"]:
         total = np.zeros(self.size, dtype=np.float32)

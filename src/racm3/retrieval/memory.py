@@ -11,7 +11,18 @@ from jaxtyping import Float32
 
 from racm3.document import Document
 from racm3.errors import CheckpointError, MemoryStoreError
-from racm3.retrieval.entry import OWN_COLUMNS, Entry, entry_of, matrix, parts_of, schema
+from racm3.retrieval import disk
+from racm3.retrieval.disk import DiskIndex, DiskWords
+from racm3.retrieval.entry import (
+    OWN_COLUMNS,
+    Entry,
+    check_vectors,
+    entry_of,
+    matrix,
+    problems,
+    rows_of,
+    schema,
+)
 from racm3.retrieval.shelf import Table, joined
 from racm3.runtime import load_json, save_json
 
@@ -82,42 +93,18 @@ class MemoryStore:
         """All of the entries or none of them; their new ids."""
         import pyarrow as pa
 
-        self._check_vectors(entries, vectors)
+        self._must_be_newest()
+        dim, encoder = self.about["dim"], self.about["encoder"]
+        check_vectors(vectors, count=len(entries), dim=dim, encoder=encoder)
         self._add_columns({key for entry in entries for key in entry.metadata})
         first = self._reserve(len(entries))
-        rows = []
-        for offset, (entry, vector) in enumerate(zip(entries, vectors, strict=True)):
-            entry.document.require_parts()
-            rows.append({
-                "id": first + offset,
-                "group": entry.own_group(),
-                "source": entry.source,
-                "parts": parts_of(entry),
-                "text": entry.document.text,
-                "vector": vector.tolist(),
-                **entry.metadata,
-            })  # fmt: skip
+        rows = rows_of(entries, vectors, first)
         self._table.add(pa.Table.from_pylist(rows, schema=self._table.schema))
-        return [first + offset for offset in range(len(entries))]
+        return [row["id"] for row in rows]
 
-    def _check_vectors(self, entries: Sequence[Entry], vectors: np.ndarray) -> None:
+    def _must_be_newest(self) -> None:
         if self.pinned:
             raise MemoryStoreError("this is an earlier snapshot, which is read-only")
-        expected = (len(entries), self.about["dim"])
-        if vectors.shape != expected:
-            raise MemoryStoreError(
-                f"the vectors have shape {vectors.shape} but this memory holds vectors of "
-                f"{expected[1]} numbers and {expected[0]} documents were given; "
-                f"encode them with {self.about['encoder']}"
-            )
-        if not np.isfinite(vectors).all():
-            raise MemoryStoreError("a vector holds NaN or infinity; nothing was added")
-        lengths = np.linalg.norm(vectors, axis=1)
-        strange = lengths[np.abs(lengths - 1) > 1e-3]
-        if len(strange):
-            raise MemoryStoreError(
-                f"vectors must have length 1 but one has {strange[0]:.3f}; normalise them first"
-            )
 
     def _add_columns(self, keys: set[str]) -> None:
         clash = keys & set(OWN_COLUMNS)
@@ -138,8 +125,7 @@ class MemoryStore:
 
     def remove(self, ids: Sequence[int]) -> int:
         """Delete documents for good: rows, bytes, vectors, and every snapshot that held them."""
-        if self.pinned:
-            raise MemoryStoreError("this is an earlier snapshot, which is read-only")
+        self._must_be_newest()
         before = len(self)
         if ids:
             self._table.delete(_among(ids))
@@ -154,6 +140,22 @@ class MemoryStore:
         dataset.optimize.compact_files(materialize_deletions_threshold=0.0)
         dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
         self._table = _connect(self.path).open_table(TABLE)
+
+    def index(self, *, partitions: int | None = None, code_bytes: int | None = None) -> None:
+        """Let vectors and words be found without looking at all of them (`retrieval/disk.py`).
+
+        Args:
+            partitions: How many parts the vectors fall into; the root of their number by default.
+            code_bytes: Bytes of a compressed vector; one for eight numbers by default.
+        """
+        self._must_be_newest()
+        disk.build(self._table, partitions=partitions, code_bytes=code_bytes)
+
+    def vector_index(self, where: str | None = None, *, probes: int, refine: int) -> DiskIndex:
+        return DiskIndex(self._table, where, probes=probes, refine=refine)
+
+    def word_index(self, where: str | None = None) -> DiskWords:
+        return DiskWords(self._table, where)
 
     def remember_derived(self, folder: Path) -> None:
         """Note training material that was made of this memory, so that removal reaches it."""
@@ -258,24 +260,10 @@ class MemoryStore:
 
     def verify(self) -> list[str]:
         """Everything that is wrong, as sentences; an empty list is a clean memory."""
-        problems, seen = [], set[int]()
         columns = ["id", "group", "source", "parts", "vector"]
-        for batch in self._scan(columns, None, rows=1024):
-            vectors = matrix(batch["vector"], self.about["dim"])
-            for row, vector in zip(batch.to_pylist(), vectors, strict=True):
-                name = f"document {row['id']}"
-                if row["id"] in seen:
-                    problems.append(f"{name} is there twice")
-                seen.add(row["id"])
-                if row["id"] >= self.about["next_id"]:
-                    problems.append(f"{name} has an id that was never given out")
-                if not np.isfinite(vector).all() or abs(np.linalg.norm(vector) - 1) > 1e-3:
-                    problems.append(f"{name} has a vector that is not of length 1")
-                try:
-                    entry_of(row, []).document.require_parts()
-                except Exception as error:
-                    problems.append(f"{name} cannot be read: {error}")
-        return problems + self._remains()
+        batches = self._scan(columns, None, rows=1024)
+        found = problems(batches, dim=self.about["dim"], next_id=self.about["next_id"])
+        return found + self._remains()
 
     def _remains(self) -> list[str]:
         """Deleted rows that still lie in a file."""

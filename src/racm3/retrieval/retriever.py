@@ -13,10 +13,10 @@ from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError, DocumentError
 from racm3.retrieval.encoder import Dropout, Encoder, embed
 from racm3.retrieval.fusion import by_reciprocal_rank, taking_turns
-from racm3.retrieval.index import Block, ExactIndex, Hits
-from racm3.retrieval.lexical import BM25
+from racm3.retrieval.index import Block, ExactIndex, Hits, Index
+from racm3.retrieval.lexical import BM25, Words
 from racm3.retrieval.selection import select
-from racm3.retrieval.shelf import Shelf, Table, joined
+from racm3.retrieval.shelf import Indexed, Shelf, Table, joined
 
 Side = Literal["text", "image", "both"]
 
@@ -38,6 +38,9 @@ class RetrieverConfig:
             their neighbours take turns. "" asks with the whole text.
         resident_gb: Vectors of a memory up to this size stay in RAM between searches; those of a
             larger one are read from disk, block by block, for every batch of queries.
+        search: exact looks at every document, indexed asks what `racm3 memory index` made.
+        probes: Partitions of the index that are looked into: more find more, and take longer.
+        refine: So many times the candidates are scored exactly before the best are kept.
     """
 
     strategy: Literal["clip", "bm25", "hybrid", "random"] = "clip"
@@ -49,12 +52,15 @@ class RetrieverConfig:
     query: Literal["either", "text", "image"] = "either"
     clauses: str = ""
     resident_gb: float = 4.0
+    search: Literal["exact", "indexed"] = "exact"
+    probes: int = 32
+    refine: int = 10
 
     def __post_init__(self) -> None:
         if not 0 <= self.query_dropout < 1:
             raise ConfigError(f"query_dropout {self.query_dropout} does not lie in [0, 1)")
-        if self.candidates < 1:
-            raise ConfigError("candidates must be at least 1")
+        if min(self.candidates, self.probes, self.refine) < 1:
+            raise ConfigError("candidates, probes and refine must be at least 1")
         try:
             re.compile(self.clauses)
         except re.error as error:
@@ -83,6 +89,8 @@ class Retriever:
     @cached_property
     def resident(self) -> Table | None:
         """The whole table if its vectors fit into RAM as configured, else None."""
+        if self.config.search == "indexed":
+            return None
         blocks, size = list[Table](), 0
         for block in self.shelf.blocks(self.where):
             blocks.append(block)
@@ -108,13 +116,31 @@ class Retriever:
             return self.resident.take(np.searchsorted(self.resident.ids, ids))
         return joined([self.shelf.rows(ids.tolist())], self.encoder.dim)
 
+    @property
+    def empty(self) -> bool:
+        return not any(len(block.ids) for block in self.blocks())
+
     @cached_property
-    def index(self) -> ExactIndex:
+    def index(self) -> Index:
+        if self.config.search == "indexed":
+            how = {"probes": self.config.probes, "refine": self.config.refine}
+            return self._indexed.vector_index(self.where, **how)
         return ExactIndex(lambda: (Block(block.ids, block.vectors) for block in self.blocks()))
 
     @cached_property
-    def lexical(self) -> BM25:
-        return BM25([d.text for d in self.shelf.documents(self.ids.tolist())])
+    def lexical(self) -> Words:
+        if self.config.search == "indexed":
+            return self._indexed.word_index(self.where)
+        return BM25([d.text for d in self.shelf.documents(self.ids.tolist())], self.ids)
+
+    @property
+    def _indexed(self) -> Indexed:
+        if not isinstance(self.shelf, Indexed):
+            raise ConfigError(
+                f"{self.shelf.snapshot_name} has no index; leave `search: indexed` out, or build a "
+                "memory on disk"
+            )
+        return self.shelf
 
     def neighbours(
         self,
@@ -187,10 +213,8 @@ class Retriever:
         return Hits(ids, np.where(ids >= 0, scores, -np.inf).astype(np.float32))
 
     def _by_words(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
-        count = min(self.config.candidates, len(self.ids))
-        scores = np.stack([self.lexical.scores(_words(query, dropout)) for query in queries])
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-        return Hits(self.ids[best], np.take_along_axis(scores, best, axis=1))
+        asked = [_words(query, dropout) for query in queries]
+        return self.lexical.search(asked, self.config.candidates)
 
     def fetch(self, neighbours: Sequence[Neighbour]) -> list[Document]:
         """The neighbours' documents, as much of them as the modality lets through."""

@@ -8,6 +8,8 @@ from jaxtyping import Float32, Int64
 
 from racm3.document import Document
 from racm3.errors import ConfigError
+from racm3.retrieval.index import Index
+from racm3.retrieval.lexical import Words
 
 
 class Table(NamedTuple):
@@ -39,6 +41,15 @@ class Shelf(Protocol):
     def documents(self, ids: Sequence[int]) -> list[Document]:
         """In the order asked for."""
         ...
+
+
+@runtime_checkable
+class Indexed(Shelf, Protocol):
+    """A shelf that can find documents without showing all of them."""
+
+    def vector_index(self, where: str | None = None, *, probes: int, refine: int) -> Index: ...
+
+    def word_index(self, where: str | None = None) -> Words: ...
 
 
 def joined(blocks: Iterable[Table], dim: int) -> Table:

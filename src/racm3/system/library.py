@@ -34,7 +34,7 @@ class Library:
     def consult(self, query: Document, settings: Settings) -> tuple[Consulted, ...]:
         """The nearest documents that pass the filter, best first."""
         retriever = self.retriever(settings.where)
-        if not settings.documents or not len(retriever.ids):
+        if not settings.documents or retriever.empty:
             return ()
         rng = dice(settings.seed, 1)
         found = retriever.neighbours([query], settings.documents, rng=rng)[0]

@@ -109,7 +109,7 @@ def documents(
         raise SourceError(f"{source} has {len(found)} documents with a text and a picture, not two")
     budget = replace(BUDGETS["trained"], unseen=len(found), drawings=min(len(found), 100))
     system = using.open()
-    if not len(system.library.retriever().ids):
+    if system.library.retriever().empty:
         raise ConfigError("this system has nothing to consult; give a --memory with documents")
     world, chosen = finished(system.parts, found), plan.chosen(tables or list(OWN), budget)
     plan.run(chosen, world, budget, out / "measured", tell=print)

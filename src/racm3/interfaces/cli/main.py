@@ -35,6 +35,7 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
         "build": memory.build,
         "add": memory.add,
         "remove": memory.remove,
+        "index": memory.index,
         "search": memory.search,
         "show": memory.show,
         "stats": memory.stats,

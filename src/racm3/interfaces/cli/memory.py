@@ -10,6 +10,7 @@ from racm3.data.sources import read_source, require
 from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError, SourceError
 from racm3.recipes.collection import fill_memory, remove_documents
+from racm3.retrieval.disk import found_share
 from racm3.retrieval.exchange import export_memory, restore_memory
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
@@ -131,6 +132,37 @@ def remove(memory: Path, *, ids: list[int] | None = None, where: str | None = No
     chosen = store.ids(where) if where else list(ids or [])
     store.entries(chosen)
     print(f"{remove_documents(store, chosen)} documents removed; {memory} holds {len(store)}")
+
+
+def index(
+    memory: Path,
+    *,
+    partitions: int | None = None,
+    code_bytes: int | None = None,
+    json: bool = False,
+) -> None:
+    """Index a large memory: `--retriever.search indexed` then looks at a small part of it.
+
+    Vectors and words are indexed on disk, whatever their number. Documents that are added later are
+    found, too, only less quickly: run it again when there are many. Says how many of the nearest
+    documents are found.
+
+    Args:
+        memory: The memory's folder.
+        partitions: How many parts the vectors fall into; the root of their number by default.
+        code_bytes: Bytes of a compressed vector; one for eight numbers by default.
+        json: Print JSON.
+    """
+    store, usual = MemoryStore.open(memory), RetrieverConfig()
+    store.index(partitions=partitions, code_bytes=code_bytes)
+    found = found_share(store, probes=usual.probes, refine=usual.refine)
+    if json:
+        print(json_.dumps({"documents": len(store), "snapshot": store.snapshot, "found": found}))
+    else:
+        print(
+            f"{len(store)} documents indexed; of the 10 nearest of some of them {found:.1%} are "
+            f"found at {usual.probes} probes, more with a larger --retriever.probes"
+        )
 
 
 def search(
