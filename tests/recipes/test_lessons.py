@@ -1,7 +1,9 @@
 """What the sample generators learn from, and what it is shown beside."""
 
 import numpy as np
+import pytest
 
+from racm3.errors import Racm3Error
 from racm3.recipes import lessons
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.tokens.codec import Kind
@@ -21,6 +23,12 @@ def test_a_demonstration_stands_beside_its_own_label_and_another_one(codec, enco
         assert document.text in pair
         places.append(pair.index(document.text))
     assert 0.2 < np.mean(places) < 0.8
+
+
+def test_neighbours_of_other_documents_are_refused(codec, encoder):
+    some = lessons.demonstrated(4, 12, encoder.dim)
+    with pytest.raises(Racm3Error, match=r"4 documents with 2 draws of 2 need \(4, 2, 2\)"):
+        lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=2)
 
 
 def test_pictured_lessons_show_one_thing_and_are_looked_up_by_what_they_look_like(codec, encoder):

@@ -250,7 +250,9 @@ def test_a_finished_systems_generators_are_asked_and_nothing_is_trained(world, t
         name="study-tiny",
         about={"command": "x"},
     )
-    assert "nothing was trained for this" in written.read_text()
+    assert (
+        "nothing was trained for this. 4 unseen documents, 3 of them drawn" in written.read_text()
+    )
     with pytest.raises(ConfigError, match="table5-alpha compares generators that a finished"):
         plan.chosen(["table5-alpha"], asked)
     assert {"table2", "figure8"} < {one.name for one in plan.chosen([], asked)}

@@ -210,9 +210,17 @@ def prepare(
     """Encode documents and memory and look up everyone's neighbours (RA-CM3 §3.2, offline).
 
     Where `neighbours` are given, as rows of the retriever's memory, nothing is looked up.
+
+    Raises:
+        Racm3Error: There is no document, or `neighbours` are not those of these documents.
     """
     if not documents:
         raise Racm3Error("there is nothing to prepare: no document was given")
+    if neighbours is not None and neighbours.shape != (expected := (len(documents), draws, depth)):
+        raise Racm3Error(
+            f"the neighbours have shape {neighbours.shape}, but {len(documents)} documents with "
+            f"{draws} draws of {depth} need {expected}"
+        )
     if neighbours is None:
         own = groups or [frozenset[str]()] * len(documents)
         neighbours = find_neighbours(retriever, documents, own, draws=draws, depth=depth, seed=seed)

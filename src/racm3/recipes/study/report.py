@@ -131,9 +131,9 @@ def write(
         f"`{about['command']}`",
         world.stand_ins,
         told(leaking, world),
-        f"{cost(budget)} 95% bootstrap intervals over {resampled}. A ratio below 1 is better for "
-        "perplexity and Frechet distance, above 1 for the rest; an order is *reproduced* where its "
-        "interval excludes 1.",
+        f"{cost(budget, world)} 95% bootstrap intervals over {resampled}. A ratio below 1 is "
+        "better for perplexity and Frechet distance, above 1 for the rest; an order is "
+        "*reproduced* where its interval excludes 1.",
         f"System {who['system']}, memory {who['memory']}, encoder {who['encoder']}.",
     ]
     every: list[Compared] = []
