@@ -303,6 +303,11 @@ def test_further_seeds_go_on_from_what_was_run(world, tmp_path):
     text = told(tables, world, more, tmp_path, tmp_path).read_text()
     assert "Training seeds 0, 1;" in text
     assert "over training seeds and documents" in text
+    # A table of which a seed is missing says so and is reported all the same.
+    text = told(tables, world, replace(TOY, seeds=(0, 1, 2)), tmp_path, tmp_path).read_text()
+    assert "Training seeds 0, 1 alone; 2 not run." in text
+    with pytest.raises(ConfigError, match="table6 has not been measured yet"):
+        told(tables, world, replace(TOY, seeds=(2,)), tmp_path, tmp_path)
     with pytest.raises(ConfigError, match="another budget"):
         plan.run(tables, world, replace(more, lr=0.5), tmp_path, tell=lambda _: None)
 

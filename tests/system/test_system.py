@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image as PIL
 
+from racm3.data.sample_world import corpus
 from racm3.document import Document, Image, Text
 from racm3.errors import CheckpointError, ConfigError, GenerationError, VocabularyMismatch
+from racm3.evaluation.fewshot import episodes, right_answers
+from racm3.evaluation.perplexity import document_losses
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.retrieval.memory import Entry, MemoryStore
 from racm3.system import RACM3, Settings
 from racm3.system.parts import Parts
+from racm3.tokens.codec import Kind
 from tests.conftest import picture, tiny_generator
 
 
@@ -90,9 +94,10 @@ def test_a_completed_document_begins_as_it_began(system):
         assert len(found.parts) <= len(document.parts) + 3
 
 
-def test_label_probabilities_are_a_distribution_and_follow_the_labels(system):
+@pytest.mark.parametrize("by", ["picture", "label"])
+def test_label_probabilities_are_a_distribution_and_follow_the_labels(system, by):
     examples = {"X": [picture(1), picture(2)], "Y": [picture(3), picture(4)]}
-    result = system.classify(picture(1), examples)
+    result = system.classify(picture(1), examples, by=by)
     assert sum(result.probabilities.values()) == pytest.approx(1)
     assert len(result.consulted) == 4
     assert result.label in examples
@@ -100,10 +105,29 @@ def test_label_probabilities_are_a_distribution_and_follow_the_labels(system):
         system.classify(picture(1), {"X": [picture(1)], "Y": []})
 
 
-def test_an_ensemble_of_one_shot_is_that_shot(system):
-    once = system.classify(picture(1), {"X": [picture(1)], "Y": [picture(3)]})
-    twice = system.classify(picture(1), {"X": [picture(1)] * 2, "Y": [picture(3)] * 2})
+@pytest.mark.parametrize("by", ["picture", "label"])
+def test_an_ensemble_of_one_shot_is_that_shot(system, by):
+    once = system.classify(picture(1), {"X": [picture(1)], "Y": [picture(3)]}, by=by)
+    twice = system.classify(picture(1), {"X": [picture(1)] * 2, "Y": [picture(3)] * 2}, by=by)
     assert twice.probabilities == pytest.approx(once.probabilities)
+
+
+def test_the_channel_is_bayes_rule(system):
+    examples = {"X": [picture(1), picture(2)], "Y": [picture(3), picture(4)]}
+    likely = {}
+    for label, shots in examples.items():
+        said = [Document.of(label, picture(9))] * 2
+        shown = [[Document.of(label, shot)] for shot in shots]
+        losses = document_losses(system.engine, system.codec, said, shown, Kind.IMAGE).losses
+        likely[label] = np.exp(-losses.astype(np.longdouble)).mean()
+    found = system.classify(picture(9), examples, by="picture").probabilities
+    odds = float(np.log(likely["X"]) - np.log(likely["Y"]))
+    assert np.log(found["X"]) - np.log(found["Y"]) == pytest.approx(odds, abs=1e-3)
+
+
+def test_the_sample_system_tells_things_apart_that_it_was_shown_once():
+    some = episodes(corpus.classes(), 12, k=1, seed=1)
+    assert np.mean(right_answers(RACM3.open("sample", device="cpu"), some)) >= 0.75
 
 
 def test_a_saved_png_carries_what_it_was_made_with(system, tmp_path):

@@ -7,6 +7,7 @@ from racm3.document import Image
 from racm3.errors import ConfigError
 from racm3.runtime import dice, progress
 from racm3.system import RACM3, Settings
+from racm3.system.fewshot import By
 
 LABELS = ("dax", "blicket")
 
@@ -40,11 +41,11 @@ def episodes(classes: Sequence[Sequence[Image]], count: int, *, k: int, seed: in
 
 
 def right_answers(
-    system: RACM3, some: Sequence[Episode], settings: Settings | None = None
+    system: RACM3, some: Sequence[Episode], settings: Settings | None = None, *, by: By = "picture"
 ) -> list[float]:
     """1 where the more probable label is the right one; its mean is the accuracy."""
     answers = []
     for one in progress(some, label="few-shot", total=len(some)):
-        shares = system.classify(one.picture, one.examples, settings).probabilities
+        shares = system.classify(one.picture, one.examples, settings, by=by).probabilities
         answers.append(float(max(shares, key=lambda label: shares[label]) == one.right))
     return answers

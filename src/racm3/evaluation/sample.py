@@ -16,7 +16,7 @@ from racm3.evaluation import fidelity, perplexity
 from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import Row, mean, table
 from racm3.evaluation.report import perplexity as perplexity_estimate
-from racm3.evaluation.sample_tasks import Shown, captions, drawings, infills, teaching
+from racm3.evaluation.sample_tasks import Shown, captions, drawings, infills, teaching, tellings
 from racm3.runtime import dice, save_json, write_whole
 from racm3.system import RACM3, Settings
 from racm3.tokens.codec import Kind
@@ -53,6 +53,7 @@ def evaluate(
     wrong += some_wrong[:FAILURES]
     rows += infills(system, baseline, large, settings)
     rows += teaching(system, settings, count=min(count, 24))
+    rows += tellings(system, baseline, count=count, seed=seed)
     return rows, wrong
 
 

@@ -5,16 +5,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from racm3.data.sample_world.corpus import classes
 from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import things
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
 from racm3.evaluation.attributes import Attributes, obeyed
 from racm3.evaluation.copying import copied
+from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.invented import invented_things, recognised, taught
 from racm3.evaluation.report import Row, mean
 from racm3.runtime import progress
 from racm3.system import RACM3, Consulted, Settings
+from racm3.system.fewshot import By
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,17 @@ def teaching(system: RACM3, settings: Settings, *, count: int) -> list[Row]:
             right.append(float(recognised(drawing.image, pictures) == number))
         label = f"right among {count} invented things, chance {1 / count:.3f}"
         rows.append(Row(label, where, mean(right)))
+    return rows
+
+
+def tellings(system: RACM3, baseline: RACM3, *, count: int, seed: int) -> list[Row]:
+    """Two held-out things told apart after one example of each, asked either way round."""
+    some = episodes(classes(), count, k=1, seed=seed)
+    ways: tuple[By, ...] = ("picture", "label")
+    rows = []
+    for by in ways:
+        right = [mean(right_answers(one, some, by=by)) for one in (system, baseline)]
+        rows.append(Row("1-shot accuracy, chance 0.5", f"by how likely the {by} is", *right))
     return rows
 
 

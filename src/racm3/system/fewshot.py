@@ -1,21 +1,50 @@
-"""Telling labels apart after a few examples: demonstrations in context, passes ensembled."""
+"""Telling labels apart after a few examples, which are read as documents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
 
 from racm3.document import Image
-from racm3.generation.tasks import Task, caption_task
+from racm3.generation.tasks import Task, caption_task, draw_task
 from racm3.system.results import Consulted
 from racm3.system.voice import LONGEST_TEXT, Voice, Watch
 
+By = Literal["picture", "label"]
 
-def label_probabilities(
+
+def by_picture(
+    voice: Voice,
+    picture: Image,
+    examples: Mapping[str, Sequence[Consulted]],
+    watch: Watch | None = None,
+) -> dict[str, float]:
+    """How likely each label is by how likely it makes the picture: the noisy channel.
+
+    Every example is read alone and its label said again; the picture's probabilities after the
+    examples of a label are averaged, and all labels are as likely beforehand (Min et al. 2022). A
+    watcher is called before each example and may raise to stop.
+    """
+    codes = voice.segment(picture).ids
+    vocabulary, logs = voice.codec.vocabulary, list[torch.Tensor]()
+    for label, shots in examples.items():
+        task, each = draw_task(voice.text(label), len(codes), vocabulary), list[torch.Tensor]()
+        for shot in shots:
+            if watch:
+                watch([])
+            each.append(voice.score(task, [shot], codes).double().sum())
+        logs.append(torch.stack(each).logsumexp(dim=0) - torch.tensor(len(each)).log())
+    return dict(zip(examples, torch.stack(logs).softmax(dim=0).tolist(), strict=True))
+
+
+def by_label(
     voice: Voice,
     picture: Image,
     labels: Sequence[str],
     passes: Sequence[Sequence[Consulted]],
     watch: Watch | None = None,
 ) -> dict[str, float]:
-    """How likely each label is for a picture, the mean over passes (RA-CM3 §4.5).
+    """How likely each label is to be said of a picture, the mean over passes (RA-CM3 §4.5).
 
     Every pass reads one example of each label. A watcher is called before each label of each pass
     and may raise to stop; nothing is said meanwhile, so it is told nothing.

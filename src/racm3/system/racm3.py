@@ -24,7 +24,7 @@ from racm3.generation.tasks import (
 )
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import device as find_device
-from racm3.system.fewshot import label_probabilities
+from racm3.system.fewshot import By, by_label, by_picture
 from racm3.system.influence import Influence, influences
 from racm3.system.library import Library, given
 from racm3.system.parts import Parts, open_parts, sample_folder, save_parts
@@ -221,30 +221,33 @@ class RACM3:
         examples: Mapping[str, Sequence[Image]],
         settings: Settings | None = None,
         *,
+        by: By = "picture",
         watch: Watch | None = None,
     ) -> Classification:
-        """k-shot: every pass reads one example of each label; label probabilities are averaged.
+        """k-shot classification after equally many example pictures of each label.
 
-        RA-CM3 §4.5: demonstrations in context, k passes ensembled.
+        By `picture`: how likely the picture is after an example of the label, k of them averaged
+        (the noisy channel of Min et al. 2022). By `label`: how likely the label is after one
+        example of each, k passes averaged (RA-CM3 §4.5).
         """
-        settings = settings or self.parts.settings
         counts = {len(pictures) for pictures in examples.values()}
         if len(examples) < 2 or len(counts) != 1 or 0 in counts:
             raise GenerationError(
                 "at least two labels with equally many example pictures (one or more) are needed; "
                 f"found { ({label: len(p) for label, p in examples.items()}) }"
             )
-        passes = [
-            given([Document.of(name, shots[number]) for name, shots in examples.items()])
-            for number in range(counts.pop())
-        ]
-        return Classification(
-            "(a picture)",
-            tuple(one for pair in passes for one in pair),
-            self.snapshot,
-            settings,
-            label_probabilities(self.voice, picture, list(examples), passes, watch),
+        shown = {
+            label: given([Document.of(label, shot) for shot in shots])
+            for label, shots in examples.items()
+        }
+        passes = list(zip(*shown.values(), strict=True))
+        found = (
+            by_picture(self.voice, picture, shown, watch)
+            if by == "picture"
+            else by_label(self.voice, picture, list(examples), passes, watch)
         )
+        read, how = sum(passes, ()), settings or self.parts.settings
+        return Classification("(a picture)", read, self.snapshot, how, found)
 
     def influences(self, answer: Answer, which: int = 0) -> list[Influence]:
         """How much each consulted document mattered to candidate `which` of an answer."""

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import Thing, held_out_things, seen_things, things
-from racm3.document import Document
+from racm3.document import Document, Image
 from racm3.runtime import dice
 from racm3.tokens.image import to_pixels
 
-PICTURES, UNSEEN, PAIRS, CAPTIONS, SCENES = 1, 2, 7, 8, 11
+PICTURES, UNSEEN, PAIRS, CAPTIONS, SCENES, SHOTS = 1, 2, 7, 8, 11, 61
 PAIRED = 0.35
 FAMILY = 16
 
@@ -122,3 +122,10 @@ def scenes(
         scene = Scene.random(which, rng, count=each)
         found.append((scene, scene.document(rng)))
     return found
+
+
+def classes(count: int = 24, each: int = 9) -> list[list[Image]]:
+    """Pictures of held-out things, each in several scenes, to tell apart after a few examples."""
+    rng, every = dice(SHOTS), held_out_things()
+    chosen = [every[row] for row in rng.choice(len(every), count, replace=False)]
+    return [[Scene.random([one], rng, count=1).draw() for _ in range(each)] for one in chosen]

@@ -11,6 +11,7 @@ from racm3.document import Image
 from racm3.errors import GenerationError
 from racm3.interfaces.masks import box_mask, picture_mask
 from racm3.system import RACM3, Drawing, Settings
+from racm3.system.fewshot import By
 from racm3.system.results import Answer, save_png
 from racm3.tokens.markup import from_html, to_html
 
@@ -158,6 +159,7 @@ def classify(
     picture: Path,
     *,
     examples: dict[str, list[Path]],
+    by: By = "picture",
     using: Using = Using(),
     settings: Settings,
     json: bool = False,
@@ -168,11 +170,13 @@ def classify(
         picture: The picture to judge.
         examples: Labels (any words) with equally many pictures:
             '{"X": ["a.png"], "Y": ["b.png"]}'.
+        by: Ask how likely the picture is after examples of a label, or (as the paper does) how
+            likely the label is after an example of each.
         using: System and memory.
         json: Print probabilities and provenance as JSON.
     """
     shown = {label: [Image.read(path) for path in paths] for label, paths in examples.items()}
-    result = using.open().classify(Image.read(picture), shown, settings)
+    result = using.open().classify(Image.read(picture), shown, settings, by=by)
     lines = [f"{label}\t{value:.3f}" for label, value in result.probabilities.items()]
     show(result, json, "\n".join([result.label, *lines]))
 

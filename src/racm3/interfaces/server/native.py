@@ -178,7 +178,8 @@ class Answering:
             }
             settings = body.settings(system.parts.settings)
             picture = self.pictures.open(body.picture)
-            return answered(system, system.classify(picture, examples, settings, watch=watch), body)
+            verdict = system.classify(picture, examples, settings, by=body.by, watch=watch)
+            return answered(system, verdict, body)
 
         return work
 

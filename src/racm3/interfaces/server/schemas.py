@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.system import Settings
+from racm3.system.fewshot import By
 from racm3.system.voice import LONGEST_PROMPT
 
 MOST_CANDIDATES, MOST_DOCUMENTS, MOST_PICTURES = 16, 8, 64
@@ -159,6 +160,7 @@ class Classify(How):
     examples: dict[Annotated[str, Field(min_length=1, max_length=40)], list[Picture]] = Field(
         max_length=16, description="labels with equally many pictures each"
     )
+    by: By = Field("picture", description="whose probability decides: the picture's or the label's")
 
 
 class Complete(How):

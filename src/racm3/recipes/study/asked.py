@@ -34,6 +34,7 @@ from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf, Shelf, joined
 from racm3.runtime import dice, folder_written_whole, progress
 from racm3.system import RACM3, Settings
+from racm3.system.fewshot import By
 from racm3.system.parts import Parts
 from racm3.system.results import Consulted
 from racm3.tokens.codec import Kind
@@ -58,6 +59,7 @@ class Asked:
         sampling: top_p, cd_k or half.
         candidates: N of best-of-N; None is the budget's.
         shots: k of few-shot episodes.
+        by: What few-shot asks the probability of: the label (as RA-CM3 does) or the picture.
         share: Share of the memory that is there.
     """
 
@@ -71,6 +73,7 @@ class Asked:
     sampling: Literal["top_p", "cd_k", "half"] = "top_p"
     candidates: int | None = None
     shots: int = 1
+    by: By = "label"
     share: float = 1.0
 
     @property
@@ -241,7 +244,7 @@ def captions(asked: Asked, world: World, budget: Budget, folder: Path) -> Answer
 def few_shot(asked: Asked, world: World, budget: Budget, folder: Path) -> Answers:
     system = _system(asked, world, budget, folder)
     some = fewshot.episodes(world.classes, budget.episodes, k=asked.shots, seed=0)
-    return {"right": np.array(fewshot.right_answers(system, some))}
+    return {"right": np.array(fewshot.right_answers(system, some, by=asked.by))}
 
 
 def recall(asked: Asked, world: World, budget: Budget, folder: Path) -> Answers:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,25 @@ def questions(tables: Sequence[Table], world: World, budget: Budget) -> list[Ask
         for one in seeded(asked, budget)
     )
     return [one for one in wanted if answerable(one, world, budget)]
+
+
+def measured_seeds(one: Table, world: World, budget: Budget, folder: Path) -> tuple[int, ...]:
+    """The seeds of which every question of a table has been answered.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    found = tuple(
+        seed
+        for seed in budget.seeds
+        if all(
+            answer_of(asked, folder).exists()
+            for asked in questions([one], world, replace(budget, seeds=(seed,)))
+        )
+    )
+    if not found:
+        raise ConfigError(f"{one.name} has not been measured yet; `racm3 study run` does it")
+    return found
 
 
 def claim(folder: Path, world: World, budget: Budget) -> None:

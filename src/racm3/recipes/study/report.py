@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from racm3.evaluation.leakage import Guard, Leak, clean, find_leaks
 from racm3.evaluation.report import Estimate, table
 from racm3.recipes.study.budgets import Budget
-from racm3.recipes.study.plan import answerable, claim, cost, identity
+from racm3.recipes.study.plan import answerable, claim, cost, identity, measured_seeds
 from racm3.recipes.study.plots import gallery, plot
 from racm3.recipes.study.tables import TABLES, Table
 from racm3.recipes.study.verdicts import METRICS, Compared, answers, estimate, judge
@@ -110,6 +110,51 @@ def told(found: Sequence[Leak], world: World) -> str:
     return f"Of {len(world.unseen)} unseen documents the memory shows already: {words}."
 
 
+def fewer(wanted: Budget, measured: Budget) -> str:
+    """That a table has fewer seeds than the report; "" where it has them all."""
+    left = sorted(set(wanted.seeds) - set(measured.seeds))
+    seeds = ", ".join(map(str, measured.seeds))
+    return f"Training seeds {seeds} alone; {', '.join(map(str, left))} not run." if left else ""
+
+
+class Section(NamedTuple):
+    """What a report says of one table."""
+
+    parts: list[str]
+    compared: list[Compared]
+    stored: dict[str, Any]
+
+
+def section(
+    one: Table, world: World, wanted: Budget, folder: Path, clean: np.ndarray | None, pictures: Path
+) -> Section | None:
+    """Its table, verdicts, plot and drawings; none where this world cannot be asked it.
+
+    The pictures' paths begin with `pictures`.
+    """
+    budget = replace(wanted, seeds=measured_seeds(one, world, wanted, folder))
+    found = measured(one, world, budget, folder, clean)
+    if not found:
+        return None
+    claims = tuple(c for c in one.claims if {c.better, c.worse} <= set(found))
+    compared = judge(replace(one, claims=claims), world, budget, folder)
+    rows = {
+        label: {metric: value.to_json() for metric, value in values.items()}
+        for label, values in found.items()
+    }
+    stored = {"seeds": budget.seeds, "rows": rows, "claims": [asdict(one) for one in compared]}
+    shown = (
+        plot(one, found, world, budget, pictures.with_name(f"{pictures.name}-{one.name}.png")),
+        gallery(
+            one, world, budget, folder, pictures.with_name(f"{pictures.name}-{one.name}-drawn.png")
+        ),
+    )
+    parts = [f"## {one.title} ({one.source})", fewer(wanted, budget), as_table(one, found)]
+    parts += [sentences(compared)]
+    parts += [f"![{one.title}]({picture.name})" for picture in shown if picture]
+    return Section(parts, compared, stored)
+
+
 def write(
     tables: Sequence[Table],
     world: World,
@@ -125,45 +170,30 @@ def write(
     leaking = leaks(world)
     unleaked = np.flatnonzero(clean(len(world.unseen), leaking)) if leaking else None
     who = identity(world)
+    sections = {
+        one.name: made
+        for one in tables
+        if (made := section(one, world, budget, folder, unleaked, out / name))
+    }
+    counted = Counter(one.verdict for made in sections.values() for one in made.compared)
+    summary = ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common())
     resampled = "training seeds and documents" if len(budget.seeds) > 1 else "documents"
     parts = [
         f"# The study on {world.name}",
         f"`{about['command']}`",
         world.stand_ins,
         told(leaking, world),
+        f"**Orders that the papers claim: {summary or 'none judged'}.**",
         f"{cost(budget, world)} 95% bootstrap intervals over {resampled}. A ratio below 1 is "
         "better for perplexity and Frechet distance, above 1 for the rest; an order is "
         "*reproduced* where its interval excludes 1.",
         f"System {who['system']}, memory {who['memory']}, encoder {who['encoder']}.",
+        *(part for made in sections.values() for part in made.parts),
     ]
-    every: list[Compared] = []
-    stored: dict[str, Any] = {}
-    for one in tables:
-        found = measured(one, world, budget, folder, unleaked)
-        if not found:
-            continue
-        claims = tuple(c for c in one.claims if {c.better, c.worse} <= set(found))
-        compared = judge(replace(one, claims=claims), world, budget, folder)
-        every += compared
-        stored[one.name] = {
-            "rows": {
-                label: {metric: value.to_json() for metric, value in values.items()}
-                for label, values in found.items()
-            },
-            "claims": [asdict(one) for one in compared],
-        }
-        parts += [f"## {one.title} ({one.source})", as_table(one, found), sentences(compared)]
-        shown = (
-            plot(one, found, world, budget, out / f"{name}-{one.name}.png"),
-            gallery(one, world, budget, folder, out / f"{name}-{one.name}-drawn.png"),
-        )
-        parts += [f"![{one.title}]({picture.name})" for picture in shown if picture]
-    counted = Counter(one.verdict for one in every)
-    summary = ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common())
-    parts.insert(4, f"**Orders that the papers claim: {summary or 'none judged'}.**")
     written = "\n\n".join(part for part in parts if part) + "\n"
     write_whole(out / f"{name}.md", written)
     write_whole(out / f"{name}.html", page(written, out))
+    stored = {table_name: made.stored for table_name, made in sections.items()}
     save_json(out / f"{name}.json", {**about, "identity": who, "tables": stored})
     return out / f"{name}.md"
 

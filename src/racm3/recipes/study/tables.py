@@ -271,12 +271,20 @@ def _ours() -> tuple[Table, ...]:
     ways: tuple[tuple[str, Strategy], ...] = (("BM25", "bm25"), ("both", "hybrid"))
     for name, how in ways:
         words.append(Row(name, (Asked(learnt=Learnt(strategy=how), strategy=how),)))
+    shots = tuple(
+        Row(f"{name}, k = {k}", (replace(asked, shots=k),), at=k, line=name)
+        for name, learnt in (("RA-CM3", RACM3), ("CM3", CM3))
+        for asked in (Asked(learnt=learnt, measure="few-shot", by="picture"),)
+        for k in (1, 2, 4, 8)
+    )
     both = (*PERPLEXITIES, "cider-d")
     return (
         Table("rotation", "Whole-segment rotation", "design §2.2", both, rotation, ()),
         Table("finetune", "From CM3 or from scratch", "RA-CM3, §D.2", PERPLEXITIES, start, ()),
         Table("memory", "A memory that grows after training", "RA-CM3, §1", PERPLEXITIES, grown,
               claims(PERPLEXITIES, grown[2].label, grown[0].label), curve="share of the memory"),
+        Table("few-shot-by-picture", "k-shot classification by how likely the picture is",
+              "Min et al. 2022", ("accuracy",), shots, (), curve="k"),
         Table("bm25", "Words or vectors", "RA-CM3, §3.2", ("image perplexity",), tuple(words),
               ()),
     )  # fmt: skip

@@ -24,7 +24,7 @@ from racm3.recipes.study.workers import alone
 from racm3.retrieval.encoder import Dropout, Encoder, embed
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf, Shelf
-from racm3.runtime import device, dice
+from racm3.runtime import device
 from racm3.system.parts import Parts, SampleShelf, open_parts, sample_folder
 from racm3.tokens.codec import Codec
 from racm3.tokens.text import TextTokenizer
@@ -32,7 +32,7 @@ from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.training.loop import LoopConfig
 from racm3.training.vqgan import TokenizerTraining
 
-UNSEEN, SHOTS = 2000, 61
+UNSEEN = 2000
 SAID = 5
 
 
@@ -99,7 +99,7 @@ def sample_world(budget: Budget, folder: Path, *, system: Path | None = None) ->
         stand_ins="Scenes of drawn things instead of photographs; a small CLIP and VQGAN trained "
         "on them; unseen documents show things that no generator was trained on.",
         scenes=[scene for scene, _ in unseen],
-        classes=_classes(),
+        classes=corpus.classes(),
         trained=parts.generators,
         base=place / "cm3",
     )
@@ -121,13 +121,6 @@ def finished(parts: Parts, documents: Sequence[Document]) -> World:
         f"memory: {parts.shelf.snapshot_name}.",
         trained=parts.generators,
     )
-
-
-def _classes(count: int = 24, each: int = 9) -> list[list[Image]]:
-    """Pictures of held-out things, each in several scenes."""
-    rng, every = dice(SHOTS), held_out_things()
-    chosen = [every[row] for row in rng.choice(len(every), count, replace=False)]
-    return [[Scene.random([one], rng, count=1).draw() for _ in range(each)] for one in chosen]
 
 
 class StoredEncoder:
