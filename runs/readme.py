@@ -26,6 +26,7 @@ SHOWN = (
     "text perplexity, K = 2",
     "reconstruction",
     "recall@1",
+    "1-shot",
 )
 
 

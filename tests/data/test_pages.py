@@ -133,7 +133,7 @@ def test_a_memory_goes_to_parquet_and_back_byte_for_byte(encoder, documents, tmp
     again = restore_memory(tmp_path / "one.parquet", tmp_path / "two")
     export_memory(again, tmp_path / "two.parquet")
     assert (tmp_path / "two.parquet").read_bytes() == (tmp_path / "one.parquet").read_bytes()
-    assert again.ids() == store.ids() == [0, 2, 3, 5]
+    assert again.ids().tolist() == store.ids().tolist() == [0, 2, 3, 5]
     assert again.entries([3])[0].encoded == store.entries([3])[0].encoded
     np.testing.assert_array_equal(again.table().vectors, store.table().vectors)
     assert again.verify() == []

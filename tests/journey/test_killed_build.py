@@ -29,13 +29,13 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path, encoder):
     process.send_signal(signal.SIGKILL)
     process.wait()
     survived = MemoryStore.open(memory)
-    kept = survived.ids()
+    kept = survived.ids().tolist()
     before = dict(zip(kept, (e.source for e in survived.entries(kept)), strict=True))
     assert 0 < len(before) < COUNT, "the build was not caught half-way"
     assert survived.verify() == []
     subprocess.run(command, env=environment, check=True)
     whole = MemoryStore.open(memory)
-    ids = whole.ids()
+    ids = whole.ids().tolist()
     after = dict(zip(ids, (e.source for e in whole.entries(ids)), strict=True))
     assert len(after) == len(set(after.values())) == COUNT
     assert before.items() <= after.items()

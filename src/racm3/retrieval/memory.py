@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from racm3.document import Document
 from racm3.errors import CheckpointError, MemoryStoreError
@@ -166,8 +166,9 @@ class MemoryStore:
         path = self.path / "derived.json"
         return [Path(name) for name in load_json(path)] if path.exists() else []
 
-    def ids(self, where: str | None = None) -> list[int]:
-        return sorted(row for batch in self._scan(["id"], where) for row in batch["id"].to_pylist())
+    def ids(self, where: str | None = None) -> Int64[np.ndarray, " docs"]:
+        batches = [batch["id"].to_numpy() for batch in self._scan(["id"], where)]
+        return np.sort(np.concatenate([np.zeros(0, np.int64), *batches]))
 
     def sources(self) -> set[str]:
         batches = self._scan(["source"], None)
@@ -229,7 +230,7 @@ class MemoryStore:
 
     def batches(self) -> Iterator["pyarrow.RecordBatch"]:
         """Every row with every column, as it is stored, by ascending id."""
-        names, ids = self._table.schema.names, self.ids()
+        names, ids = self._table.schema.names, self.ids().tolist()
         for start in range(0, len(ids), 256):
             for batch in self._scan(names, _among(ids[start : start + 256])):
                 yield batch.select(names).sort_by("id")

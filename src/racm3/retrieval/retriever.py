@@ -106,8 +106,7 @@ class Retriever:
     @cached_property
     def ids(self) -> Int64[np.ndarray, " docs"]:
         """The ids of everything that can be found, ascending."""
-        empty = np.zeros(0, np.int64)
-        return np.sort(np.concatenate([empty, *(block.ids for block in self.blocks())]))
+        return self.shelf.ids(self.where) if self.resident is None else self.resident.ids
 
     def rows(self, ids: Int64[np.ndarray, " some"]) -> Table:
         """The table's rows of these ids, by ascending id."""

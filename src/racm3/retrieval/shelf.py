@@ -30,6 +30,10 @@ class Shelf(Protocol):
     @property
     def snapshot_name(self) -> str: ...
 
+    def ids(self, where: str | None = None) -> Int64[np.ndarray, " docs"]:
+        """Every document that passes the filter, ascending; vectors are not read."""
+        ...
+
     def blocks(self, where: str | None = None) -> Iterator[Table]:
         """Every document that passes the filter, once; a block is small enough for RAM."""
         ...
@@ -85,6 +89,9 @@ class ListShelf:
                 "`racm3 memory build`"
             )
         yield self._table
+
+    def ids(self, where: str | None = None) -> Int64[np.ndarray, " docs"]:
+        return joined(self.blocks(where), self._table.vectors.shape[1]).ids
 
     def rows(self, ids: Sequence[int]) -> Table:
         return self._table.take(np.asarray(ids, dtype=np.int64))

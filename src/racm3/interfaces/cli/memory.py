@@ -129,7 +129,7 @@ def remove(memory: Path, *, ids: list[int] | None = None, where: str | None = No
     store = MemoryStore.open(memory)
     if (ids is None) == (where is None):
         raise MemoryStoreError("say which documents to remove: either --ids or --where")
-    chosen = store.ids(where) if where else list(ids or [])
+    chosen = store.ids(where).tolist() if where else list(ids or [])
     store.entries(chosen)
     print(f"{remove_documents(store, chosen)} documents removed; {memory} holds {len(store)}")
 
