@@ -166,16 +166,18 @@ def test_other_strategies_come_through_the_same_door(encoder, documents, shelf, 
             retriever.neighbours([Document.of(picture(0))], 2, rng=dice(0))
 
 
-@given(st.permutations(range(6)), st.permutations(range(6)))
-def test_ranks_are_fused_as_counted_by_hand(one, other):
-    fused = by_reciprocal_rank(np.array([one]), np.array([other]))[0]
-    worth = {i: 1 / (4 + one.index(i)) + 1 / (4 + other.index(i)) for i in range(6)}
+@given(st.permutations(range(6)), st.permutations(range(6)), st.sampled_from([(1, 1), (1, 1.5)]))
+def test_ranks_are_fused_as_counted_by_hand(one, other, weights):
+    fused = by_reciprocal_rank(np.array([one]), np.array([other]), weights=weights)[0]
+    first, second = weights
+    worth = {i: first / (4 + one.index(i)) + second / (4 + other.index(i)) for i in range(6)}
     assert [worth[i] for i in fused.tolist()] == pytest.approx(sorted(worth.values(), reverse=True))
 
 
 def test_rankings_with_nothing_in_common_take_turns():
-    fused = by_reciprocal_rank(np.array([[1, 2, 3]]), np.array([[7, 8, -1]]))
-    assert fused.tolist() == [[1, 7, 2]]
+    near, shared = np.array([[1, 2, 3]]), np.array([[7, 8, -1]])
+    assert by_reciprocal_rank(near, shared, weights=(1, 1)).tolist() == [[1, 7, 2]]
+    assert by_reciprocal_rank(near, shared).tolist() == [[7, 8, 1]]
     assert by_reciprocal_rank(np.array([[4, -1]]), np.array([[-1, -1]])).tolist() == [[4, -1]]
 
 

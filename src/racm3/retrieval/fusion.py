@@ -10,21 +10,23 @@ from racm3.retrieval.index import Hits
 # Cormack et al. 2009 take 60 for lists of a thousand. With it, whoever stands anywhere in two short
 # lists comes before the first of one: see docs/log.md.
 SMOOTHING = 3
+# What shares the query's words counts for more than what is near in meaning: see docs/log.md.
+MEANING_AND_WORDS = (1.0, 1.5)
 
 
 def by_reciprocal_rank(
-    *rankings: Int64[np.ndarray, "queries count"],
+    *rankings: Int64[np.ndarray, "queries count"], weights: Sequence[float] = MEANING_AND_WORDS
 ) -> Int64[np.ndarray, "queries count"]:
-    """The ids with the largest sum of 1 / (3 + rank) (Cormack et al. 2009), -1 where none is left.
+    """The ids with the largest sum of weight / (3 + rank), -1 where none is left.
 
-    Ties go to the earlier ranking: two that have nothing in common take turns.
+    Cormack et al. 2009, with a weight for each ranking. Ties go to the earlier ranking.
     """
     fused = np.full_like(rankings[0], -1)
     for query, lists in enumerate(zip(*rankings, strict=True)):
         worth: dict[int, float] = {}
-        for ids in lists:
+        for ids, weight in zip(lists, weights, strict=True):
             for rank, id_ in enumerate(ids[ids >= 0].tolist(), start=1):
-                worth[id_] = worth.get(id_, 0.0) + 1 / (SMOOTHING + rank)
+                worth[id_] = worth.get(id_, 0.0) + weight / (SMOOTHING + rank)
         best = sorted(worth, key=worth.__getitem__, reverse=True)[: fused.shape[1]]
         fused[query, : len(best)] = best
     return fused
