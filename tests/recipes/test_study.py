@@ -159,6 +159,8 @@ def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
         written = told(tables, world, TOY, folder, out)
         texts.append(written.read_text() + (out / "study-tiny.json").read_text())
         assert said[0].startswith("run 1 of 4")
+        asked = "4 unseen documents, 3 of them drawn or described; 2 few-shot episodes for every k."
+        assert asked in texts[-1]
         assert (out / "study-tiny-table6.png").exists()
         assert Image.read(out / "study-tiny-table2-drawn.png").width > 300
     assert texts[0] == texts[1]
@@ -250,9 +252,7 @@ def test_a_finished_systems_generators_are_asked_and_nothing_is_trained(world, t
         name="study-tiny",
         about={"command": "x"},
     )
-    assert (
-        "nothing was trained for this. 4 unseen documents, 3 of them drawn" in written.read_text()
-    )
+    assert "nothing was trained for this. 4 unseen documents. 95%" in written.read_text()
     with pytest.raises(ConfigError, match="table5-alpha compares generators that a finished"):
         plan.chosen(["table5-alpha"], asked)
     assert {"table2", "figure8"} < {one.name for one in plan.chosen([], asked)}

@@ -162,16 +162,17 @@ def listing(names: Sequence[str], budget: Budget) -> str:
     return table(rows) + f"\n\n{len(total)} runs in all: tables share them."
 
 
-def cost(budget: Budget, world: World) -> str:
+def cost(tables: Sequence[Table], budget: Budget, world: World) -> str:
     """What stands behind the numbers, as sentences."""
-    asked = (
-        f"{len(world.unseen)} unseen documents, {min(budget.drawings, len(world.unseen))} of them "
-        "drawn and described"
-    )
-    asked += f"; {budget.episodes} few-shot episodes." if world.classes else "."
+    measures = {one.measure for table in tables for row in table.rows for one in row.asked}
+    asked = f"{len(world.unseen)} unseen documents"
+    if {"drawings", "captions"} & measures:
+        asked += f", {min(budget.drawings, len(world.unseen))} of them drawn or described"
+    if "few-shot" in measures and world.classes:
+        asked += f"; {budget.episodes} few-shot episodes for every k"
     if budget.trained:
         first = "The generators of a finished system, as they are; nothing was trained for this."
-        return f"{first} {asked}"
+        return f"{first} {asked}."
     first = ", each from the same trained CM3 (RA-CM3, §D.2)" if budget.pretrain else ""
     seeds = ", ".join(map(str, budget.seeds))
-    return f"Training seeds {seeds}; {budget.steps} updates a run{first}. {asked}"
+    return f"Training seeds {seeds}; {budget.steps} updates a run{first}. {asked}."

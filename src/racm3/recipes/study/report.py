@@ -184,8 +184,8 @@ def write(
         world.stand_ins,
         told(leaking, world),
         f"**Orders that the papers claim: {summary or 'none judged'}.**",
-        f"{cost(budget, world)} 95% bootstrap intervals over {resampled}. A ratio below 1 is "
-        "better for perplexity and Frechet distance, above 1 for the rest; an order is "
+        f"{cost(tables, budget, world)} 95% bootstrap intervals over {resampled}. A ratio below "
+        "1 is better for perplexity and Frechet distance, above 1 for the rest; an order is "
         "*reproduced* where its interval excludes 1.",
         f"System {who['system']}, memory {who['memory']}, encoder {who['encoder']}.",
         *(part for made in sections.values() for part in made.parts),
