@@ -305,7 +305,7 @@ def test_further_seeds_go_on_from_what_was_run(world, tmp_path):
     assert "over training seeds and documents" in text
     # A table of which a seed is missing says so and is reported all the same.
     text = told(tables, world, replace(TOY, seeds=(0, 1, 2)), tmp_path, tmp_path).read_text()
-    assert "Training seeds 0, 1 alone; 2 not run." in text
+    assert "Measured with seed 0, 1 alone; seed 2 was not run." in text
     with pytest.raises(ConfigError, match="table6 has not been measured yet"):
         told(tables, world, replace(TOY, seeds=(2,)), tmp_path, tmp_path)
     with pytest.raises(ConfigError, match="another budget"):

@@ -112,9 +112,9 @@ def told(found: Sequence[Leak], world: World) -> str:
 
 def fewer(wanted: Budget, measured: Budget) -> str:
     """That a table has fewer seeds than the report; "" where it has them all."""
-    left = sorted(set(wanted.seeds) - set(measured.seeds))
+    left = ", ".join(map(str, sorted(set(wanted.seeds) - set(measured.seeds))))
     seeds = ", ".join(map(str, measured.seeds))
-    return f"Training seeds {seeds} alone; {', '.join(map(str, left))} not run." if left else ""
+    return f"Measured with seed {seeds} alone; seed {left} was not run." if left else ""
 
 
 class Section(NamedTuple):
