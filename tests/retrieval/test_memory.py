@@ -3,6 +3,7 @@ import pytest
 
 from racm3.document import Document
 from racm3.errors import MemoryStoreError
+from racm3.recipes import collection
 from racm3.recipes.collection import fill_memory
 from racm3.retrieval.encoder import embed, unit
 from racm3.retrieval.memory import Entry, MemoryStore
@@ -132,6 +133,15 @@ def test_a_large_memory_is_written_in_large_batches(tmp_path):
     assert store.ids().tolist() == list(range(count))
     first = 2048 // 64
     assert first < len(store.snapshots()) < first + 32 * np.log(count / 2048) + 5
+
+
+def test_large_pictures_are_written_a_few_at_a_time(monkeypatch):
+    """However many documents there are: a batch is held in RAM."""
+    monkeypatch.setattr(collection, "PIXELS", 100 * picture(0).pixels.nbytes)
+    stream = iter([(n, Entry(Document.of(picture(0)))) for n in range(400)])
+    assert [len(collection._batch(stream, 1000)) for _ in range(5)] == [100, 100, 100, 100, 0]
+    stream = iter([(n, Entry(Document.of(f"word{n}"))) for n in range(400)])
+    assert [len(collection._batch(stream, 300)) for _ in range(2)] == [300, 100]
 
 
 def test_a_memory_that_is_not_there_says_how_to_make_one(tmp_path):

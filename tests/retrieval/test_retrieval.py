@@ -177,8 +177,9 @@ def test_ranks_are_fused_as_counted_by_hand(one, other, weights):
 def test_rankings_with_nothing_in_common_take_turns():
     near, shared = np.array([[1, 2, 3]]), np.array([[7, 8, -1]])
     assert by_reciprocal_rank(near, shared, weights=(1, 1)).tolist() == [[1, 7, 2]]
-    assert by_reciprocal_rank(near, shared).tolist() == [[7, 8, 1]]
-    assert by_reciprocal_rank(np.array([[4, -1]]), np.array([[-1, -1]])).tolist() == [[4, -1]]
+    assert by_reciprocal_rank(near, shared, weights=(1, 1.5)).tolist() == [[7, 8, 1]]
+    one, none = np.array([[4, -1]]), np.array([[-1, -1]])
+    assert by_reciprocal_rank(one, none, weights=(1, 1)).tolist() == [[4, -1]]
 
 
 def test_a_hybrid_finds_a_name_that_no_encoder_has_met(encoder, documents):

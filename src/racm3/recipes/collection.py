@@ -33,9 +33,9 @@ from racm3.training.generator import GeneratorLearner, GeneratorTraining, begin_
 from racm3.training.loop import LoopConfig, train
 from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
 
-# Documents are written a batch at a time: a crash loses no more than one, and no more than a
-# thirty-second of what is there, while the table's files stay few.
-AT_ONCE, SHARE, MOST = 64, 32, 1024
+# Documents are written a batch at a time, which a crash can lose: 64, or a thirty-second of what is
+# there, so that the table's files stay few; fewer of these where their pictures are large.
+AT_ONCE, SHARE, MOST, PIXELS = 64, 32, 1024, 2**28
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def fill_memory(
     """
     known, stream = store.sources(), enumerate(entries)
     added = skipped = seen = 0
-    while batch := list(islice(stream, min(max(AT_ONCE, len(store) // SHARE), MOST))):
+    while batch := _batch(stream, min(len(store) // SHARE, MOST)):
         fresh = [(row, entry) for row, entry in batch if entry.source not in known]
         skipped += len(batch) - len(fresh)
         seen = batch[-1][0] + 1
@@ -77,6 +77,20 @@ def fill_memory(
     if vectors is not None and seen != len(vectors):
         raise SourceError(f"{len(vectors)} vectors were given for {seen} documents")
     return Filled(added, skipped)
+
+
+def _batch(stream: Iterator[tuple[int, Entry]], most: int) -> list[tuple[int, Entry]]:
+    """The next 64 documents, and more up to `most` while their pixels leave room in RAM."""
+    batch = list(islice(stream, AT_ONCE))
+    held = sum(_pixels(entry) for _, entry in batch)
+    while len(batch) < most and held < PIXELS and (one := next(stream, None)):
+        batch.append(one)
+        held += _pixels(one[1])
+    return batch
+
+
+def _pixels(entry: Entry) -> int:
+    return sum(image.pixels.nbytes for image in entry.document.images)
 
 
 def _enough(vectors: np.ndarray, needed: int) -> None:

@@ -15,7 +15,7 @@ MEANING_AND_WORDS = (1.0, 1.5)
 
 
 def by_reciprocal_rank(
-    *rankings: Int64[np.ndarray, "queries count"], weights: Sequence[float] = MEANING_AND_WORDS
+    *rankings: Int64[np.ndarray, "queries count"], weights: Sequence[float]
 ) -> Int64[np.ndarray, "queries count"]:
     """The ids with the largest sum of weight / (3 + rank), -1 where none is left.
 

@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError, DocumentError
 from racm3.retrieval.encoder import Dropout, Encoder, embed
-from racm3.retrieval.fusion import by_reciprocal_rank, taking_turns
+from racm3.retrieval.fusion import MEANING_AND_WORDS, by_reciprocal_rank, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits, Index
 from racm3.retrieval.lexical import BM25, Words
 from racm3.retrieval.selection import select
@@ -203,7 +203,7 @@ class Retriever:
         if said:
             hits = self._by_words([queries[row] for row in said], dropout)
             shared[said, : hits.ids.shape[1]] = np.where(hits.scores > 0, hits.ids, -1)
-        ids = by_reciprocal_rank(near.ids, shared)
+        ids = by_reciprocal_rank(near.ids, shared, weights=MEANING_AND_WORDS)
         if not (ids >= 0).any():
             return near
         table = self.rows(ids[ids >= 0])

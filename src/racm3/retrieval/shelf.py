@@ -91,7 +91,8 @@ class ListShelf:
         yield self._table
 
     def ids(self, where: str | None = None) -> Int64[np.ndarray, " docs"]:
-        return joined(self.blocks(where), self._table.vectors.shape[1]).ids
+        (table,) = self.blocks(where)
+        return table.ids
 
     def rows(self, ids: Sequence[int]) -> Table:
         return self._table.take(np.asarray(ids, dtype=np.int64))

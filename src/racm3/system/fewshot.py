@@ -40,8 +40,7 @@ def by_picture(
 def by_label(
     voice: Voice,
     picture: Image,
-    labels: Sequence[str],
-    passes: Sequence[Sequence[Consulted]],
+    examples: Mapping[str, Sequence[Consulted]],
     watch: Watch | None = None,
 ) -> dict[str, float]:
     """How likely each label is to be said of a picture, the mean over passes (RA-CM3 §4.5).
@@ -50,12 +49,17 @@ def by_label(
     and may raise to stop; nothing is said meanwhile, so it is told nothing.
     """
     task = caption_task(voice.segment(picture), voice.codec.vocabulary, longest=LONGEST_TEXT)
-    total = dict.fromkeys(labels, 0.0)
-    for pair in passes:
-        for label, probability in _after(voice, task, pair, labels, watch).items():
+    total = dict.fromkeys(examples, 0.0)
+    for pair in one_of_each(examples):
+        for label, probability in _after(voice, task, pair, list(examples), watch).items():
             total[label] += probability
     share = sum(total.values())
     return {label: value / share for label, value in total.items()}
+
+
+def one_of_each(examples: Mapping[str, Sequence[Consulted]]) -> list[tuple[Consulted, ...]]:
+    """What each pass reads: as many passes as every label has examples."""
+    return list(zip(*examples.values(), strict=True))
 
 
 def _after(

@@ -24,7 +24,7 @@ from racm3.generation.tasks import (
 )
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import device as find_device
-from racm3.system.fewshot import By, by_label, by_picture
+from racm3.system.fewshot import By, by_label, by_picture, one_of_each
 from racm3.system.influence import Influence, influences
 from racm3.system.library import Library, given
 from racm3.system.parts import Parts, open_parts, sample_folder, save_parts
@@ -240,13 +240,9 @@ class RACM3:
             label: given([Document.of(label, shot) for shot in shots])
             for label, shots in examples.items()
         }
-        passes = list(zip(*shown.values(), strict=True))
-        found = (
-            by_picture(self.voice, picture, shown, watch)
-            if by == "picture"
-            else by_label(self.voice, picture, list(examples), passes, watch)
-        )
-        read, how = sum(passes, ()), settings or self.parts.settings
+        ask = by_picture if by == "picture" else by_label
+        found = ask(self.voice, picture, shown, watch)
+        read, how = sum(one_of_each(shown), ()), settings or self.parts.settings
         return Classification("(a picture)", read, self.snapshot, how, found)
 
     def influences(self, answer: Answer, which: int = 0) -> list[Influence]:
