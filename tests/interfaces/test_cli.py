@@ -118,6 +118,11 @@ def test_a_large_memory_is_indexed_and_searched(place, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["hits"][0]["id"] == 217
     run(f"memory index {tmp_path}/m")
     assert "300 documents indexed" in capsys.readouterr().out
+    parts = f"{place}/system"
+    run(f"assemble {tmp_path}/s --tokenizer {parts}/tokenizer --text {parts}/text {clip} {indexed}",
+        "--generators", json.dumps({"racm3": f"{parts}/racm3"}))  # fmt: skip
+    run(f"draw number117 --out {tmp_path}/a.png --json --system {tmp_path}/s --memory {tmp_path}/m")
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["consulted"][0]["id"] == 117
 
 
 def test_the_memory_verbs(place, tmp_path, capsys):
