@@ -129,7 +129,8 @@ def found_share(
     shelf: Indexed, *, probes: int, refine: int, queries: int = 100, count: int = 10
 ) -> float:
     """How many of the `count` truly nearest of some documents the index finds; reads all once."""
-    exact = ExactIndex(lambda: (Block(block.ids, block.vectors) for block in shelf.blocks()))
+    looked_at = progress(shelf.blocks(), label="checking against every vector")
+    exact = ExactIndex(lambda: (Block(block.ids, block.vectors) for block in looked_at))
     ids = shelf.ids()
     some = dice(0, 91).choice(ids, min(queries, len(ids)), replace=False)
     asked = shelf.rows(some.tolist()).vectors
