@@ -26,7 +26,7 @@ from racm3.recipes.study.learnt import CM3, RACM3, _prepared, every_run, learn, 
 from racm3.recipes.study.tables import FRECHET, TABLES, Claim
 from racm3.recipes.study.verdicts import METRICS, compare, estimate
 from racm3.recipes.study.workers import divide
-from racm3.recipes.study.worlds import World, photographs
+from racm3.recipes.study.worlds import World, photographs, view
 from racm3.retrieval.encoder import unit
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf
@@ -381,6 +381,35 @@ def test_photographs_are_read_with_the_vectors_that_came_with_them(tmp_path):
     assert "not CLIP" in written.read_text()
     with pytest.raises(ConfigError, match="holds no vector for 'unheard of'"):
         made.encoder.texts(["unheard of"])
+
+
+def test_every_caption_of_a_photograph_is_learnt_beside_another_view_of_it(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for split, count, seed in (("train", 4, 0), ("dev", 2, 50)):
+        flickr(data, split, count, seed)
+    made = photographs(TOY, tmp_path / "parts", data)
+    (lessons,) = made.lessons()
+    views = [document.images[0] for document in lessons.documents]
+    for row in range(4):
+        own = views[row::4]
+        assert len({one.digest() for one in own}) == 5
+        # The retriever's vectors are finished: every view is found where its photograph is.
+        assert len(np.unique(made.encoder.images(own), axis=0)) == 1
+        assert own[0] == lessons.memory.documents([row])[0].images[0]
+
+
+def test_a_view_is_mirrored_only_where_its_caption_knows_no_side():
+    ramp = np.tile(np.arange(40, dtype=np.uint8)[None, :, None] * 6, (30, 1, 3))
+    picture = Image(np.ascontiguousarray(ramp))
+
+    def rising(said: str) -> list[bool]:
+        views = [view(picture, said, np.random.default_rng(seed)) for seed in range(20)]
+        assert all(23 <= one.height == one.width <= 30 for one in views)
+        return [one.pixels[0, 0, 0] < one.pixels[0, -1, 0] for one in views]
+
+    assert 0 < sum(rising("A dog leftover from lunch jumps .")) < 20
+    assert all(rising("A dog on the Left jumps ."))
 
 
 def test_a_training_document_never_learns_from_its_own_picture(tmp_path):

@@ -1,6 +1,7 @@
 """What a study is made on: documents to learn from, a memory, and documents never seen."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,7 +14,7 @@ from jaxtyping import Float32
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import held_out_things, things
-from racm3.document import Document, Image
+from racm3.document import Document, Image, fit
 from racm3.errors import ConfigError, SourceError
 from racm3.model.transformer import Transformer
 from racm3.recipes import lessons
@@ -24,7 +25,7 @@ from racm3.recipes.study.workers import alone
 from racm3.retrieval.encoder import Dropout, Encoder, embed
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf, Shelf
-from racm3.runtime import device
+from racm3.runtime import device, dice
 from racm3.system.parts import Parts, SampleShelf, open_parts, sample_folder
 from racm3.tokens.codec import Codec
 from racm3.tokens.text import TextTokenizer
@@ -34,6 +35,8 @@ from racm3.training.vqgan import TokenizerTraining
 
 UNSEEN = 2000
 SAID = 5
+VIEW = 71
+SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,16 @@ class StoredEncoder:
         return np.array(found, dtype=np.float32).reshape(-1, self.dim)
 
 
+def view(picture: Image, said: str, rng: np.random.Generator) -> Image:
+    """Most of a picture, mirrored half of the time unless what is `said` of it knows a side."""
+    side = int(min(picture.height, picture.width) * rng.uniform(0.75, 1))
+    top, left = (int(rng.integers(n - side + 1)) for n in (picture.height, picture.width))
+    pixels = picture.pixels[top : top + side, left : left + side]
+    if rng.random() < 0.5 and not SIDES.search(said):
+        pixels = pixels[:, ::-1]
+    return Image(np.ascontiguousarray(pixels))
+
+
 def fingerprint(picture: Image) -> str:
     return hashlib.blake2b(picture.pixels.tobytes(), digest_size=16).hexdigest()
 
@@ -175,8 +188,14 @@ def photographs(budget: Budget, folder: Path, data: Path) -> World:
     encoder = StoredEncoder("MobileNet dual encoder (not CLIP)", texts, pictures)
     remembered = [Document.of(captions[0], picture) for picture, captions in train]
     number = len(train)
-    # All captions of every picture are learnt; the first one is also what the memory says.
-    learnt = [Document.of(captions[i], picture) for i in range(SAID) for picture, captions in train]
+    # Each caption is learnt beside another view, so that no picture is soon known by heart; the
+    # first of both is also what the memory shows.
+    learnt = []
+    for row in range(SAID * number):
+        (picture, captions), said = train[row % number], row // number
+        seen = fit(view(picture, captions[said], dice(VIEW, row)), budget.side) if said else picture
+        pictures[fingerprint(seen)] = pictures[fingerprint(picture)]
+        learnt.append(Document.of(captions[said], seen))
     groups = [frozenset({str(row % number)}) for row in range(SAID * number)]
     shelf = ListShelf(remembered, embed(encoder, remembered))
     return World(
