@@ -198,9 +198,11 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
     failing(f"{wrong} {short} --live {out}/memory", "was not made of", capsys)
     both = json.dumps({"racm3": f"{out}/ra/final", "cm3": f"{out}/cm3/final"})
     run(f"assemble {out}/system --tokenizer {out}/tok/final --text {out}/text "
-        f"--retriever.strategy hybrid --clip {out}/clip/final --generators", both)  # fmt: skip
+        f"--retriever.strategy hybrid --clip {out}/clip/final --memory {out}/memory "
+        "--generators", both)  # fmt: skip
     assert RACM3.open(out / "system").parts.retriever.strategy == "hybrid"
-    run(f"draw guitar --out {out}/a.png --system {out}/system --memory {out}/memory")
+    assert len(RACM3.open(out / "system").parts.shelf) == 5
+    run(f"draw guitar --out {out}/a.png --system {out}/system")
     assert (out / "a.png").exists()
     run(f"export {out}/qwen --system {out}/system")
     assert json.loads((out / "qwen" / "config.json").read_text())["model_type"] == "qwen3"

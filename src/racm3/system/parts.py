@@ -53,8 +53,13 @@ class Parts:
                 raise VocabularyMismatch(model.config.vocabulary, len(self.codec.vocabulary))
 
 
-def save_parts(parts: Parts, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
-    """All of the folder or nothing; the memory is its own folder and stays where it is."""
+def save_parts(
+    parts: Parts, folder: Path, *, dtype: torch.dtype = torch.float32, memory: str | None = None
+) -> None:
+    """All of the folder or nothing; the memory is its own folder and stays where it is.
+
+    `memory` says where, seen from the system's folder; without it, in its `memory` if there is one.
+    """
     if not isinstance(parts.encoder, Dual):
         raise ConfigError(
             f"only a CLIP or SigLIP can be saved with a system, not {parts.encoder.name}"
@@ -72,6 +77,8 @@ def save_parts(parts: Parts, folder: Path, *, dtype: torch.dtype = torch.float32
             "align": parts.align,
             "settings": asdict(parts.settings),
         }
+        if memory is not None:
+            about["memory"] = memory
         save_json(temporary / "system.json", about)
 
 
@@ -87,7 +94,7 @@ def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -
         encoder=encoder,
         generators=generators,
         retriever=RetrieverConfig(**about["retriever"]),
-        shelf=_shelf(folder, shelf, encoder),
+        shelf=_shelf(folder, shelf, encoder, about.get("memory")),
         name=SAMPLE if folder == sample_folder() else folder.name,
         align=about["align"],
         settings=recommended(folder),
@@ -112,13 +119,15 @@ def _about(folder: Path) -> dict[str, Any]:
     return about
 
 
-def _shelf(folder: Path, shelf: Shelf | Path | None, encoder: Encoder) -> Shelf:
+def _shelf(
+    folder: Path, shelf: Shelf | Path | None, encoder: Encoder, remembered: str | None
+) -> Shelf:
     if shelf is not None and not isinstance(shelf, Path):
         return shelf
-    path = shelf or folder / "memory"
+    path = shelf or folder / (remembered or "memory")
     if shelf is None and (folder / VECTORS).exists():
         return SampleShelf(folder, encoder.dim)
-    if shelf is None and not path.exists():
+    if shelf is None and remembered is None and not path.exists():
         return EmptyShelf(encoder.dim)
     store = MemoryStore.open(path)
     if store.about["dim"] != encoder.dim:

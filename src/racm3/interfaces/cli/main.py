@@ -15,7 +15,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from racm3 import __version__
 from racm3.errors import Racm3Error
-from racm3.interfaces.cli import answer, evaluate, memory, serve, study, train
+from racm3.interfaces.cli import answer, evaluate, memory, parts, serve, study, train
 from racm3.system import Settings
 from racm3.system.parts import recommended, sample_folder
 
@@ -45,16 +45,17 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
     },
     "prepare": train.prepare,
     "train": {
+        "own": train.own,
         "sample": train.sample,
         "tokenizer": train.tokenizer,
         "clip": train.clip,
         "text": train.text,
         "generator": train.generator,
     },
-    "assemble": train.assemble,
-    "export": train.export,
-    "push": train.push,
-    "import": {"tokenizer": train.import_tokenizer},
+    "assemble": parts.assemble,
+    "export": parts.export,
+    "push": parts.push,
+    "import": {"tokenizer": parts.import_tokenizer},
     "evaluate": {
         "sample": evaluate.sample,
         "documents": evaluate.documents,
@@ -67,7 +68,7 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
 SPREAD: dict[str, type[Any]] = {"using": answer.Using, "settings": Settings}
 GROUPS = {
     "memory": "build, change, search and check an external memory",
-    "train": "train the sample system, or parts for a collection of your own",
+    "train": "train a system for your own pictures, the sample system, or single parts",
     "evaluate": "measure",
     "import": "take public weights over",
     "study": "re-run the papers' comparisons at your own scale",

@@ -1,7 +1,7 @@
-"""Verbs that prepare, train, assemble and export."""
+"""Verbs that prepare and train."""
 
+import sys
 from pathlib import Path
-from typing import Literal
 
 from racm3.data.prepare import Prepared
 from racm3.data.rows import Tolerance
@@ -11,22 +11,19 @@ from racm3.document import Document
 from racm3.errors import ConfigError
 from racm3.interfaces.cli.memory import open_encoder
 from racm3.model.config import GeneratorConfig
-from racm3.model.export import open_generator
 from racm3.recipes import collection
 from racm3.recipes.build import STAGES, Build
+from racm3.recipes.own import STAGES as OWN_STAGES
+from racm3.recipes.own import Own
 from racm3.recipes.sample import SAMPLES
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
-from racm3.retrieval.siglip import Dual, open_dual
-from racm3.system.exporting import export_transformers
-from racm3.system.exporting import push as upload
-from racm3.system.parts import Parts, open_parts, sample_folder, save_parts
+from racm3.retrieval.siglip import Dual
+from racm3.system.parts import sample_folder
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
 from racm3.tokens.vqgan.config import VQGANConfig
-from racm3.tokens.vqgan.diffusers import export_vqmodel
-from racm3.tokens.vqgan.imports import import_vqgan
 from racm3.training.clip import ClipTraining
 from racm3.training.generator import GeneratorTraining
 from racm3.training.loop import LoopConfig
@@ -51,6 +48,40 @@ def sample(
             raise ConfigError(f"there is no {what} {name!r}; choose one of {', '.join(known)}")
     getattr(Build(SAMPLES[recipe](), out, on=device), stage)()
     print(out / stage)
+
+
+def own(
+    source: Path,
+    *,
+    out: Path,
+    recipe: str = "own_cpu",
+    stage: str = "system",
+    clip: str | None = None,
+    tolerate: int = 0,
+) -> None:
+    """Train a system for your own captioned pictures.
+
+    Stopped at any time, the same command goes on. Image and text tokenizer, a small CLIP, the
+    memory, RA-CM3: then `racm3 draw "..." --system OUT/system`. Run again after adding pictures, it
+    adds them to the memory and trains nothing.
+
+    Args:
+        source: A folder, COCO JSON, tar shards, Parquet, ... of pictures with captions.
+        out: The folder of the run; the finished system is in its `system`.
+        recipe: own_cpu (64-pixel pictures), own_gpu (128 pixels), or tiny (for tests).
+        stage: How far to go: tokenizer, text, encoder, memory, prepared, racm3, cm3 (the baseline
+            without retrieval, which `system` then includes) or system.
+        clip: A CLIP or SigLIP folder or hub name to look documents up with, which finds far more
+            than one trained on a small collection.
+        tolerate: How many unreadable documents to accept; they are listed either way.
+    """
+    if stage not in OWN_STAGES:
+        raise ConfigError(f"there is no stage {stage!r}; choose one of {', '.join(OWN_STAGES)}")
+    tolerance = Tolerance(tolerate)
+    getattr(Own(source, out, recipe, clip=clip, tolerance=tolerance), stage)()
+    for problem in tolerance.problems:
+        print(f"left out: {problem}", file=sys.stderr)
+    print(out / ("clip" if stage == "encoder" else stage))
 
 
 def _documents(source: Path) -> list[Document]:
@@ -166,6 +197,7 @@ def generator(
     system: str = "sample",
     live: Path | None = None,
     retriever: RetrieverConfig = RetrieverConfig(),
+    codes_alike: bool = False,
 ) -> None:
     """Train RA-CM3 on prepared material, or vanilla CM3 with --stream.neighbours none.
 
@@ -184,15 +216,19 @@ def generator(
         live: The memory that the material was made of, to look neighbours up anew for every
             sample instead of using the prepared ones; for small memories.
         retriever: What counts as a good neighbour there.
+        codes_alike: Let codes that look alike begin with embeddings that are alike, which a small
+            generator that starts fresh learns faster from.
     """
     material, asked = Prepared.open(prepared), None
     if live is not None:
         store = MemoryStore.open(live)
         asked = collection.live_neighbours(material, _encoder(system), store, retriever)
+    codec = _codec(system)
+    codes = codec.image.vqgan.codebook.vectors if codes_alike else None
     collection.train_generator(
-        _codec(system),
+        codec,
         material,
-        collection.Beginning(model, start_from, extend),
+        collection.Beginning(model, start_from, extend, codes),
         training,
         stream,
         loop=loop,
@@ -200,84 +236,3 @@ def generator(
         validation=Prepared.open(validation) if validation else None,
         live=asked,
     )
-
-
-def assemble(
-    out: Path,
-    *,
-    tokenizer: Path,
-    text: Path,
-    clip: Path,
-    generators: dict[str, Path],
-    align: int = 0,
-    retriever: RetrieverConfig = RetrieverConfig(),
-) -> None:
-    """Put trained parts together as a system that every other verb opens.
-
-    Args:
-        out: The system's folder.
-        tokenizer: An image tokenizer's folder.
-        text: A text tokenizer's folder.
-        clip: A CLIP or SigLIP folder.
-        generators: Generators by name: '{"racm3": "runs/mine/final"}'.
-        align: The `--stream.align` that they were trained with.
-        retriever: How the system looks documents up: `--retriever.strategy hybrid` also by words.
-    """
-    from racm3.system.parts import EmptyShelf
-
-    encoder = open_dual(clip)
-    codec = Codec(TextTokenizer.open(text), ImageTokenizer.open(tokenizer))
-    models = {name: open_generator(folder) for name, folder in generators.items()}
-    parts = Parts(codec, encoder, models, retriever, EmptyShelf(encoder.dim), out.name, align)
-    save_parts(parts, out)
-    print(out)
-
-
-def export(
-    out: Path,
-    *,
-    to: Literal["transformers", "diffusers"] = "transformers",
-    system: str = "sample",
-    generator: str = "racm3",
-) -> None:
-    """Write a generator as a Qwen3ForCausalLM folder with a tokenizer, for other libraries.
-
-    Args:
-        out: The folder to write.
-        to: Whose format; `diffusers` writes the image tokenizer as a VQModel instead.
-        system: A system's folder, or `sample`.
-        generator: Which of its generators.
-    """
-    from racm3.runtime import device as find_device
-
-    folder = sample_folder() if system == "sample" else Path(system)
-    parts = open_parts(folder, None, find_device("cpu"))
-    if to == "diffusers":
-        export_vqmodel(parts.codec.image, out)
-    else:
-        export_transformers(parts, generator, out)
-    print(out)
-
-
-def import_tokenizer(weights: Path, *, out: Path, side: int = 256) -> None:
-    """Take a public image tokenizer over: VQGANs of taming-transformers, LlamaGen or Janus.
-
-    Args:
-        weights: A .safetensors, .ckpt or .pt file; only tensors are read from it.
-        out: The folder to write; `racm3 assemble --tokenizer` takes it.
-        side: Picture side in pixels, which the weights do not say.
-    """
-    tokenizer = ImageTokenizer(import_vqgan(weights, side=side))
-    tokenizer.save(out)
-    print(f"{out}: {len(tokenizer.grid)} codes of {tokenizer.codes} for {side} x {side} pixels")
-
-
-def push(folder: Path, repository: str, *, public: bool = False) -> None:
-    """Upload an exported folder to a model hub; the only verb that uploads anything.
-
-    Args:
-        folder: What `racm3 export` wrote.
-        repository: OWNER/NAME on the hub that huggingface_hub is logged in to.
-        public: Let everybody see it.
-    """
-    print(upload(folder, repository, private=not public))

@@ -1,0 +1,99 @@
+"""Verbs that put trained parts together, hand them on and take others' over."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from racm3.model.export import open_generator
+from racm3.retrieval.retriever import RetrieverConfig
+from racm3.retrieval.siglip import open_dual
+from racm3.system.exporting import export_transformers
+from racm3.system.exporting import push as upload
+from racm3.system.parts import EmptyShelf, Parts, open_parts, sample_folder, save_parts
+from racm3.tokens.codec import Codec
+from racm3.tokens.image import ImageTokenizer
+from racm3.tokens.text import TextTokenizer
+from racm3.tokens.vqgan.diffusers import export_vqmodel
+from racm3.tokens.vqgan.imports import import_vqgan
+
+
+def assemble(
+    out: Path,
+    *,
+    tokenizer: Path,
+    text: Path,
+    clip: Path,
+    generators: dict[str, Path],
+    align: int = 0,
+    retriever: RetrieverConfig = RetrieverConfig(),
+    memory: Path | None = None,
+) -> None:
+    """Put trained parts together as a system that every other verb opens.
+
+    Args:
+        out: The system's folder.
+        tokenizer: An image tokenizer's folder.
+        text: A text tokenizer's folder.
+        clip: A CLIP or SigLIP folder.
+        generators: Generators by name: '{"racm3": "runs/mine/final"}'.
+        align: The `--stream.align` that they were trained with.
+        retriever: How the system looks documents up: `--retriever.strategy hybrid` also by words.
+        memory: What it consults where no other memory is given; it stays where it is.
+    """
+    encoder = open_dual(clip)
+    codec = Codec(TextTokenizer.open(text), ImageTokenizer.open(tokenizer))
+    models = {name: open_generator(folder) for name, folder in generators.items()}
+    parts = Parts(codec, encoder, models, retriever, EmptyShelf(encoder.dim), out.name, align)
+    kept = None if memory is None else os.path.relpath(memory.resolve(), out.resolve())
+    save_parts(parts, out, memory=kept)
+    print(out)
+
+
+def export(
+    out: Path,
+    *,
+    to: Literal["transformers", "diffusers"] = "transformers",
+    system: str = "sample",
+    generator: str = "racm3",
+) -> None:
+    """Write a generator as a Qwen3ForCausalLM folder with a tokenizer, for other libraries.
+
+    Args:
+        out: The folder to write.
+        to: Whose format; `diffusers` writes the image tokenizer as a VQModel instead.
+        system: A system's folder, or `sample`.
+        generator: Which of its generators.
+    """
+    from racm3.runtime import device as find_device
+
+    folder = sample_folder() if system == "sample" else Path(system)
+    parts = open_parts(folder, None, find_device("cpu"))
+    if to == "diffusers":
+        export_vqmodel(parts.codec.image, out)
+    else:
+        export_transformers(parts, generator, out)
+    print(out)
+
+
+def import_tokenizer(weights: Path, *, out: Path, side: int = 256) -> None:
+    """Take a public image tokenizer over: VQGANs of taming-transformers, LlamaGen or Janus.
+
+    Args:
+        weights: A .safetensors, .ckpt or .pt file; only tensors are read from it.
+        out: The folder to write; `racm3 assemble --tokenizer` takes it.
+        side: Picture side in pixels, which the weights do not say.
+    """
+    tokenizer = ImageTokenizer(import_vqgan(weights, side=side))
+    tokenizer.save(out)
+    print(f"{out}: {len(tokenizer.grid)} codes of {tokenizer.codes} for {side} x {side} pixels")
+
+
+def push(folder: Path, repository: str, *, public: bool = False) -> None:
+    """Upload an exported folder to a model hub; the only verb that uploads anything.
+
+    Args:
+        folder: What `racm3 export` wrote.
+        repository: OWNER/NAME on the hub that huggingface_hub is logged in to.
+        public: Let everybody see it.
+    """
+    print(upload(folder, repository, private=not public))

@@ -1,0 +1,122 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from racm3.data.prepare import Prepared
+from racm3.errors import ConfigError
+from racm3.interfaces.cli.main import main
+from racm3.recipes.collection import remove_documents
+from racm3.recipes.own import OWN, STAGES, Own
+from racm3.retrieval.memory import MemoryStore
+from racm3.system import RACM3
+from tests.conftest import picture
+
+WORDS = ("red boat", "old tree", "tall house", "small dog", "green car", "blue bird")
+
+
+def show(folder: Path, number: int) -> None:
+    (folder / f"{number}.png").write_bytes(picture(number, 40, 48).png())
+    (folder / f"{number}.txt").write_text(f"a {WORDS[number % len(WORDS)]} number {number}")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(6):
+        show(folder, number)
+    return folder
+
+
+def own(source: Path, out: Path, *more: str) -> None:
+    main(["train", "own", str(source), "--out", str(out), "--recipe", "tiny", *more])
+
+
+@pytest.fixture(scope="module")
+def made(source, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("mine")
+    own(source, out)
+    return out
+
+
+def copied(made: Path, to: Path) -> Path:
+    shutil.copytree(made, to, dirs_exist_ok=True)
+    return to
+
+
+def test_one_command_makes_a_system_that_consults_the_collection(made, tmp_path, capsys):
+    moved = copied(made, tmp_path / "elsewhere")
+    line = f"draw a_red_boat --system {moved}/system --out {tmp_path}/a.png --json --device cpu"
+    main(line.split())
+    answer = json.loads(capsys.readouterr().out)
+    assert (tmp_path / "a.png").exists()
+    assert all(" number " in one["title"] for one in answer["consulted"])
+    assert answer["consulted"]
+    system = RACM3.open(moved / "system", device="cpu")
+    assert list(system.parts.generators) == ["racm3"]
+    assert system.parts.shelf.path == moved / "system" / "../memory", (
+        "it goes where its system goes"
+    )
+
+
+def test_whoever_is_stopped_ends_with_the_same_system(made, source, tmp_path):
+    for stage in STAGES:
+        own(source, tmp_path, "--stage", stage)
+    for name in ("tokenizer", "clip", "racm3"):
+        file = Path("final", "model.safetensors")
+        assert (tmp_path / name / file).read_bytes() == (made / name / file).read_bytes(), name
+    assert list(RACM3.open(tmp_path / "system").parts.generators) == ["cm3", "racm3"]
+
+
+def test_pictures_that_are_added_are_remembered_and_nothing_is_trained_again(source, tmp_path):
+    photos, out = copied(source, tmp_path / "photos"), tmp_path / "run"
+    own(photos, out)
+    show(photos, 6)
+    logs = [out / name / "log.jsonl" for name in ("tokenizer", "clip", "racm3")]
+    before = [log.stat().st_mtime_ns for log in logs]
+    own(photos, out)
+    assert [log.stat().st_mtime_ns for log in logs] == before
+    assert RACM3.open(out / "system", device="cpu").parts.shelf.ids().tolist() == list(range(7))
+
+
+def test_a_clip_that_is_given_is_used_and_none_is_trained(made, source, tmp_path):
+    given = made / "clip" / "final"
+    own(source, tmp_path, "--clip", str(given), "--stage", "memory")
+    assert not (tmp_path / "clip").exists()
+    assert MemoryStore.open(tmp_path / "memory").about["dim"] == 16
+
+
+def test_what_is_removed_from_the_memory_is_not_learnt_from(made, tmp_path):
+    out = copied(made, tmp_path / "run")
+    store = MemoryStore.open(out / "memory")
+    # A copied folder's memory still knows the original's material; this one made its own.
+    (out / "memory" / "derived.json").write_text(json.dumps([str(out / "prepared")]))
+    remove_documents(store, [2])
+    assert Prepared.open(out / "prepared").about["ids"] == [0, 1, 3, 4, 5]
+
+
+def test_a_folder_belongs_to_one_collection(made, tmp_path, source):
+    (tmp_path / "other").mkdir()
+    show(tmp_path / "other", 0)
+    with pytest.raises(ConfigError, match="was begun with"):
+        Own(tmp_path / "other", made, "tiny")
+    with pytest.raises(ConfigError, match="own_cpu, own_gpu, tiny"):
+        Own(source, tmp_path / "x", "large")
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_unknown_stage_is_named(source, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        own(source, tmp_path / "y", "--stage", "clip")
+    assert "choose one of tokenizer, text, encoder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_document_and_what_it_consults_fit_into_a_row(name):
+    recipe = OWN[name]()
+    cells, stream = recipe.vqgan.cells**2, recipe.stream
+    assert stream.length >= 2 * cells + 48
+    assert recipe.generator.context >= stream.length
+    assert stream.align % cells == 0
+    assert recipe.generator.period == stream.align
