@@ -103,6 +103,15 @@ def fit(picture: Image, side: int) -> Image:
     return Image.of(resized.crop((left, top, left + side, top + side)))
 
 
+def reduced(picture: Image, most: int) -> Image:
+    """The picture itself, or a smaller one where its shorter side has more than `most` pixels."""
+    shorter = min(picture.height, picture.width)
+    if shorter <= most:
+        return picture
+    width, height = (round(n * most / shorter) for n in (picture.width, picture.height))
+    return Image.of(picture.pil().resize((width, height), PIL.Resampling.BICUBIC))
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """Text and images in reading order; a captioned picture is the commonest kind."""
@@ -124,6 +133,11 @@ class Document:
     @property
     def images(self) -> tuple[Image, ...]:
         return tuple(part for part in self.parts if isinstance(part, Image))
+
+    def reduced(self, most: int) -> "Document":
+        """The same document with pictures of at most so many pixels on their shorter side."""
+        parts = (reduced(p, most) if isinstance(p, Image) else p for p in self.parts)
+        return Document(tuple(parts))
 
     def require_parts(self) -> "Document":
         """The document itself, or a sentence saying that there is nothing in it."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from racm3.data.prepare import Prepared
+from racm3.data.prepare import Prepared, Remembered, encode_all
 from racm3.errors import ConfigError
 from racm3.interfaces.cli.main import main
 from racm3.recipes.collection import remove_documents
@@ -94,6 +94,24 @@ def test_what_is_removed_from_the_memory_is_not_learnt_from(made, tmp_path):
     (out / "memory" / "derived.json").write_text(json.dumps([str(out / "prepared")]))
     remove_documents(store, [2])
     assert Prepared.open(out / "prepared").about["ids"] == [0, 1, 3, 4, 5]
+
+
+def test_a_collection_need_not_fit_into_ram(made, tmp_path, monkeypatch, codec):
+    store = MemoryStore.open(made / "memory")
+    first = store.documents([0])[0]
+    ids, asked = list(range(6)) * 30, []
+    read = store.documents
+    monkeypatch.setattr(store, "documents", lambda ids: asked.append(len(ids)) or read(ids))
+    remembered = Remembered(store, ids)
+    assert len(remembered) == 180
+    assert remembered[6] == remembered[-6] == first
+    found = remembered[:180]
+    assert len(found) == 180
+    assert max(asked) <= 32
+    encode_all(codec, lambda a, b: remembered[a:b], 180, label="documents")
+    assert max(asked) <= 32
+    monkeypatch.setattr("racm3.data.prepare.LARGE", 20)
+    assert {one.images[0].pixels.shape for one in remembered[:6]} == {(20, 24, 3)}
 
 
 def test_a_folder_belongs_to_one_collection(made, tmp_path, source):

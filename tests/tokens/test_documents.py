@@ -98,3 +98,12 @@ def test_transparency_is_laid_on_white():
 
     clear = PIL.new("RGBA", (2, 2), (255, 0, 0, 0))
     assert (Image.of(clear).pixels == 255).all()
+
+
+def test_only_pictures_that_are_too_large_are_reduced():
+    wide, small = picture(0, 30, 90), picture(1, 20, 50)
+    document = Document.of("two", wide, small).reduced(20)
+    assert document.text == "two"
+    assert [one.pixels.shape for one in document.images] == [(20, 60, 3), (20, 50, 3)]
+    assert document.images[1] is small
+    assert document.reduced(20) == document

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Int64
@@ -10,10 +10,13 @@ from jaxtyping import Int64
 from racm3.document import Document
 from racm3.errors import CheckpointError, ConfigError, Racm3Error
 from racm3.retrieval.retriever import Neighbour, Retriever, ask, one_side, two_sided
+from racm3.retrieval.shelf import Shelf
 from racm3.runtime import dice, folder_written_whole, load_json, progress, save_json
 from racm3.tokens.codec import Codec, Kind, Segment, Segments
 
-AT_ONCE = 256
+# Documents that are read at once and that are looked up at once, and the shorter side of a picture
+# that is more than enough: a collection of photographs need not fit into RAM.
+READ, AT_ONCE, LARGE = 32, 256, 1024
 
 
 class TokenTable:
@@ -138,15 +141,38 @@ class Prepared:
         )
 
 
+class Remembered(Sequence[Document]):
+    """A shelf's documents, read when asked for: a few at a time, large pictures reduced."""
+
+    def __init__(self, shelf: Shelf, ids: Sequence[int]) -> None:
+        self.shelf, self.ids = shelf, ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, at: int) -> Document: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[Document]: ...
+
+    def __getitem__(self, at: int | slice) -> Document | list[Document]:
+        if isinstance(at, int):
+            return self[at : at + 1][0] if at >= 0 else self[at + len(self)]
+        ids = self.ids[at]
+        few = (self.shelf.documents(ids[i : i + READ]) for i in range(0, len(ids), READ))
+        return [one.reduced(LARGE) for some in few for one in some]
+
+
 Reader = Callable[[int, int], Sequence[Document]]
 
 
 def encode_all(codec: Codec, read: Reader, total: int, *, label: str) -> TokenTable:
     """Documents `read(start, stop)` as ids, a batch at a time."""
-    starts = range(0, total, AT_ONCE)
+    starts = range(0, total, READ)
     encoded: list[Segments] = []
     for start in progress(starts, label=label, total=len(starts)):
-        encoded += codec.encode(read(start, min(start + AT_ONCE, total)))
+        encoded += codec.encode(read(start, min(start + READ, total)))
     return TokenTable.of(encoded)
 
 

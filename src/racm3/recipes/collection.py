@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from racm3.data.live import Live
-from racm3.data.prepare import Prepared, prepare
+from racm3.data.prepare import LARGE, Prepared, Remembered, prepare
 from racm3.data.stream import Stream, StreamConfig, validation_batches
 from racm3.document import Document, Image, fit
 from racm3.errors import ConfigError, SourceError
@@ -21,7 +21,7 @@ from racm3.model.transformer import Transformer
 from racm3.retrieval.encoder import Encoder, embed
 from racm3.retrieval.memory import Entry, MemoryStore
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
-from racm3.runtime import device, dice, join_world
+from racm3.runtime import device, dice, join_world, progress
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer, to_pixels
 from racm3.tokens.text import TextTokenizer
@@ -119,10 +119,10 @@ def prepare_memory(
     retriever = Retriever(encoder, store, config)
     ids = retriever.ids.tolist()
     groups = [frozenset({entry.own_group()}) for entry in others]
-    documents = [entry.document for entry in others]
+    documents: Sequence[Document] = [entry.document for entry in others]
     if not others:
         groups = [frozenset({group}) for group in store.table().groups]
-        documents = store.documents(ids)
+        documents = Remembered(store, ids)
     made = prepare(codec, documents, retriever, groups=groups, draws=draws, depth=depth)
     made.about |= {"ids": ids, "of_memory": not others}
     return made
@@ -272,5 +272,6 @@ def train_generator(
     train(learner, loop, folder, rank=rank.number)
 
 
-def documents_of(entries: Iterable[Entry]) -> Iterator[Document]:
-    return (entry.document for entry in entries)
+def documents_of(entries: Iterable[Entry], *, largest: int = LARGE) -> list[Document]:
+    """All of them in RAM, with pictures of at most `largest` pixels on their shorter side."""
+    return [entry.document.reduced(largest) for entry in progress(entries, label="reading")]

@@ -15,11 +15,10 @@ from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.recipes import collection
 from racm3.recipes.collection import Beginning
-from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.siglip import Dual, open_dual
-from racm3.runtime import device, load_json, save_json
+from racm3.runtime import device, load_json, progress, save_json
 from racm3.system.parts import GENERATORS, EmptyShelf, Parts, save_parts
 from racm3.system.results import Settings
 from racm3.tokens.codec import Codec
@@ -157,12 +156,13 @@ class Own:
         self.retriever = RETRIEVER if clip else replace(RETRIEVER, too_similar=TOO_SIMILAR)
 
     @cached_property
-    def entries(self) -> list[Entry]:
-        return list(read_source(self.source, self.tolerance))
-
-    @property
     def documents(self) -> list[Document]:
-        return [entry.document for entry in self.entries]
+        """All of them, their pictures as small as training needs them."""
+        enough = 2 * max(self.recipe.vqgan.side, self.recipe.clip.side)
+        entries = progress(
+            read_source(self.source, Tolerance(self.tolerance.most)), label="reading"
+        )
+        return [entry.document.reduced(enough) for entry in entries]
 
     def loop(self, steps: int) -> LoopConfig:
         return LoopConfig(
@@ -206,7 +206,8 @@ class Own:
             store = MemoryStore.open(place)
         else:
             store = MemoryStore.create(place, encoder=encoder.name, dim=encoder.dim)
-        collection.fill_memory(store, self.entries, encoder)
+        entries = read_source(self.source, self.tolerance)
+        collection.fill_memory(store, progress(entries, label="memory"), encoder)
         return store
 
     def prepared(self) -> Prepared:

@@ -82,10 +82,12 @@ def own(
     for problem in tolerance.problems:
         print(f"left out: {problem}", file=sys.stderr)
     print(out / ("clip" if stage == "encoder" else stage))
+    if stage == "system":
+        print(f'now: racm3 draw "..." --system {out}/system', file=sys.stderr)
 
 
 def _documents(source: Path) -> list[Document]:
-    return list(collection.documents_of(read_source(source, Tolerance())))
+    return collection.documents_of(read_source(source, Tolerance()))
 
 
 def tokenizer(
