@@ -159,10 +159,8 @@ class Own:
     def documents(self) -> list[Document]:
         """All of them, their pictures as small as training needs them."""
         enough = 2 * max(self.recipe.vqgan.side, self.recipe.clip.side)
-        entries = progress(
-            read_source(self.source, Tolerance(self.tolerance.most)), label="reading"
-        )
-        return [entry.document.reduced(enough) for entry in entries]
+        entries = read_source(self.source, Tolerance(self.tolerance.most))
+        return collection.documents_of(entries, largest=enough)
 
     def loop(self, steps: int) -> LoopConfig:
         return LoopConfig(
@@ -201,6 +199,10 @@ class Own:
 
     def memory(self) -> MemoryStore:
         """All documents of the source; those that are there already are passed over."""
+        return self._filled
+
+    @cached_property
+    def _filled(self) -> MemoryStore:
         encoder, place = self.encoder(), self.folder / "memory"
         if (place / "about.json").exists():
             store = MemoryStore.open(place)

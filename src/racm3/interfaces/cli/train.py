@@ -71,8 +71,8 @@ def own(
         recipe: own_cpu (64-pixel pictures), own_gpu (128 pixels), or tiny (for tests).
         stage: How far to go: tokenizer, text, encoder, memory, prepared, racm3, cm3 (the baseline
             without retrieval, which `system` then includes) or system.
-        clip: A CLIP or SigLIP folder or hub name to look documents up with, which finds far more
-            than one trained on a small collection.
+        clip: A CLIP or SigLIP folder or hub name to look documents up with; without it a small one
+            is trained, which knows these captions only.
         tolerate: How many unreadable documents to accept; they are listed either way.
     """
     if stage not in OWN_STAGES:
