@@ -13,6 +13,7 @@ from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.interfaces.cli import main
 from racm3.interfaces.cli.main import VERBS
+from racm3.model.export import open_generator
 from racm3.system import RACM3, Settings
 from racm3.system.parts import save_parts
 from tests.conftest import picture
@@ -188,6 +189,13 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
     size = "--model.width 16 --model.depth 1 --model.heads 2 --model.vocabulary 1"
     run(f"train generator {out}/prepared --out {out}/cm3 --system {out}/parts {rows} {size} "
         f"--stream.neighbours none {short}")  # fmt: skip
+    run(f"train generator {out}/prepared --out {out}/alike --system {out}/parts {rows} {size} "
+        f"--stream.neighbours none --codes_alike true {short}")  # fmt: skip
+    plain, alike = (
+        open_generator(out / name / "final").embed_tokens.weight for name in ("cm3", "alike")
+    )
+    codes = Prepared.open(out / "prepared").about["text_size"] + np.arange(32)
+    assert (plain - alike).norm(dim=1)[codes].min() > 10 * (plain - alike).norm(dim=1)[:256].max()
     run(f"train generator {out}/prepared --out {out}/ra --system {out}/parts {rows} "
         f"--start_from {out}/cm3/final --validation {out}/unseen {short}")  # fmt: skip
     assert '"validation"' in (out / "ra" / "log.jsonl").read_text()
