@@ -11,7 +11,7 @@ from racm3.data.prepare import Prepared
 from racm3.document import Image
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
-from racm3.interfaces.cli import main
+from racm3.interfaces.cli import evaluate, main
 from racm3.interfaces.cli.main import VERBS
 from racm3.model.export import open_generator
 from racm3.system import RACM3, Settings
@@ -324,3 +324,16 @@ def test_help_teaches_every_option(verb, capsys):
         main([*verb, "--help"])
     assert stopped.value.code == 0
     assert "usage: racm3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("/usr/bin/racm3", "racm3 evaluate sample --count 3"),
+        ("/site-packages/racm3/__main__.py", "racm3 evaluate sample --count 3"),
+        ("/site-packages/pytest/__main__.py", "racm3"),
+    ],
+)
+def test_a_report_names_the_command_that_made_it(monkeypatch, program, said):
+    monkeypatch.setattr("sys.argv", [program, *["evaluate", "sample", "--count", "3"]])
+    assert evaluate._command() == said

@@ -203,4 +203,6 @@ def _show(scores: dict[str, Any], as_json: bool) -> None:
 
 
 def _command() -> str:
-    return "racm3 " + " ".join(sys.argv[1:]) if sys.argv[0].endswith("racm3") else "racm3"
+    program = Path(sys.argv[0])  # `racm3`, or `python -m racm3`
+    ours = "racm3" in (program.name, program.parent.name)
+    return " ".join(["racm3", *sys.argv[1:]]) if ours else "racm3"
