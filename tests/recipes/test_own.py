@@ -90,10 +90,9 @@ def test_a_clip_that_is_given_is_used_and_none_is_trained(made, source, tmp_path
 def test_what_is_removed_from_the_memory_is_not_learnt_from(made, tmp_path):
     out = copied(made, tmp_path / "run")
     store = MemoryStore.open(out / "memory")
-    # A copied folder's memory still knows the original's material; this one made its own.
-    (out / "memory" / "derived.json").write_text(json.dumps([str(out / "prepared")]))
     remove_documents(store, [2])
     assert Prepared.open(out / "prepared").about["ids"] == [0, 1, 3, 4, 5]
+    assert Prepared.open(made / "prepared").about["ids"] == list(range(6)), "the copy alone"
 
 
 def test_a_collection_need_not_fit_into_ram(made, tmp_path, monkeypatch, codec):

@@ -158,13 +158,20 @@ class MemoryStore:
         return DiskWords(self._table, where)
 
     def remember_derived(self, folder: Path) -> None:
-        """Note training material that was made of this memory, so that removal reaches it."""
-        known = {*map(str, self.derived()), str(folder.resolve())}
-        save_json(self.path / "derived.json", sorted(known))
+        """Note training material that was made of this memory, so that removal reaches it.
+
+        What lies beside the memory is found beside it, too, when both have moved.
+        """
+        place, path = folder.resolve(), self.path / "derived.json"
+        beside = place.parent == self.path.resolve().parent
+        known = {*(load_json(path) if path.exists() else ()),
+                 f"../{place.name}" if beside else str(place)}  # fmt: skip
+        save_json(path, sorted(known))
 
     def derived(self) -> list[Path]:
         path = self.path / "derived.json"
-        return [Path(name) for name in load_json(path)] if path.exists() else []
+        names = load_json(path) if path.exists() else []
+        return [(self.path.resolve() / name).resolve() for name in names]
 
     def ids(self, where: str | None = None) -> Int64[np.ndarray, " docs"]:
         batches = [batch["id"].to_numpy() for batch in self._scan(["id"], where)]
