@@ -364,11 +364,16 @@ def flickr(folder: Path, split: str, count: int, seed: int) -> None:
     )
 
 
-def test_photographs_are_read_with_the_vectors_that_came_with_them(tmp_path):
-    data = tmp_path / "data"
+def flickrs(data: Path, *, train: int, dev: int) -> Path:
+    """Both splits of a small data set."""
     data.mkdir()
-    for split, count, seed in (("train", 8, 0), ("dev", 4, 50)):
-        flickr(data, split, count, seed)
+    flickr(data, "train", train, 0)
+    flickr(data, "dev", dev, 50)
+    return data
+
+
+def test_photographs_are_read_with_the_vectors_that_came_with_them(tmp_path):
+    data = flickrs(tmp_path / "data", train=8, dev=4)
     made = photographs(TOY, tmp_path / "parts", data)
     assert [len(some.documents) for some in made.lessons()] == [40]
     assert len(made.unseen) == 4
@@ -384,10 +389,7 @@ def test_photographs_are_read_with_the_vectors_that_came_with_them(tmp_path):
 
 
 def test_every_caption_of_a_photograph_is_learnt_beside_another_view_of_it(tmp_path):
-    data = tmp_path / "data"
-    data.mkdir()
-    for split, count, seed in (("train", 4, 0), ("dev", 2, 50)):
-        flickr(data, split, count, seed)
+    data = flickrs(tmp_path / "data", train=4, dev=2)
     made = photographs(TOY, tmp_path / "parts", data)
     (lessons,) = made.lessons()
     views = [document.images[0] for document in lessons.documents]
@@ -413,10 +415,7 @@ def test_a_view_is_mirrored_only_where_its_caption_knows_no_side():
 
 
 def test_a_training_document_never_learns_from_its_own_picture(tmp_path):
-    data = tmp_path / "data"
-    data.mkdir()
-    flickr(data, "train", 8, 0)
-    flickr(data, "dev", 2, 50)
+    data = flickrs(tmp_path / "data", train=8, dev=2)
     made = photographs(TOY, tmp_path / "parts", data)
     prepared = _prepared(RACM3, made, TOY, tmp_path / "run")
     for row in range(len(prepared.documents)):

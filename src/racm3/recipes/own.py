@@ -59,7 +59,7 @@ class OwnRecipe:
 
 
 def own_cpu() -> OwnRecipe:
-    """64-pixel pictures of 64 codes, a generator of some three million numbers."""
+    """64-pixel pictures of 64 codes, a generator of the sample system's size."""
     return OwnRecipe(
         vqgan=VQGANConfig(codes=1024, local=True),
         tokenizer=TokenizerTraining(steps=1_200, precision="auto"),
@@ -78,7 +78,7 @@ def own_cpu() -> OwnRecipe:
 
 
 def own_gpu() -> OwnRecipe:
-    """128-pixel pictures of 256 codes, a generator of some forty million numbers."""
+    """128-pixel pictures of 256 codes, a generator of 12 layers."""
     return OwnRecipe(
         vqgan=VQGANConfig(side=128, widths=(128, 256), decoder_blocks=4, codes=4096, local=True),
         tokenizer=TokenizerTraining(steps=20_000, precision="auto"),

@@ -81,7 +81,7 @@ def own(
     getattr(Own(source, out, recipe, clip=clip, tolerance=tolerance), stage)()
     for problem in tolerance.problems:
         print(f"left out: {problem}", file=sys.stderr)
-    print(out / ("clip" if stage == "encoder" else stage))
+    print((clip or out / "clip") if stage == "encoder" else out / stage)
     if stage == "system":
         print(f'now: racm3 draw "..." --system {out}/system', file=sys.stderr)
 
@@ -218,8 +218,8 @@ def generator(
         live: The memory that the material was made of, to look neighbours up anew for every
             sample instead of using the prepared ones; for small memories.
         retriever: What counts as a good neighbour there.
-        codes_alike: Let codes that look alike begin with embeddings that are alike, which a small
-            generator that starts fresh learns faster from.
+        codes_alike: Let codes that look alike begin with embeddings that are alike, as those of the
+            sample system do.
     """
     material, asked = Prepared.open(prepared), None
     if live is not None:
