@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from racm3.errors import CheckpointError, ConfigError
-from racm3.model.attention import Block, causal_bias
+from racm3.model.attention import Block, causal_bias, flash, softmax
 from racm3.model.config import SIZES, GeneratorConfig, size
 from racm3.model.export import open_generator, save_generator
 from tests.conftest import tiny_generator
@@ -51,6 +51,19 @@ def test_a_shared_block_is_the_same_as_one_copied_for_everybody():
     one = attention.over_blocks(query, [Block(shared, shared), Block(own, own)])
     other = attention.over_blocks(query, [Block(copied, copied), Block(own, own)])
     torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_blocks_one_by_one_are_one_softmax_over_all(count):
+    """The kernel of a CPU and the plain arithmetic of every other device."""
+    query, blocks = torch.randn(3, 2, 4, 8), []
+    for number in range(count):
+        shape = (1 if number == 0 else 3, 2, 5 + number, 8)
+        blocks.append(Block(torch.randn(shape), torch.randn(shape)))
+    bias = torch.zeros(4, 4 + count).masked_fill(torch.rand(4, 4 + count) < 0.3, float("-inf"))
+    for last in (None, bias):
+        one, other = flash(query, blocks, last), softmax(query, blocks, last)
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])

@@ -135,7 +135,7 @@ class Engine:
             positions += [walk.step(id_) for walk, id_ in zip(talk.walks, said, strict=True)]
         at = [talk.steps - 1 for talk in talks]
         caches = [talk.cache for talk in talks]
-        hidden = step(self.model, caches, *(self._tensor(one) for one in (ids, positions, at)))
+        hidden = step(self.model, caches, self._tensor(ids), self._tensor(positions), at)
         for talk, mine in zip(talks, hidden.split([c.rows for c in caches]), strict=True):
             talk.hidden = mine.unflatten(0, (-1, talk.request.samples))
 

@@ -19,41 +19,41 @@ class Chunk(NamedTuple):
 
 class Cache:
     """What one answer has read and said. Keys and values of what is said are preallocated and
-    written in place, so that a step is one fixed sequence of kernels: it can be compiled, or
-    captured as a CUDA graph.
+    written in place.
 
-    What prompts share is held once, whatever the number of candidates and streams.
+    What prompts share is held once, whatever the number of candidates and streams. Where there is
+    one candidate nothing is gained by that: what it has read stands before what it says, and
+    attention is one kernel.
     """
 
     def __init__(
         self, model: Transformer, chains: Sequence[Sequence[Chunk]], samples: int, longest: int
     ) -> None:
-        config = model.config
-        self.chains, self.samples, self.rows = chains, samples, len(chains) * samples
-        shape = (config.depth, len(chains), samples, config.key_heads, longest, config.per_head)
-        weight = model.embed_tokens.weight
-        self.keys = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
-        self.values = torch.zeros_like(self.keys)
-        self.places = torch.arange(longest, device=weight.device)
+        config, weight = model.config, model.embed_tokens.weight
+        self.samples, self.rows = samples, len(chains) * samples
+        read = [list(zip(*(chunk.layers for chunk in chain), strict=True)) for chain in chains]
+        before = [[Block.joined(blocks) for blocks in one] if samples == 1 else [] for one in read]
+        self.shared = [one if samples > 1 else [()] * config.depth for one in read]
+        self.starts = [one[0].keys.shape[2] if one else 0 for one in before]
+        self.own = [
+            weight.new_zeros(
+                config.depth, 2, samples, config.key_heads, start + longest, config.per_head
+            )
+            for start in self.starts
+        ]
+        for own, start, layers in zip(self.own, self.starts, before, strict=True):
+            for number, block in enumerate(layers):
+                own[number, :, :, :, :start] = torch.stack(block)
 
-    def future(self, at: Tensor) -> Tensor:
-        """0 where something has been said, -inf where not yet; the same for every layer."""
-        bias = torch.zeros_like(self.places, dtype=self.keys.dtype)
-        return bias.masked_fill(self.places > at, float("-inf"))[None]
-
-    def attend(
-        self, model: Transformer, number: int, new: Projected, at: Tensor, future: Tensor
-    ) -> Tensor:
+    def attend(self, model: Transformer, number: int, new: Projected, at: int) -> Tensor:
         """Attention of one layer, stream by stream, after writing the new keys and values."""
-        shape = (len(self.chains), self.samples, *new.key.shape[1:])
-        self.keys[number].index_copy_(3, at, new.key.reshape(shape))
-        self.values[number].index_copy_(3, at, new.value.reshape(shape))
         attention, mixed = model.layers[number].self_attn, []
-        for stream, chain in enumerate(self.chains):
+        for stream, (own, start) in enumerate(zip(self.own, self.starts, strict=True)):
             rows = slice(stream * self.samples, (stream + 1) * self.samples)
-            mine = Block(self.keys[number, stream], self.values[number, stream])
-            blocks = [*(chunk.layers[number] for chunk in chain), mine]
-            mixed.append(attention.over_blocks(new.query[rows], blocks, future))
+            keys, values = own[number, :, :, :, : start + at + 1]
+            keys[:, :, -1:], values[:, :, -1:] = new.key[rows], new.value[rows]
+            blocks = [*self.shared[stream][number], Block(keys, values)]
+            mixed.append(attention.over_blocks(new.query[rows], blocks))
         return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
 
 
@@ -62,7 +62,7 @@ def step(
     caches: Sequence[Cache],
     ids: Int[Tensor, " rows"],
     positions: Int[Tensor, " rows"],
-    at: Int[Tensor, " caches"],
+    at: Sequence[int],
 ) -> Float[Tensor, "rows width"]:
     """Several answers one id further: linear maps for all rows together, attention for each.
 
@@ -71,15 +71,12 @@ def step(
     """
     ids, positions = ids[:, None], positions[:, None]
     by, x = model.rotation(positions), model.embed(ids, positions)
-    sizes, counts = [cache.rows for cache in caches], at.split(1)
-    futures = [cache.future(count) for cache, count in zip(caches, counts, strict=True)]
+    sizes = [cache.rows for cache in caches]
     for number, layer in enumerate(model.layers):
         projected = layer.self_attn.project(layer.input_layernorm(x), by)
         theirs = [part.split(sizes) for part in projected]
         mixed = [
-            cache.attend(
-                model, number, Projected(*(part[n] for part in theirs)), counts[n], futures[n]
-            )
+            cache.attend(model, number, Projected(*(part[n] for part in theirs)), at[n])
             for n, cache in enumerate(caches)
         ]
         x = x + (mixed[0] if len(mixed) == 1 else torch.cat(mixed))

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from racm3.errors import ConfigError
-from racm3.model.attention import Attention, RMSNorm, Rotation, rotation
+from racm3.model.attention import Attention, RMSNorm, Rotation, rotation, row_major
 from racm3.model.config import GeneratorConfig
 
 
@@ -24,8 +24,9 @@ class MLP(nn.Module):
 
     def fuse(self) -> None:
         """For inference: gate and up in one matrix, of which the two become views."""
-        self.fused = torch.cat([self.gate_proj.weight.data, self.up_proj.weight.data])
+        self.fused = row_major(torch.cat([self.gate_proj.weight.data, self.up_proj.weight.data]))
         self.gate_proj.weight.data, self.up_proj.weight.data = self.fused.chunk(2)
+        self.down_proj.weight.data = row_major(self.down_proj.weight.data)
 
     def forward(self, x: Float[Tensor, "batch seq width"]) -> Float[Tensor, "batch seq width"]:
         if self.fused is not None:
@@ -81,8 +82,11 @@ class Transformer(nn.Module):
     def fuse(self) -> "Transformer":
         """Fewer, larger products for inference, at no cost in memory; not for training."""
         for layer in self.layers:
-            layer.self_attn.fuse()
-            layer.mlp.fuse()
+            for part in (
+                layer.self_attn, layer.mlp, layer.input_layernorm, layer.post_attention_layernorm
+            ):  # fmt: skip
+                part.fuse()
+        self.norm.fuse()
         return self.requires_grad_(False)
 
     def rotation(self, positions: Int[Tensor, "batch seq"]) -> Rotation:

@@ -22,7 +22,7 @@ class Course:
     Args:
         seen: Scenes of seen things.
         fictional: Scenes of fictional things, looked up by words.
-        pictured: Scenes of one fictional thing each, looked up by the picture.
+        pictured: Scenes of one fictional thing each, beside it and what looks like the scene.
         demonstrated: Scenes of one fictional thing each, beside labelled examples.
         things: How many fictional things there are to look up by words, and by the picture.
         training: The schedule.
@@ -92,6 +92,14 @@ def sample_cpu() -> SampleRecipe:
                 demonstrated=7_000,
                 things=(8_000, 2_000),
                 training=_schedule(1300, lr=1.5e-3),
+            ),
+            # Longer, and with new things: what is copied has to be exact.
+            Course(
+                seen=6_000,
+                fictional=20_000,
+                pictured=14_000,
+                things=(12_000, 4_000),
+                training=_schedule(2400, lr=1.5e-3),
             ),
         ),
         generator=GeneratorConfig(
