@@ -141,6 +141,10 @@ def test_the_memory_verbs(place, tmp_path, capsys):
     run(f"memory verify {tmp_path}/m")
     assert "5 documents, nothing wrong" in capsys.readouterr().out
     run(f"memory add {tmp_path}/m {place}/source {clip}")
+    said = capsys.readouterr().out
+    assert "0 documents added, 5 were there already" in said
+    assert "1 were removed once and stay so; --again adds them" in said
+    run(f"memory add {tmp_path}/m {place}/source --again {clip}")
     assert "1 documents added, 5 were there already" in capsys.readouterr().out
     run(f"memory stats {tmp_path}/m --json")
     stats = json.loads(capsys.readouterr().out)

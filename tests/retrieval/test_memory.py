@@ -124,6 +124,23 @@ def test_filling_again_adds_only_what_is_new(store):
     assert (filled.added, filled.already_there) == (3, 6)
 
 
+def test_what_was_removed_stays_away_until_it_is_asked_for_again(store):
+    store.remove([1, 4])
+    again = fill_memory(MemoryStore.open(store.path), entries(6), vectors=some_vectors(6))
+    assert (again.added, again.already_there, again.stay_removed) == (0, 4, 2)
+    assert "file-1" not in (store.path / "removed.json").read_text()
+    back = fill_memory(store, entries(6), vectors=some_vectors(6), again=True)
+    assert (back.added, back.already_there, back.stay_removed) == (2, 4, 0)
+    assert store.ids().tolist() == [0, 2, 3, 5, 6, 7]
+
+
+def test_documents_of_no_source_are_not_confused_with_removed_ones(store):
+    (id_,) = store.add([Entry(Document.of("on the page"))], some_vectors(1))
+    store.remove([id_])
+    unnamed = [Entry(Document.of("something else"))]
+    assert fill_memory(store, unnamed, vectors=some_vectors(1)).added == 1
+
+
 def test_a_large_memory_is_written_in_large_batches(tmp_path):
     """Every batch is a file and a snapshot, and every snapshot lists all files."""
     count = 6000

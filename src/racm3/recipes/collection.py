@@ -20,6 +20,7 @@ from racm3.model.export import extended, open_generator
 from racm3.model.transformer import Transformer
 from racm3.retrieval.encoder import Encoder, embed
 from racm3.retrieval.memory import Entry, MemoryStore
+from racm3.retrieval.notes import digest
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.runtime import device, dice, join_world, progress
 from racm3.tokens.codec import Codec
@@ -44,6 +45,7 @@ class Filled:
 
     added: int
     already_there: int
+    stay_removed: int
 
 
 def fill_memory(
@@ -52,17 +54,21 @@ def fill_memory(
     encoder: Encoder | None = None,
     *,
     vectors: Float32[np.ndarray, "docs dim"] | None = None,
+    again: bool = False,
 ) -> Filled:
     """Add documents in batches; each batch is on disk before the next one is read.
 
     A source that is there already is skipped, so the same call after a crash goes on where it
-    was. `vectors` brings one's own, row by row in the order of the entries.
+    was; one that was removed is skipped unless it is to come `again`. `vectors` brings one's own,
+    row by row in the order of the entries.
     """
     known, stream = store.sources(), enumerate(entries)
-    added = skipped = seen = 0
+    removed = frozenset[str]() if again else store.notes.removed()
+    added = skipped = stay = seen = 0
     while batch := _batch(stream, min(len(store) // SHARE, MOST)):
-        fresh = [(row, entry) for row, entry in batch if entry.source not in known]
-        skipped += len(batch) - len(fresh)
+        new = [(row, entry) for row, entry in batch if entry.source not in known]
+        fresh = [(row, entry) for row, entry in new if digest(entry.source) not in removed]
+        skipped, stay = skipped + len(batch) - len(new), stay + len(new) - len(fresh)
         seen = batch[-1][0] + 1
         if not fresh:
             continue
@@ -76,7 +82,7 @@ def fill_memory(
         added += len(store.add([entry for _, entry in fresh], rows))
     if vectors is not None and seen != len(vectors):
         raise SourceError(f"{len(vectors)} vectors were given for {seen} documents")
-    return Filled(added, skipped)
+    return Filled(added, skipped, stay)
 
 
 def _batch(stream: Iterator[tuple[int, Entry]], most: int) -> list[tuple[int, Entry]]:
@@ -150,7 +156,7 @@ def live_neighbours(
 
 def remove_documents(store: MemoryStore, ids: Sequence[int]) -> int:
     """Delete for good: from the memory, and from the training material made of it."""
-    for folder in store.derived():
+    for folder in store.notes.derived():
         if folder.exists():
             Prepared.open(folder).without(set(ids)).save(folder)
     return store.remove(ids)

@@ -220,7 +220,7 @@ class Own:
                 codec, encoder, store, self.retriever, draws=self.recipe.draws
             )
             made.save(place)
-            store.remember_derived(place)
+            store.notes.remember_derived(place)
         return Prepared.open(place)
 
     def racm3(self) -> None:

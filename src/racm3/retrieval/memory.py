@@ -23,6 +23,7 @@ from racm3.retrieval.entry import (
     rows_of,
     schema,
 )
+from racm3.retrieval.notes import Notes
 from racm3.retrieval.shelf import Table, joined
 from racm3.runtime import load_json, save_json
 
@@ -37,6 +38,7 @@ class MemoryStore:
 
     def __init__(self, path: Path, about: dict[str, Any], table: Any, *, pinned: bool) -> None:
         self.path, self.about, self._table, self.pinned = path, about, table, pinned
+        self.notes = Notes(path)
 
     @classmethod
     def create(cls, path: Path, *, encoder: str, dim: int) -> "MemoryStore":
@@ -124,10 +126,14 @@ class MemoryStore:
         return first
 
     def remove(self, ids: Sequence[int]) -> int:
-        """Delete documents for good: rows, bytes, vectors, and every snapshot that held them."""
+        """Delete documents for good: rows, bytes, vectors, and every snapshot that held them.
+
+        Their sources are noted, so that filling from these again does not bring them back.
+        """
         self._must_be_newest()
         before = len(self)
         if ids:
+            self.notes.remember_removed(self.sources(_among(ids)))
             self._table.delete(_among(ids))
             self._forget_history()
         return before - len(self)
@@ -157,28 +163,12 @@ class MemoryStore:
     def word_index(self, where: str | None = None) -> DiskWords:
         return DiskWords(self._table, where)
 
-    def remember_derived(self, folder: Path) -> None:
-        """Note training material that was made of this memory, so that removal reaches it.
-
-        What lies beside the memory is found beside it, too, when both have moved.
-        """
-        place, path = folder.resolve(), self.path / "derived.json"
-        beside = place.parent == self.path.resolve().parent
-        known = {*(load_json(path) if path.exists() else ()),
-                 f"../{place.name}" if beside else str(place)}  # fmt: skip
-        save_json(path, sorted(known))
-
-    def derived(self) -> list[Path]:
-        path = self.path / "derived.json"
-        names = load_json(path) if path.exists() else []
-        return [(self.path.resolve() / name).resolve() for name in names]
-
     def ids(self, where: str | None = None) -> Int64[np.ndarray, " docs"]:
         batches = [batch["id"].to_numpy() for batch in self._scan(["id"], where)]
         return np.sort(np.concatenate([np.zeros(0, np.int64), *batches]))
 
-    def sources(self) -> set[str]:
-        batches = self._scan(["source"], None)
+    def sources(self, where: str | None = None) -> set[str]:
+        batches = self._scan(["source"], where)
         return {source for batch in batches for source in batch["source"].to_pylist()}
 
     def _scan(

@@ -66,6 +66,7 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
 }
 # Arguments whose fields become options of their own: --seed, not --settings.seed.
 SPREAD: dict[str, type[Any]] = {"using": answer.Using, "settings": Settings}
+FLAGS = {"json", "again"}
 GROUPS = {
     "memory": "build, change, search and check an external memory",
     "train": "train a system for your own pictures, the sample system, or single parts",
@@ -98,7 +99,7 @@ def leaf(verb: Verb, settings: Settings) -> ArgumentParser:
     parser.add_argument("--config", action="config", help="A YAML file with any of these options.")
     wanted = set(verb.__annotations__)
     lists = {name: kind for name in wanted if (kind := item_type(verb, name))}
-    skip: set[str | int] = {"json", *SPREAD, *lists}
+    skip: set[str | int] = {*FLAGS, *SPREAD, *lists}
     parser.add_function_arguments(verb, skip=skip, as_positional=True)
     for name, kind in lists.items():
         needed = inspect.signature(verb).parameters[name].default is inspect.Parameter.empty
@@ -110,8 +111,9 @@ def leaf(verb: Verb, settings: Settings) -> ArgumentParser:
             parser.add_class_arguments(kind, as_group=False)
             if kind is Settings:
                 parser.set_defaults(flat(asdict(settings)))
-    if "json" in wanted:
-        parser.add_argument("--json", action="store_true", help="Print the answer as JSON.")
+    for name in sorted(FLAGS & wanted):
+        told = described(verb, name) or "Print the answer as JSON."
+        parser.add_argument(f"--{name}", action="store_true", help=told)
     return parser
 
 

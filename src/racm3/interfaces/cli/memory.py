@@ -62,8 +62,11 @@ def add(
     clip: str = "sample",
     vectors: Path | None = None,
     tolerate: int = 0,
+    again: bool = False,
 ) -> None:
     """Add documents to a memory; sources that are there already are skipped.
+
+    So are those that were removed.
 
     Args:
         memory: The memory's folder.
@@ -71,12 +74,21 @@ def add(
         clip: The CLIP that the memory was built with.
         vectors: A .npy file with one vector for every document, instead of encoding them.
         tolerate: How many unreadable documents to accept.
+        again: Add what was removed, too.
     """
     MemoryStore.open(memory)
-    _fill(memory, source, clip, vectors, tolerate)
+    _fill(memory, source, clip, vectors, tolerate, again=again)
 
 
-def _fill(memory: Path, source: Path, clip: str, vectors: Path | None, tolerate: int) -> None:
+def _fill(
+    memory: Path,
+    source: Path,
+    clip: str,
+    vectors: Path | None,
+    tolerate: int,
+    *,
+    again: bool = False,
+) -> None:
     tolerance = Tolerance(tolerate)
     if vectors and tolerate:
         raise SourceError(
@@ -98,7 +110,7 @@ def _fill(memory: Path, source: Path, clip: str, vectors: Path | None, tolerate:
                 f"{store.about['encoder']}, but {clip} makes {encoder.dim}; give the same CLIP"
             )
     entries = progress(read_source(source, tolerance), label="documents")
-    filled = fill_memory(store, entries, encoder, vectors=own)
+    filled = fill_memory(store, entries, encoder, vectors=own, again=again)
     for problem in tolerance.problems:
         print(f"unreadable\t{problem}")
     print(
@@ -106,6 +118,8 @@ def _fill(memory: Path, source: Path, clip: str, vectors: Path | None, tolerate:
         f"{len(tolerance.problems)} unreadable; {memory} holds {len(store)} at snapshot "
         f"{store.snapshot}"
     )
+    if filled.stay_removed:
+        print(f"{filled.stay_removed} were removed once and stay so; --again adds them")
 
 
 def _read_vectors(path: Path) -> np.ndarray:

@@ -172,7 +172,7 @@ def prepare(
         codec, encoder, store, retriever, draws=draws, depth=depth, others=others
     )
     made.save(out)
-    store.remember_derived(out)
+    store.notes.remember_derived(out)
     print(out)
 
 

@@ -1,0 +1,49 @@
+"""What a memory's folder notes beside its table: what was made of it, and what was removed."""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+from racm3.runtime import load_json, save_json
+
+
+class Notes:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def remember_derived(self, place: Path) -> None:
+        """Note training material that was made of this memory, so that removal reaches it.
+
+        What lies beside the memory is found beside it, too, when both have moved.
+        """
+        place = place.resolve()
+        beside = place.parent == self.folder.resolve().parent
+        name = f"../{place.name}" if beside else str(place)
+        self._write("derived", {*self._read("derived"), name})
+
+    def derived(self) -> list[Path]:
+        return [(self.folder.resolve() / name).resolve() for name in self._read("derived")]
+
+    def remember_removed(self, sources: Iterable[str]) -> None:
+        """Note sources whose documents are to stay away when they are read again.
+
+        Only digests are kept: what was removed cannot be told from them.
+        """
+        gone = {digest(source) for source in sources if source}
+        self._write("removed", {*self._read("removed"), *gone})
+
+    def removed(self) -> frozenset[str]:
+        """The digests of sources that were removed."""
+        return frozenset(self._read("removed"))
+
+    def _read(self, name: str) -> list[str]:
+        path = self.folder / f"{name}.json"
+        return list(load_json(path)) if path.exists() else []
+
+    def _write(self, name: str, lines: set[str]) -> None:
+        if lines:
+            save_json(self.folder / f"{name}.json", sorted(lines))
+
+
+def digest(source: str) -> str:
+    return sha256(source.encode()).hexdigest()[:32]
