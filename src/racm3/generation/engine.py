@@ -68,6 +68,17 @@ class Talk:
         self.said: list[list[int]] = [[] for _ in range(request.samples)]
         self.totals = torch.zeros(request.samples, dtype=torch.float64)
         self.steps, self.last = 0, list[int]()
+        self._scope: tuple[list[Place], Bool[Tensor, "samples some"], range] | None = None
+
+    def scope(self, places: list[Place]) -> tuple[Bool[Tensor, "samples some"], range]:
+        """Which ids are legal now, in the shortest range that holds all of these; where every
+        candidate stands as it did, so do they."""
+        if self._scope is None or self._scope[0] != places:
+            legal = self.request.grammar.legal(torch.tensor(places))
+            columns = reach(legal)
+            legal = legal[:, columns.start : columns.stop].to(self.hidden.device)
+            self._scope = places, legal, columns
+        return self._scope[1:]
 
     @property
     def places(self) -> list[Place]:
@@ -144,10 +155,8 @@ class Engine:
     ) -> tuple[Int[Tensor, " samples"], Float[Tensor, " samples"]]:
         """Ids and their log-probabilities; only ids that can be legal now are scored at all."""
         request = talk.request
-        legal = request.grammar.legal(torch.tensor(places))
-        columns = reach(legal)
+        legal, columns = talk.scope(places)
         logits = (talk.hidden @ self._head(columns)).float()
-        legal = legal[:, columns.start : columns.stop].to(logits.device)
         scores = request.guidance.combine(logits, request.sampling, legal)
         chosen = draw(scores, request.sampling, talk.throws[:, talk.steps])
         gained = scores.double().log_softmax(dim=-1).gather(1, chosen[:, None])[:, 0].cpu()

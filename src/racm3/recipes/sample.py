@@ -99,7 +99,7 @@ def sample_cpu() -> SampleRecipe:
                 fictional=20_000,
                 pictured=14_000,
                 things=(12_000, 4_000),
-                training=_schedule(2400, lr=1.5e-3),
+                training=_schedule(1800, lr=1.5e-3),
             ),
         ),
         generator=GeneratorConfig(
