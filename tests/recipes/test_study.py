@@ -22,8 +22,19 @@ from racm3.recipes.lessons import Lessons
 from racm3.recipes.study import plan, report
 from racm3.recipes.study.asked import Asked, another, answer
 from racm3.recipes.study.budgets import BUDGETS
-from racm3.recipes.study.learnt import CM3, RACM3, _prepared, every_run, learn, parameters, settled
-from racm3.recipes.study.tables import FRECHET, TABLES, Claim
+from racm3.recipes.study.learnt import (
+    CM3,
+    RACM3,
+    _prepared,
+    documents_met,
+    every_run,
+    learn,
+    parameters,
+    run_of,
+    settled,
+)
+from racm3.recipes.study.rows import FRECHET, Claim
+from racm3.recipes.study.tables import TABLES
 from racm3.recipes.study.verdicts import METRICS, compare, estimate
 from racm3.recipes.study.workers import divide
 from racm3.recipes.study.worlds import World, photographs, view
@@ -146,7 +157,10 @@ def told(tables, world, budget, folder: Path, out: Path) -> Path:
     )
 
 
-SOME = ("table2", "table3", "table4", "table5-relevance", "table6", "figure8", "finetune", "memory")
+SOME = (
+    "table2", "table3", "table4", "table5-relevance", "table6", "figure8", "finetune", "memory",
+    "equal-documents",
+)  # fmt: skip
 
 
 def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
@@ -158,7 +172,7 @@ def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
         plan.run(tables, world, TOY, folder, tell=said.append)
         written = told(tables, world, TOY, folder, out)
         texts.append(written.read_text() + (out / "study-tiny.json").read_text())
-        assert said[0].startswith("run 1 of 4")
+        assert said[0].startswith("run 1 of 5")
         asked = "4 unseen documents, 3 of them drawn or described; 2 few-shot episodes for every k."
         assert asked in texts[-1]
         assert (out / "study-tiny-table6.png").exists()
@@ -170,11 +184,15 @@ def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
     ]
     assert len(verdicts) == sum(len(table.claims) for table in tables)
     assert "not measured" not in {one["verdict"] for one in verdicts}
+    (counted,) = re.findall(r"Orders that the papers claim: (.*)\.\*\*", texts[0])
+    theirs = sum(len(table.claims) for table in tables if not table.ours)
+    assert sum(map(int, re.findall(r"\d+", counted))) == theirs < len(verdicts)
     short = report.summary({"here": stored, "there": stored})
     assert "| RA-CM3 before CM3: frechet[image-tokenizer] | " in short
     assert "(paper 0.53)" in short
     assert json.loads(stored.read_text())["identity"]["memory"] == world.open_memory.snapshot_name
     assert re.search(r"\| RA-CM3, Table 6: Number of documents \| \d of 3 ", short)
+    assert "| ours: As many updates, or as many documents met |" in short
     assert short.endswith("- there: `x`")
     assert "paper: image perplexity" in texts[0]
     page = (tmp_path / "one-results" / "study-tiny.html").read_text()
@@ -274,6 +292,17 @@ def test_figure_nine_stands_at_the_sizes_that_were_trained(world, tmp_path):
     assert parameters(one, world, TOY) == trained
     lent = replace(TOY, pretrain=1, scales=((TOY.width, TOY.depth),))
     assert settled(replace(RACM3, scale=0), replace(world, base=tmp_path), lent).scale == 0
+
+
+def test_cm3_can_be_stopped_where_it_has_met_as_many_documents(world, tmp_path):
+    some = replace(TOY, steps=12)
+    read, bare = (documents_met(one, world, some, tmp_path) for one in (RACM3, CM3))
+    assert read < bare, "what is read takes room"
+    equal = replace(CM3, met="documents")
+    learn(equal, world, some, tmp_path)
+    log = (run_of(equal, tmp_path) / "log.jsonl").read_text().splitlines()
+    updates = sum(json.loads(line)["kind"] == "train" for line in log)
+    assert updates == round(12 * read / bare) < 12
 
 
 def test_every_run_may_start_from_one_short_cm3(world, tmp_path):

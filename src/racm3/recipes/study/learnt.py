@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from racm3.data.prepare import Prepared
-from racm3.data.stream import StreamConfig
+from racm3.data.stream import Stream, StreamConfig
 from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.model.transformer import Transformer
@@ -26,6 +26,7 @@ Neighbours = Literal["retrieved", "none", "random"]
 Strategy = Literal["clip", "bm25", "hybrid"]
 Modality = Literal["document", "text", "image"]
 DRAWS = 2
+LOOKED_AT = 32
 
 
 def unusual(one: Any, *left_out: str) -> list[str]:
@@ -51,6 +52,8 @@ class Learnt:
         alpha: Weight of the retrieved documents' loss.
         rotation: Share of masked samples that lose whole segments.
         scale: Which of the budget's sizes; None is its usual one.
+        met: Go on for as many updates as the others, or until as many documents (beside those
+            that are only read) have been met as RA-CM3 meets in these.
         after_cm3: Start from the trained CM3 and go on for the budget's `finetune` updates.
         seed: Decides initialisation and order.
     """
@@ -63,6 +66,7 @@ class Learnt:
     alpha: float = 0.1
     rotation: float = 0.5
     scale: int | None = None
+    met: Literal["updates", "documents"] = "updates"
     after_cm3: bool = False
     seed: int = 0
 
@@ -132,7 +136,23 @@ def learn(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Transfo
     if budget.trained:
         return world.trained[TRAINED[learnt]]
     steps = budget.finetune if learnt.after_cm3 else budget.steps
+    if learnt.met == "documents":
+        usual = replace(RACM3, seed=learnt.seed)
+        met = [documents_met(one, world, budget, folder) for one in (usual, learnt)]
+        steps = max(1, round(steps * met[0] / met[1]))
     return open_generator(_trained(learnt, world, budget, folder, run_of(learnt, folder), steps))
+
+
+def documents_met(learnt: Learnt, world: World, budget: Budget, folder: Path) -> float:
+    """Main documents in an update, on average over a few: what is read takes room from them."""
+    stream = Stream(
+        _prepared(learnt, world, budget, folder),
+        _stream(learnt, world, budget),
+        world.codec.vocabulary,
+    )
+    for _ in range(LOOKED_AT):
+        next(stream)
+    return (stream.fresh - len(stream.pending)) / LOOKED_AT
 
 
 def run_of(learnt: Learnt, folder: Path) -> Path:
@@ -166,16 +186,20 @@ def _train(
             compile=budget.compile,
             seed=learnt.seed,
         ),
-        StreamConfig(
-            rows=budget.rows,
-            length=budget.length,
-            neighbours=learnt.neighbours,
-            masking=Masking(rotation=learnt.rotation),
-            align=world.align,
-            seed=learnt.seed,
-        ),
+        _stream(learnt, world, budget),
         loop=LoopConfig(steps=steps, save_every=max(steps // 4, 1), validate_every=steps),
         folder=place,
+    )
+
+
+def _stream(learnt: Learnt, world: World, budget: Budget) -> StreamConfig:
+    return StreamConfig(
+        rows=budget.rows,
+        length=budget.length,
+        neighbours=learnt.neighbours,
+        masking=Masking(rotation=learnt.rotation),
+        align=world.align,
+        seed=learnt.seed,
     )
 
 

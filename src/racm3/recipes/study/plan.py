@@ -12,7 +12,8 @@ from racm3.evaluation.report import table
 from racm3.recipes.study.asked import Asked, answer, answer_of
 from racm3.recipes.study.budgets import Budget
 from racm3.recipes.study.learnt import TRAINED, every_run, learn, run_of, settled
-from racm3.recipes.study.tables import TABLES, Table
+from racm3.recipes.study.rows import Table
+from racm3.recipes.study.tables import TABLES
 from racm3.recipes.study.verdicts import seeded
 from racm3.recipes.study.workers import divide
 from racm3.recipes.study.worlds import World

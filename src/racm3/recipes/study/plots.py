@@ -9,7 +9,7 @@ from racm3.recipes.study.asked import answer
 from racm3.recipes.study.budgets import Budget
 from racm3.recipes.study.learnt import parameters
 from racm3.recipes.study.plan import answerable
-from racm3.recipes.study.tables import PARAMETERS, Row, Table
+from racm3.recipes.study.rows import PARAMETERS, Row, Table
 from racm3.recipes.study.verdicts import seeded
 from racm3.recipes.study.worlds import World
 

@@ -15,7 +15,8 @@ from racm3.evaluation.report import Estimate, table
 from racm3.recipes.study.budgets import Budget
 from racm3.recipes.study.plan import answerable, claim, cost, identity, measured_seeds
 from racm3.recipes.study.plots import gallery, plot
-from racm3.recipes.study.tables import TABLES, Table
+from racm3.recipes.study.rows import Table
+from racm3.recipes.study.tables import TABLES
 from racm3.recipes.study.verdicts import METRICS, Compared, answers, estimate, judge
 from racm3.recipes.study.worlds import World
 from racm3.runtime import load_json, progress, save_json, write_whole
@@ -175,7 +176,12 @@ def write(
         for one in tables
         if (made := section(one, world, budget, folder, unleaked, out / name))
     }
-    counted = Counter(one.verdict for made in sections.values() for one in made.compared)
+    counted = Counter(
+        one.verdict
+        for table_name, made in sections.items()
+        for one in made.compared
+        if not TABLES[table_name].ours
+    )
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common())
     resampled = "training seeds and documents" if len(budget.seeds) > 1 else "documents"
     parts = [
@@ -219,7 +225,9 @@ def summary(reports: dict[str, Path]) -> str:
                 order = verdict["claim"]
                 alone = table_name in HEADLINES
                 what = f"{order['better']} before {order['worse']}: {order['metric']}"
-                line = what if alone else f"{TABLES[table_name].source}: {TABLES[table_name].title}"
+                asked = TABLES[table_name]
+                whose = "ours" if asked.ours else asked.source
+                line = what if alone else f"{whose}: {asked.title}"
                 told.setdefault(line, {}).setdefault(name, []).append(verdict)
     rows = [
         {"order": line, **{name: _in_short(by_name.get(name, [])) for name in stored}}

@@ -1,83 +1,25 @@
 """The papers' tables as data: what is compared, what they report, and which order they claim."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from racm3.recipes.study.asked import Asked
-from racm3.recipes.study.learnt import CM3, RACM3, TRAINED, Learnt, Strategy
-
-# A distance is named for what it compares pictures by; only Inception may be called FID.
-FRECHET, KERNEL = "frechet[image-tokenizer]", "kernel distance[image-tokenizer]"
-PERPLEXITIES = ("image perplexity", "text perplexity")
-PARAMETERS = "parameters (millions)"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table: its questions, and the papers' numbers by metric.
-
-    `at` is where it stands on the table's curve, on which `line`.
-    """
-
-    label: str
-    asked: tuple[Asked, ...]
-    paper: dict[str, float] = field(default_factory=dict)
-    at: float | None = None
-    line: str = ""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """An order that the paper reports: `better` beats `worse` by this metric."""
-
-    metric: str
-    better: str
-    worse: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """`curve` names the horizontal axis of its plot: what the rows are `at`, or PARAMETERS."""
-
-    name: str
-    title: str
-    source: str
-    metrics: tuple[str, ...]
-    rows: tuple[Row, ...]
-    claims: tuple[Claim, ...]
-    curve: str = ""
-
-    @property
-    def learnt(self) -> list[Learnt]:
-        """The generators that it asks."""
-        asked = [one.learnt for row in self.rows for one in row.asked]
-        return list(dict.fromkeys(one for one in asked if one))
-
-    @property
-    def needs_training(self) -> bool:
-        """Whether a finished system, which has RA-CM3 and CM3 alone, cannot answer it."""
-        return not set(self.learnt) <= set(TRAINED)
-
-
-def perplexity_row(label: str, asked: Asked, image: float = 0, text: float = 0) -> Row:
-    paper = {"image perplexity": image, "text perplexity": text} if image else {}
-    return Row(label, (asked,), paper)
-
-
-def claims(metrics: Sequence[str], better: str, *worse: str) -> tuple[Claim, ...]:
-    return tuple(Claim(metric, better, other) for other in worse for metric in metrics)
-
+from racm3.recipes.study.learnt import CM3, RACM3, Learnt, Strategy
+from racm3.recipes.study.rows import (
+    FRECHET,
+    KERNEL,
+    PARAMETERS,
+    PERPLEXITIES,
+    Claim,
+    Row,
+    Table,
+    claims,
+    described,
+    drawn,
+    perplexity_row,
+)
 
 NOTHING = Asked(learnt=CM3, neighbours="none")
 FULL = Asked()
-
-
-def drawn(asked: Asked) -> Asked:
-    return replace(asked, measure="drawings")
-
-
-def described(asked: Asked) -> Asked:
-    return replace(asked, measure="captions")
 
 
 def _relevance() -> Table:
@@ -258,6 +200,12 @@ def _ours() -> tuple[Table, ...]:
         for share in (0.0, 0.5, 1.0)
         for one in (Learnt(rotation=share),)
     )
+    patient = Asked(learnt=replace(CM3, met="documents"), neighbours="none")
+    met = (
+        perplexity_row("RA-CM3", FULL),
+        perplexity_row("CM3, as many updates", NOTHING),
+        perplexity_row("CM3, as many documents", patient),
+    )
     later = Learnt(after_cm3=True)
     start = (
         perplexity_row("from scratch", FULL),
@@ -281,6 +229,8 @@ def _ours() -> tuple[Table, ...]:
     return (
         Table("rotation", "Whole-segment rotation", "design §2.2", both, rotation, ()),
         Table("finetune", "From CM3 or from scratch", "RA-CM3, §D.2", PERPLEXITIES, start, ()),
+        Table("equal-documents", "As many updates, or as many documents met", "design §2.4",
+              PERPLEXITIES, met, claims(PERPLEXITIES, *(row.label for row in met)), ours=True),
         Table("memory", "A memory that grows after training", "RA-CM3, §1", PERPLEXITIES, grown,
               claims(PERPLEXITIES, grown[2].label, grown[0].label), curve="share of the memory"),
         Table("few-shot-by-picture", "k-shot classification by how likely the picture is",

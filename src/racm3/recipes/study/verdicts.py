@@ -12,7 +12,7 @@ from racm3.evaluation.frechet import frechet, kernel_distance
 from racm3.evaluation.report import Estimate, interval
 from racm3.recipes.study.asked import Answers, Asked, answer
 from racm3.recipes.study.budgets import Budget
-from racm3.recipes.study.tables import FRECHET, KERNEL, Claim, Row, Table
+from racm3.recipes.study.rows import FRECHET, KERNEL, Claim, Row, Table
 from racm3.recipes.study.worlds import World
 from racm3.runtime import dice
 
