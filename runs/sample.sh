@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The sample system from nothing to measured: about three hours on two cores, resumable at any time.
+# The sample system from nothing to measured: about four hours on two cores, resumable at any time.
 #   runs/sample.sh [sample_cpu|sample_gpu|tiny] [folder]
 # Stages that need nothing of each other run side by side, one core each.
 set -euo pipefail

@@ -68,7 +68,7 @@ def _schedule(steps: int, *, lr: float) -> GeneratorTraining:
 
 
 def sample_cpu() -> SampleRecipe:
-    """About three hours on two cores: what ships with the package."""
+    """About four hours on two cores: what ships with the package."""
     return SampleRecipe(
         vqgan=VQGANConfig(codes=2048, local=True),
         tokenizer=TokenizerTraining(steps=4500, precision="auto"),

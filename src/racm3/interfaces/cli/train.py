@@ -36,7 +36,7 @@ def sample(
     """Train the whole sample system; stopped at any time, the same command goes on.
 
     Args:
-        recipe: sample_cpu (about three hours on two cores), sample_gpu, or tiny (for tests).
+        recipe: sample_cpu (about four hours on two cores), sample_gpu, or tiny (for tests).
         out: The folder of the run; the finished system is in its `system`.
         stage: How far to go: tokenizer, clip, prepared, racm3, cm3 or system (everything). What a
             stage needs and is not there yet is made first. Tokenizer and clip may run side by
