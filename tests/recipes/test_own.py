@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -80,13 +81,18 @@ def test_pictures_that_are_added_are_remembered_and_nothing_is_trained_again(sou
     assert RACM3.open(out / "system", device="cpu").parts.shelf.ids().tolist() == list(range(7))
 
 
-def test_what_was_removed_does_not_come_back_with_the_next_pictures(source, tmp_path):
+def test_what_was_removed_does_not_come_back_with_the_next_pictures(source, tmp_path, capsys):
     photos, out = copied(source, tmp_path / "photos"), tmp_path / "run"
     own(photos, out, "--stage", "memory")
     remove_documents(MemoryStore.open(out / "memory"), [2])
     show(photos, 6)
     own(photos, out, "--stage", "memory")
     assert MemoryStore.open(out / "memory").ids().tolist() == [0, 1, 3, 4, 5, 6]
+    said = capsys.readouterr().err
+    assert "1 were removed from the memory once and stay so" in said
+    (command,) = re.findall(r"racm3 (memory add .*)", said)
+    main(command.split())
+    assert MemoryStore.open(out / "memory").ids().tolist() == [0, 1, 3, 4, 5, 6, 7]
 
 
 def test_a_clip_that_is_given_is_used_and_none_is_trained(made, source, tmp_path):

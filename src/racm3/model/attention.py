@@ -72,7 +72,7 @@ class RMSNorm(nn.Module):
 class Scale(NamedTuple):
     """RMSNorm for inference: x / sqrt(|x|^2 + dim eps) * sqrt(dim) weight.
 
-    On a CPU `F.rms_norm` is half a dozen passes, which at one id a step are most of its time.
+    On a CPU `F.rms_norm` is half a dozen kernels: a fifth of a step that says one id.
     """
 
     weight: Float[Tensor, "*axes dim"]
@@ -93,7 +93,7 @@ class Scale(NamedTuple):
 
 
 def row_major(weight: Float[Tensor, "out into"]) -> Float[Tensor, "out into"]:
-    """The same matrix, laid out so that a product with few rows reads it twice as fast."""
+    """The same matrix, laid out so that a product with few rows reads it faster."""
     return weight.t().contiguous().t()
 
 
@@ -214,7 +214,10 @@ def flash(q: Queries, blocks: Sequence[Block], bias: Tensor | None) -> Queries:
 
 
 def _flash_block(q: Queries, block: Block, bias: Tensor | None) -> tuple[Queries, Tensor]:
-    """Attention to one block, and the log of the sum of its exponentiated scores."""
+    """Attention to one block, and the log of the sum of its exponentiated scores.
+
+    The kernel is the one behind `scaled_dot_product_attention`, which keeps that sum to itself.
+    """
     batch, heads, count, dim = q.shape
     shared = block.keys.shape[0] < batch
     if shared:  # the batch becomes more queries, so the block is read once

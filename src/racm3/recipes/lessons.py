@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, reduce
 from operator import add
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Int64
@@ -33,14 +32,14 @@ class Lessons:
         documents: The documents.
         memory: What their neighbours are found in.
         groups: What each document must not neighbour; none where nothing is forbidden.
-        by: Look neighbours up by words, however the run asks.
+        worded: Look neighbours up by words, however the run asks.
         neighbours: What each document is shown beside, where that is not looked up.
     """
 
     documents: Sequence[Document]
     memory: ListShelf
     groups: Sequence[frozenset[str]] | None = None
-    by: Literal["words"] | None = None
+    worded: bool = False
     neighbours: Int64[np.ndarray, "docs draws depth"] | None = None
 
 
@@ -56,7 +55,7 @@ def fictional(count: int, number: int, dim: int, *, seed: int = 2) -> Lessons:
     """
     made_up = _made_up(number)
     shelf = ListShelf([thing.document() for thing in made_up], np.zeros((number, dim), np.float32))
-    return Lessons(corpus.lessons(made_up, count, seed=seed), shelf, by="words")
+    return Lessons(corpus.lessons(made_up, count, seed=seed), shelf, worded=True)
 
 
 def pictured(count: int, number: int, encoder: Encoder, *, seed: int = 3) -> Lessons:
@@ -113,17 +112,14 @@ def prepare_lessons(
     depth: int = 2,
 ) -> Prepared:
     """All of them as one training material."""
-    ways = {
-        None: config,
-        "words": replace(config, strategy="bm25", query="text"),
-    }
+    worded = replace(config, strategy="bm25", query="text")
     return reduce(
         add,
         (
             prepare(
                 codec,
                 some.documents,
-                Retriever(encoder, some.memory, ways[some.by]),
+                Retriever(encoder, some.memory, worded if some.worded else config),
                 groups=some.groups,
                 draws=draws,
                 depth=depth,

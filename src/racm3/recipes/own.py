@@ -152,7 +152,7 @@ class Own:
             )
         save_json(folder / "own.json", begun)
         self.source, self.folder, self.recipe, self.clip = source, folder, OWN[recipe](), clip
-        self.tolerance = tolerance or Tolerance()
+        self.tolerance, self.stay_removed = tolerance or Tolerance(), 0
         self.retriever = RETRIEVER if clip else replace(RETRIEVER, too_similar=TOO_SIMILAR)
 
     @cached_property
@@ -209,7 +209,8 @@ class Own:
         else:
             store = MemoryStore.create(place, encoder=encoder.name, dim=encoder.dim)
         entries = read_source(self.source, self.tolerance)
-        collection.fill_memory(store, progress(entries, label="memory"), encoder)
+        filled = collection.fill_memory(store, progress(entries, label="memory"), encoder)
+        self.stay_removed = filled.stay_removed
         return store
 
     def prepared(self) -> Prepared:

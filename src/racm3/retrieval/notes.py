@@ -27,7 +27,7 @@ class Notes:
     def remember_removed(self, sources: Iterable[str]) -> None:
         """Note sources whose documents are to stay away when they are read again.
 
-        Only digests are kept: what was removed cannot be told from them.
+        Digests are kept: no name of what was removed can be read from them.
         """
         gone = {digest(source) for source in sources if source}
         self._write("removed", {*self._read("removed"), *gone})

@@ -78,9 +78,17 @@ def own(
     if stage not in OWN_STAGES:
         raise ConfigError(f"there is no stage {stage!r}; choose one of {', '.join(OWN_STAGES)}")
     tolerance = Tolerance(tolerate)
-    getattr(Own(source, out, recipe, clip=clip, tolerance=tolerance), stage)()
+    run = Own(source, out, recipe, clip=clip, tolerance=tolerance)
+    getattr(run, stage)()
     for problem in tolerance.problems:
         print(f"left out: {problem}", file=sys.stderr)
+    if run.stay_removed:
+        encoder = clip or out / "clip" / "final"
+        print(
+            f"{run.stay_removed} were removed from the memory once and stay so; to have them back: "
+            f"racm3 memory add {out}/memory {source} --clip {encoder} --again",
+            file=sys.stderr,
+        )
     print((clip or out / "clip") if stage == "encoder" else out / stage)
     if stage == "system":
         print(f'now: racm3 draw "..." --system {out}/system', file=sys.stderr)
