@@ -25,7 +25,7 @@ study() {
 mkdir -p "$out"
 study 2h sample --seeds 0 1 --tables table2 table5-relevance table5-alpha table5-modality table5-diversity
 if test -n "${FLICKR8K:-}"; then
-  study 2h photographs --tables table2 table3 table4 table6 table5-relevance table5-alpha
+  study 2h photographs --tables table2 table3 table4 table6 table5-relevance table5-alpha equal-documents
 fi
 study trained sample --tables table2 table3 table4 table6 figure8 few-shot-by-picture guidance documents memory
 if test -z "${RESULTS:-}"; then .venv/bin/python runs/readme.py; fi
