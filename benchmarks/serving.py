@@ -15,6 +15,7 @@ from common import arguments, show
 from racm3 import RACM3
 from racm3.interfaces.server.app import create_app
 from racm3.interfaces.server.config import ServerConfig
+from racm3.interfaces.server.service import share_cores
 
 CLIENTS, REQUESTS, PORT = (1, 8, 32), 32, 8765
 ASKED = {"caption": "the flag of Bhutan on a blue background", "candidates": 1}
@@ -22,7 +23,9 @@ ASKED = {"caption": "the flag of Bhutan on a blue background", "candidates": 1}
 
 def main() -> None:
     chosen = arguments("requests per second at 1, 8 and 32 clients", repeats=1)
-    app = create_app(RACM3.open("sample", device="cpu"), ServerConfig(), page=False)
+    system, config = RACM3.open("sample", device="cpu"), ServerConfig()
+    share_cores(system, config)
+    app = create_app(system, config, page=False)
     server = uvicorn.Server(uvicorn.Config(app, port=PORT, log_level="error"))
     threading.Thread(target=server.run, daemon=True).start()
     while not server.started:

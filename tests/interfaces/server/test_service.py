@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 from racm3.document import Document
-from racm3.errors import GenerationError, MemoryStoreError
+from racm3.errors import ConfigError, GenerationError, MemoryStoreError
 from racm3.interfaces.page.app import opened_by
 from racm3.interfaces.server.config import ServerConfig
-from racm3.interfaces.server.service import Service
+from racm3.interfaces.server.service import Service, share_cores
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.system import RACM3
@@ -96,3 +97,15 @@ def test_classifying_can_be_stopped(service):
     shots = {"X": [picture(0)], "Y": [picture(1)]}
     with pytest.raises(GenerationError, match="stopped"):
         service.system.classify(picture(0), shots, watch=watch)
+
+
+def test_small_generators_take_one_core_for_an_operation(system, monkeypatch):
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    share_cores(system, ServerConfig())
+    share_cores(system, ServerConfig(threads=3))
+    monkeypatch.setattr("racm3.interfaces.server.service.SMALL", 1)
+    share_cores(system, ServerConfig())
+    assert asked == [1, 3], "a large one keeps what PyTorch chose"
+    with pytest.raises(ConfigError, match="-1 threads are none"):
+        ServerConfig(threads=-1)

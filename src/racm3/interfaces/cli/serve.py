@@ -17,11 +17,12 @@ def serve(*, using: Using = Using(), server: ServerConfig = ServerConfig()) -> N
     import uvicorn
 
     from racm3.interfaces.server.app import create_app
-    from racm3.interfaces.server.service import changeable
+    from racm3.interfaces.server.service import changeable, share_cores
 
     system = using.open()
     if using.memory is None:
         system = changeable(system)
+    share_cores(system, server)
     app = create_app(system, server)
     shown = "[::1]" if server.host == "::1" else server.host
     print(f"racm3: http://{shown}:{server.port}/ (API: /docs; stop with Ctrl-C)", flush=True)
