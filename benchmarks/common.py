@@ -12,9 +12,9 @@ import torch
 from racm3.evaluation.report import table
 
 
-def arguments(description: str, **defaults: int) -> argparse.Namespace:
+def arguments(description: str, *, threads: int = 2, **defaults: int) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=threads)
     parser.add_argument("--out", type=Path, help="also write the rows as JSON")
     for name, value in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=value)

@@ -22,8 +22,8 @@ ASKED = {"caption": "the flag of Bhutan on a blue background", "candidates": 1}
 
 
 def main() -> None:
-    chosen = arguments("requests per second at 1, 8 and 32 clients", repeats=1)
-    system, config = RACM3.open("sample", device="cpu"), ServerConfig()
+    chosen = arguments("requests per second at 1, 8 and 32 clients", threads=1, repeats=1)
+    system, config = RACM3.open("sample", device="cpu"), ServerConfig(threads=chosen.threads)
     share_cores(system, config)
     app = create_app(system, config, page=False)
     server = uvicorn.Server(uvicorn.Config(app, port=PORT, log_level="error"))

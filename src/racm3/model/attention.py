@@ -64,7 +64,7 @@ class RMSNorm(nn.Module):
         self.fused = Scale.of(self.weight.data, self.eps)
 
     def forward(self, x: Float[Tensor, "*axes width"]) -> Float[Tensor, "*axes width"]:
-        if self.fused is not None:
+        if self.fused is not None and x.is_cpu:
             return self.fused(x)
         return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.eps)
 

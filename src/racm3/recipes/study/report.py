@@ -176,12 +176,8 @@ def write(
         for one in tables
         if (made := section(one, world, budget, folder, unleaked, out / name))
     }
-    counted = Counter(
-        one.verdict
-        for table_name, made in sections.items()
-        for one in made.compared
-        if not TABLES[table_name].ours
-    )
+    theirs = [sections[one.name] for one in tables if one.name in sections and not one.ours]
+    counted = Counter(one.verdict for made in theirs for one in made.compared)
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common())
     resampled = "training seeds and documents" if len(budget.seeds) > 1 else "documents"
     parts = [
