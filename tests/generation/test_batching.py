@@ -9,9 +9,10 @@ import pytest
 from racm3.errors import GenerationError
 from racm3.generation.batching import Batcher
 from racm3.generation.constraints import Interleaved, OneGrid, SpanText
-from racm3.generation.engine import Engine, Request
+from racm3.generation.engine import Engine
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
+from racm3.generation.talk import Request
 from tests.generation.test_engine import ALIGNED, MODEL, PLAIN, STREAMS, VOCABULARY, request
 
 

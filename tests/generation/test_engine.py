@@ -7,9 +7,10 @@ import torch
 
 from racm3.errors import GenerationError
 from racm3.generation.constraints import Grammar, Interleaved, OneGrid, Place, Spans, SpanText
-from racm3.generation.engine import Engine, Request, _cuts
+from racm3.generation.engine import Engine, _cuts
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import GREEDY, Sampling, draw, uniforms
+from racm3.generation.talk import Request
 from racm3.model.transformer import Transformer
 from racm3.tokens.placing import Placing
 from racm3.tokens.vocabulary import Vocabulary
@@ -121,6 +122,42 @@ def test_a_candidate_is_the_same_however_many_there_are():
     many = Engine(MODEL, PLAIN).generate(request(samples=5, sampling=Sampling()))
     assert [said.ids for said in few] == [said.ids for said in many[:2]]
     assert len({tuple(said.ids) for said in many}) > 1
+
+
+def echoing() -> Transformer:
+    """A generator that mostly says what it has just said: its guesses come true."""
+    model = tiny_generator(len(VOCABULARY), tied=True)
+    model.embed_tokens.weight.data *= 8
+    return model
+
+
+@pytest.mark.parametrize("guesses", [0, 4])
+@pytest.mark.parametrize("streams", [1, 2])
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        OneGrid(VOCABULARY, 9),
+        SpanText(VOCABULARY, 40),
+        Spans(VOCABULARY, [9, 3, 6]),
+        Interleaved(VOCABULARY, 9, segments=4, longest=6),
+    ],
+    ids=lambda grammar: type(grammar).__name__,
+)
+def test_guesses_save_steps_and_change_nothing(grammar, streams, guesses):
+    model, steps = echoing(), list[int]()
+    masked = [*STREAMS[0], 54, 31, 32, 52, 50, 54]
+    asked = request(
+        streams=[masked, STREAMS[1]][:streams], grammar=grammar, longest=40, samples=3, seed=3,
+        sampling=Sampling(temperature=8.0), guidance=Guidance(weight=1.0 + streams // 2),
+    )  # fmt: skip
+    engine = Engine(model, ALIGNED, guesses=guesses)
+    said = [
+        one.ids for one in engine.generate(asked, lambda said: steps.append(max(map(len, said))))
+    ]
+    assert said == naive(model, asked, ALIGNED)
+    longest = max(map(len, said))
+    assert steps[-1] == longest
+    assert len(steps) == longest if guesses == 0 else len(steps) < longest
 
 
 def test_what_prompts_share_is_read_once():

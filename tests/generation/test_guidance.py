@@ -48,16 +48,22 @@ def test_an_ensemble_is_the_mean_probability():
     torch.testing.assert_close(ensemble(LOGITS).exp(), LOGITS.softmax(-1).mean(0))
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 1.0])
-def test_top_p_keeps_the_smallest_sufficient_set(share):
-    kept = keep_top_p(CONDITIONAL, share)
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("sharp", [0.1, 1.0, 5.0])
+def test_top_p_keeps_the_smallest_sufficient_set(share, sharp):
+    logits = sharp * torch.randn(4, 200, generator=torch.Generator().manual_seed(3))
+    kept = keep_top_p(logits, share)
     for row in range(4):
-        probabilities = sorted(CONDITIONAL[row].softmax(-1).tolist(), reverse=True)
+        probabilities = sorted(logits[row].softmax(-1).tolist(), reverse=True)
         total, needed = 0.0, 0
-        while total < share and needed < 12:
+        while total < share and needed < 200:
             total += probabilities[needed]
             needed += 1
         assert kept[row].isfinite().sum() == needed
+
+
+def test_all_of_the_probability_is_every_id():
+    torch.testing.assert_close(keep_top_p(CONDITIONAL, 1.0), CONDITIONAL)
 
 
 def test_top_k_keeps_k():

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from racm3.generation.constraints import OneGrid
-from racm3.generation.engine import Engine, Request
+from racm3.generation.engine import Engine
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import GREEDY
+from racm3.generation.talk import Request
 from tests.data.test_stream import VOCABULARY
 from tests.training.tiny import learner, material
 

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from racm3.errors import GenerationError
-from racm3.generation.engine import Engine, Ids, Request, Said, Talk, Watcher
+from racm3.generation.engine import Engine
+from racm3.generation.talk import Ids, Request, Said, Talk, Watcher
 
 
 @runtime_checkable

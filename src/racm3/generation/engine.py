@@ -1,109 +1,37 @@
 """Continuing prompts: every document is read once, candidates share what was read."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from racm3.errors import GenerationError
-from racm3.generation.constraints import Grammar, Place
-from racm3.generation.guidance import Guidance
-from racm3.generation.sampling import Sampling, draw, uniforms
+from racm3.generation.sampling import draw
 from racm3.generation.step import Cache, Chunk, step
+from racm3.generation.talk import Ids, Request, Said, Talk, Watcher
 from racm3.model.attention import Block, causal_bias
 from racm3.model.transformer import Transformer
-from racm3.tokens.placing import Placing, Walk
+from racm3.tokens.placing import Placing
 
-Ids = Sequence[int]
-Watcher = Callable[[list[list[int]]], None]
-
-
-class Said(NamedTuple):
-    """What one candidate said, and the log-probability that its scores gave to it."""
-
-    ids: list[int]
-    log_probability: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What to continue and how.
-
-    Args:
-        streams: Prompts, pass by pass: conditional, then what guidance wants beside it.
-        grammar: Which ids are legal where.
-        longest: Most ids to say.
-        samples: Number of candidates.
-        sampling: How ids are drawn.
-        guidance: How streams are combined.
-        seed: Candidate n's dice depend on (seed, n) alone.
-    """
-
-    streams: list[list[int]]
-    grammar: Grammar
-    longest: int
-    samples: int
-    sampling: Sampling
-    guidance: Guidance
-    seed: int
-
-
-class Talk:
-    """One answer under way: what was read, what every candidate has said, and what comes next."""
-
-    def __init__(
-        self,
-        request: Request,
-        cache: Cache,
-        walks: list[Walk],
-        hidden: Tensor,
-        watch: Watcher | None,
-    ) -> None:
-        self.request, self.cache, self.walks, self.hidden = request, cache, walks, hidden
-        self.watch = watch
-        self.throws = uniforms(request.seed, request.samples, request.longest)
-        self.said: list[list[int]] = [[] for _ in range(request.samples)]
-        self.totals = torch.zeros(request.samples, dtype=torch.float64)
-        self.steps, self.last = 0, list[int]()
-        self._scope: tuple[list[Place], Bool[Tensor, "samples some"], range] | None = None
-
-    def scope(self, places: list[Place]) -> tuple[Bool[Tensor, "samples some"], range]:
-        """Which ids are legal now, in the shortest range that holds all of these; where every
-        candidate stands as it did, so do they."""
-        if self._scope is None or self._scope[0] != places:
-            legal = self.request.grammar.legal(torch.tensor(places))
-            columns = reach(legal)
-            legal = legal[:, columns.start : columns.stop].to(self.hidden.device)
-            self._scope = places, legal, columns
-        return self._scope[1:]
-
-    @property
-    def places(self) -> list[Place]:
-        return [self.request.grammar.place(ids) for ids in self.said]
-
-    def hear(self, places: list[Place], chosen: list[int], gained: Tensor) -> None:
-        """Every candidate's next id."""
-        self.totals += gained
-        for ids, place, id_ in zip(self.said, places, chosen, strict=True):
-            if place is not Place.DONE:
-                ids.append(id_)
-        self.steps, self.last = self.steps + 1, chosen
-        if self.watch:
-            self.watch(self.said)
-
-    def result(self) -> list[Said]:
-        return [
-            Said(ids, total) for ids, total in zip(self.said, self.totals.tolist(), strict=True)
-        ]
+# How many ids are guessed ahead, at most, and how many may be read at once because of it: on a CPU
+# reading more ids in a step costs less than further steps only while they are few.
+GUESSES, AT_ONCE = 4, 20
 
 
 class Engine:
-    def __init__(self, model: Transformer, placing: Placing) -> None:
+    """Continues prompts.
+
+    Args:
+        model: The generator; it is made ready for inference.
+        placing: Where every id stands.
+        guesses: How many ids are guessed ahead in a step, at most. They make answers come in fewer
+            steps and change none of them, up to the rounding of larger matrix products.
+    """
+
+    def __init__(self, model: Transformer, placing: Placing, *, guesses: int = GUESSES) -> None:
         self.model = model.eval().fuse()
-        self.placing = placing
+        self.placing, self.guesses = placing, guesses
         self._heads: dict[range, Tensor] = {}
 
     def generate(self, request: Request, watch: Watcher | None = None) -> list[Said]:
@@ -123,51 +51,51 @@ class Engine:
             for stream in request.streams
             for _ in range(request.samples)
         ]
-        cache = Cache(self.model, chains, request.samples, request.longest)
-        return Talk(request, cache, walks, hidden, watch)
+        cache = Cache(self.model, chains, request.samples, request.longest + self.guesses)
+        return Talk(request, cache, walks, hidden[:, :, None], watch)
 
     @torch.inference_mode()
     def choose(self, talk: Talk) -> bool:
-        """Every candidate's next id; whether the model is needed for more."""
-        places = talk.places
-        if all(place is Place.DONE for place in places):
+        """Every candidate's next ids; whether the model is needed for more."""
+        if talk.done:
             return False
-        chosen, gained = self._choose(talk, places)
-        talk.hear(places, chosen.tolist(), gained)
-        return talk.steps < talk.request.longest
+        talk.hear(*self._choose(talk))
+        return not talk.done
 
     @torch.inference_mode()
     def advance(self, talks: Sequence[Talk]) -> None:
-        """Several answers one id further, together."""
-        ids, positions = list[int](), list[int]()
+        """Several answers further, together."""
+        rows = sum(talk.cache.rows for talk in talks)
+        count = max(1, min(1 + self.guesses, AT_ONCE // rows))
+        ids, positions = list[list[int]](), list[list[int]]()
         for talk in talks:
-            said = talk.last * len(talk.request.streams)
-            ids += said
-            positions += [walk.step(id_) for walk, id_ in zip(talk.walks, said, strict=True)]
-        at = [talk.steps - 1 for talk in talks]
+            read = talk.ahead(count) * len(talk.request.streams)
+            ids += read
+            positions += [walk.ahead(some) for walk, some in zip(talk.walks, read, strict=True)]
+        before = [[len(ids) - 1 for ids in talk.said] for talk in talks]
         caches = [talk.cache for talk in talks]
-        hidden = step(self.model, caches, self._tensor(ids), self._tensor(positions), at)
+        hidden = step(self.model, caches, self._tensor(ids), self._tensor(positions), before)
         for talk, mine in zip(talks, hidden.split([c.rows for c in caches]), strict=True):
             talk.hidden = mine.unflatten(0, (-1, talk.request.samples))
 
-    def _choose(
-        self, talk: Talk, places: list[Place]
-    ) -> tuple[Int[Tensor, " samples"], Float[Tensor, " samples"]]:
-        """Ids and their log-probabilities; only ids that can be legal now are scored at all."""
-        request = talk.request
-        legal, columns = talk.scope(places)
+    def _choose(self, talk: Talk) -> tuple[list[list[int]], list[list[float]]]:
+        """For every candidate the id after each one that was read, and their log-probabilities;
+        only ids that can be legal are scored at all."""
+        request, told = talk.request, talk.told
+        legal, columns = talk.scope(told)
         logits = (talk.hidden @ self._head(columns)).float()
-        scores = request.guidance.combine(logits, request.sampling, legal)
-        chosen = draw(scores, request.sampling, talk.throws[:, talk.steps])
-        gained = scores.double().log_softmax(dim=-1).gather(1, chosen[:, None])[:, 0].cpu()
-        chosen += columns.start
-        for sample, (ids, place) in enumerate(zip(talk.said, places, strict=True)):
+        each = logits.shape[1:3]
+        scores = request.guidance.combine(logits, request.sampling, legal.unflatten(0, each))
+        at = torch.tensor([min(len(ids), request.longest - 1) for ids in told])
+        chosen = draw(scores, request.sampling, talk.throws.gather(1, at.view(each)))
+        gained = scores.gather(-1, chosen[..., None])[..., 0] - scores.logsumexp(dim=-1)
+        chosen_ids, gains = (chosen + columns.start).tolist(), gained.tolist()
+        for row, ids in enumerate(told):
             forced = request.grammar.forced(ids)
             if forced is not None:
-                chosen[sample] = forced
-            if forced is not None or place is Place.DONE:
-                gained[sample] = 0.0
-        return chosen, gained
+                sample, place = divmod(row, each[1])
+                chosen_ids[sample][place], gains[sample][place] = forced, 0.0
+        return chosen_ids, gains
 
     def _head(self, columns: range) -> Float[Tensor, "width some"]:
         """The output matrix of these ids, transposed: a row-major product reads it faster."""
@@ -223,7 +151,7 @@ class Engine:
             layers.append(new)
         return Chunk(layers), model.norm(x[0, -1])
 
-    def _tensor(self, numbers: Sequence[int]) -> Int[Tensor, " numbers"]:
+    def _tensor(self, numbers: Sequence[Ids]) -> Int[Tensor, "rows ids"]:
         return torch.tensor(numbers, device=self.model.device)
 
     @torch.inference_mode()
@@ -235,12 +163,6 @@ class Engine:
         logits = self.model(ids[:, :-1], positions[:, :-1])[0, len(prompt) - 1 :]
         targets = ids[0, len(prompt) :, None]
         return logits.float().log_softmax(dim=-1).gather(1, targets)[:, 0].cpu()
-
-
-def reach(legal: Bool[Tensor, "samples vocab"]) -> range:
-    """The shortest range of ids that holds every legal one."""
-    some = legal.any(dim=0).nonzero()
-    return range(int(some[0]), int(some[-1]) + 1)
 
 
 def _cuts(stream: Ids, streams: Sequence[Ids]) -> list[int]:

@@ -9,45 +9,45 @@ from torch import Tensor
 
 from racm3.generation.sampling import Sampling
 
-Combine = Callable[[Float[Tensor, "streams samples vocab"]], Float[Tensor, "samples vocab"]]
+Combine = Callable[[Float[Tensor, "streams *samples vocab"]], Float[Tensor, "*samples vocab"]]
 
 
 def guide(
-    conditional: Float[Tensor, "samples vocab"],
-    unconditional: Float[Tensor, "samples vocab"],
+    conditional: Float[Tensor, "*samples vocab"],
+    unconditional: Float[Tensor, "*samples vocab"],
     weight: float,
-) -> Float[Tensor, "samples vocab"]:
+) -> Float[Tensor, "*samples vocab"]:
     """Classifier-free guidance: l_u + a (l_c - l_u) (CM3Leon §3.1.1)."""
     return unconditional + weight * (conditional - unconditional)
 
 
 def guide_twice(
-    full: Float[Tensor, "samples vocab"],
-    image_only: Float[Tensor, "samples vocab"],
-    nothing: Float[Tensor, "samples vocab"],
+    full: Float[Tensor, "*samples vocab"],
+    image_only: Float[Tensor, "*samples vocab"],
+    nothing: Float[Tensor, "*samples vocab"],
     *,
     image_weight: float,
     text_weight: float,
-) -> Float[Tensor, "samples vocab"]:
+) -> Float[Tensor, "*samples vocab"]:
     """Three streams for editing: toward the picture, then toward the words (Brooks et al. 2023)."""
     toward_image = guide(image_only, nothing, image_weight)
     return toward_image + text_weight * (full - image_only)
 
 
 def contrastive(
-    conditional: Float[Tensor, "samples vocab"],
-    unconditional: Float[Tensor, "samples vocab"],
+    conditional: Float[Tensor, "*samples vocab"],
+    unconditional: Float[Tensor, "*samples vocab"],
     *,
     k: int,
     alpha: float,
-    legal: Bool[Tensor, "samples vocab"] | None = None,
-) -> Float[Tensor, "samples vocab"]:
+    legal: Bool[Tensor, "*samples vocab"] | None = None,
+) -> Float[Tensor, "*samples vocab"]:
     """CD-K: log p_c - log p_u where p_c >= alpha * the k-th largest p_c (CM3Leon §3.1.2)."""
     if legal is not None:
         conditional = conditional.masked_fill(~legal, float("-inf"))
         unconditional = unconditional.masked_fill(~legal, float("-inf"))
     certain, vague = conditional.log_softmax(dim=-1), unconditional.log_softmax(dim=-1)
-    kth = certain.topk(min(k, certain.shape[-1]), dim=-1).values[:, -1:]
+    kth = certain.topk(min(k, certain.shape[-1]), dim=-1).values[..., -1:]
     possible = certain > float("-inf")
     # Fewer than k ids may be legal; the smallest legal one then stands in for the k-th.
     smallest = certain.masked_fill(~possible, float("inf")).min(dim=-1, keepdim=True).values
@@ -55,17 +55,17 @@ def contrastive(
     return (certain - vague).masked_fill(~possible | (certain < threshold), float("-inf"))
 
 
-def ensemble(logits: Float[Tensor, "passes samples vocab"]) -> Float[Tensor, "samples vocab"]:
+def ensemble(logits: Float[Tensor, "passes *samples vocab"]) -> Float[Tensor, "*samples vocab"]:
     """Log of the mean probability over passes that saw different documents (RA-CM3 §A)."""
     count = torch.tensor(float(len(logits)))
     return logits.log_softmax(dim=-1).logsumexp(dim=0) - count.log()
 
 
 def weigh(
-    streams: Float[Tensor, "streams samples vocab"],
-    without: Float[Tensor, "documents samples vocab"],
+    streams: Float[Tensor, "streams *samples vocab"],
+    without: Float[Tensor, "documents *samples vocab"],
     weights: Sequence[float],
-) -> Float[Tensor, "streams samples vocab"]:
+) -> Float[Tensor, "streams *samples vocab"]:
     """Guidance toward single documents: l + sum_i (w_i - 1) (l - l_i), where l_i has not read
     document i. Weight 0 of the only document is not reading it."""
     if not weights:
@@ -100,10 +100,10 @@ class Guidance:
 
     def combine(
         self,
-        logits: Float[Tensor, "streams samples vocab"],
+        logits: Float[Tensor, "streams *samples vocab"],
         sampling: Sampling,
-        legal: Bool[Tensor, "samples vocab"],
-    ) -> Float[Tensor, "samples vocab"]:
+        legal: Bool[Tensor, "*samples vocab"],
+    ) -> Float[Tensor, "*samples vocab"]:
         """Scores of legal ids; -inf elsewhere."""
         count = self.streams(sampling)
         per_pass = logits.unflatten(0, (-1, count + len(self.documents)))
@@ -132,5 +132,5 @@ class Guidance:
         )
         if sampling.strategy == "cd_k":
             return sharp
-        even = (torch.arange(len(guided), device=guided.device) % 2 == 0)[:, None]
-        return torch.where(even, guided, sharp)
+        odd = torch.arange(len(guided), device=guided.device) % 2
+        return torch.where(odd.view(-1, *[1] * (guided.dim() - 1)) == 0, guided, sharp)

@@ -42,27 +42,33 @@ class Sampling:
 
 
 GREEDY = Sampling(temperature=0.0)
+FEW = 64
 
 
 def keep_top_k(
-    logits: Float[Tensor, "samples vocab"], count: int
-) -> Float[Tensor, "samples vocab"]:
+    logits: Float[Tensor, "*samples vocab"], count: int
+) -> Float[Tensor, "*samples vocab"]:
     if not count or count >= logits.shape[-1]:
         return logits
-    smallest = logits.topk(count, dim=-1).values[:, -1:]
+    smallest = logits.topk(count, dim=-1).values[..., -1:]
     return logits.masked_fill(logits < smallest, float("-inf"))
 
 
 def keep_top_p(
-    logits: Float[Tensor, "samples vocab"], share: float
-) -> Float[Tensor, "samples vocab"]:
+    logits: Float[Tensor, "*samples vocab"], share: float
+) -> Float[Tensor, "*samples vocab"]:
     """Keep ids, most probable first, until they have `share` of the probability."""
     if share >= 1:
         return logits
-    ordered, order = logits.sort(dim=-1, descending=True)
-    before = ordered.softmax(dim=-1).cumsum(dim=-1) - ordered.softmax(dim=-1)
-    dropped = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= share)
-    return logits.masked_fill(dropped, float("-inf"))
+    probability = logits.softmax(dim=-1)
+    # Mostly few ids have that share, and finding these is cheaper than sorting all.
+    for count in (min(FEW, logits.shape[-1]), logits.shape[-1]):
+        best, ids = probability.topk(count, dim=-1)
+        before = best.cumsum(dim=-1) - best
+        if count == logits.shape[-1] or bool((before[..., -1] >= share).all()):
+            break
+    kept = torch.zeros_like(probability, dtype=torch.bool).scatter(-1, ids, before < share)
+    return logits.masked_fill(~kept, float("-inf"))
 
 
 def uniforms(seed: int, samples: int, steps: int) -> Float[Tensor, "samples steps"]:
@@ -73,16 +79,16 @@ def uniforms(seed: int, samples: int, steps: int) -> Float[Tensor, "samples step
 
 
 def draw(
-    logits: Float[Tensor, "samples vocab"],
+    logits: Float[Tensor, "*samples vocab"],
     sampling: Sampling,
-    throws: Float[Tensor, " samples"],
-) -> Int[Tensor, " samples"]:
+    throws: Float[Tensor, "*samples"],
+) -> Int[Tensor, "*samples"]:
     """One id a sample: the inverse of the cumulative distribution at each throw."""
     if sampling.temperature == 0:
         return logits.argmax(dim=-1)
     kept = keep_top_k(logits.double() / sampling.temperature, sampling.top_k)
     cumulative = keep_top_p(kept, sampling.top_p).softmax(dim=-1).cumsum(dim=-1)
-    target = throws.to(cumulative)[:, None] * cumulative[:, -1:]
+    target = throws.to(cumulative)[..., None] * cumulative[..., -1:]
     return (
         torch.searchsorted(cumulative, target, right=True)
         .squeeze(-1)

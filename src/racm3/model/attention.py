@@ -167,7 +167,7 @@ class Attention(nn.Module):
         self,
         query: Float[Tensor, "batch heads seq dim"],
         blocks: Sequence[Block],
-        bias: Float[Tensor, "queries last"] | None = None,
+        bias: Float[Tensor, "*shared queries last"] | None = None,
     ) -> Float[Tensor, "batch seq width"]:
         """Attend to several blocks as if they were one; `bias` is added to the last one's scores.
 

@@ -12,9 +12,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from racm3.document import Document, Image
 from racm3.errors import ConfigError
-from racm3.generation.engine import Said
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
+from racm3.generation.talk import Said
 from racm3.generation.tasks import Task
 from racm3.tokens.markup import paragraph, to_html
 

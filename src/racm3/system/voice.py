@@ -9,7 +9,7 @@ from torch import Tensor
 from racm3.document import Document, Image, fit
 from racm3.errors import GenerationError
 from racm3.generation.batching import Speaker
-from racm3.generation.engine import Request, Said, Watcher
+from racm3.generation.talk import Request, Said, Watcher
 from racm3.generation.tasks import AT_ONCE, Task, fill, passes, streams
 from racm3.system.results import Consulted, Settings
 from racm3.tokens.codec import Codec, Kind, Segment, Segments

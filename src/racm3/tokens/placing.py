@@ -1,7 +1,7 @@
 """Where every id stands for the rotary embedding."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from racm3.tokens.vocabulary import Vocabulary
 
@@ -66,6 +66,11 @@ class Walk:
         for at, id_ in enumerate(ids):
             self.step(id_, rest=self.placing.rest(ids, at))
         return self
+
+    def ahead(self, ids: Sequence[int]) -> list[int]:
+        """Where ids would stand, without going there."""
+        scout = replace(self, gaps=self.gaps.copy())
+        return [scout.step(id_) for id_ in ids]
 
     def step(self, id_: int, *, rest: int | None = None) -> int:
         placing, vocabulary = self.placing, self.placing.vocabulary
