@@ -12,6 +12,7 @@ from racm3.data.rows import Tolerance
 from racm3.data.sources import read_source
 from racm3.document import Image, Text
 from racm3.errors import MemoryStoreError, SourceError
+from racm3.recipes.collection import fill_memory
 from racm3.retrieval.encoder import embed
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.exchange import export_memory, restore_memory
@@ -138,6 +139,8 @@ def test_a_memory_goes_to_parquet_and_back_byte_for_byte(encoder, documents, tmp
     np.testing.assert_array_equal(again.table().vectors, store.table().vectors)
     assert again.verify() == []
     assert again.add(entries[:1], embed(encoder, documents[:1])) == [6]
+    filled = fill_memory(again, entries, encoder)
+    assert (filled.added, filled.stay_removed) == (0, 2)
     with pytest.raises(MemoryStoreError, match="already"):
         restore_memory(tmp_path / "one.parquet", tmp_path / "two")
 

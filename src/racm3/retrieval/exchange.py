@@ -1,4 +1,4 @@
-"""A memory as one Parquet file, and back: the same ids, bytes and vectors."""
+"""A memory as one Parquet file, and back: the same ids, bytes and vectors, the same gone."""
 
 import json
 from pathlib import Path
@@ -15,11 +15,12 @@ ABOUT = b"racm3"
 def export_memory(store: MemoryStore, path: Path) -> int:
     """Write every row, a batch at a time; the number of documents. The file is whole or not there.
 
-    Two memories with the same documents write the same bytes.
+    Two memories with the same documents, from which the same was removed, write the same bytes.
     """
     import pyarrow.parquet as parquet
 
     about = {name: store.about[name] for name in ("encoder", "dim", "next_id")}
+    about["removed"] = sorted(store.notes.removed())
     temporary, count, writer = path.with_name(f".{path.name}.tmp"), 0, None
     path.parent.mkdir(parents=True, exist_ok=True)
     for batch in store.batches():
@@ -57,4 +58,5 @@ def restore_memory(path: Path, folder: Path) -> MemoryStore:
         store = MemoryStore.create(temporary, encoder=about["encoder"], dim=about["dim"])
         for batch in file.iter_batches(256):
             store.append(batch, next_id=about["next_id"])
+        store.notes.keep_away(about.get("removed", ()))
     return MemoryStore.open(folder)

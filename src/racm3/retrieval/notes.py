@@ -29,8 +29,11 @@ class Notes:
 
         Digests are kept: no name of what was removed can be read from them.
         """
-        gone = {digest(source) for source in sources if source}
-        self._write("removed", {*self._read("removed"), *gone})
+        self.keep_away(digest(source) for source in sources if source)
+
+    def keep_away(self, digests: Iterable[str]) -> None:
+        """Note digests of removed sources that another memory kept."""
+        self._write("removed", {*self._read("removed"), *digests})
 
     def removed(self) -> frozenset[str]:
         """The digests of sources that were removed."""

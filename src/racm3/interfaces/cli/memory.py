@@ -267,7 +267,8 @@ def verify(memory: Path) -> None:
 
 
 def export(memory: Path, out: Path) -> None:
-    """Write a whole memory as one Parquet file: documents, bytes, metadata, vectors and ids.
+    """Write a whole memory as one Parquet file: documents, bytes, metadata, vectors and ids, and
+    digests of the sources that were removed, so that these stay away from what is restored.
 
     Args:
         memory: The memory's folder.
