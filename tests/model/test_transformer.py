@@ -60,8 +60,9 @@ def test_blocks_one_by_one_are_one_softmax_over_all(count):
     for number in range(count):
         shape = (1 if number == 0 else 3, 2, 5 + number, 8)
         blocks.append(Block(torch.randn(shape), torch.randn(shape)))
-    bias = torch.zeros(4, 4 + count).masked_fill(torch.rand(4, 4 + count) < 0.3, float("-inf"))
-    for last in (None, bias):
+    shapes = [(4, 4 + count)] + [(3, 1, 4, 4 + count)] * (count > 1)
+    biases = [torch.zeros(s).masked_fill(torch.rand(s) < 0.3, float("-inf")) for s in shapes]
+    for last in (None, *biases):
         one, other = flash(query, blocks, last), softmax(query, blocks, last)
         torch.testing.assert_close(one, other)
 

@@ -169,7 +169,8 @@ class Attention(nn.Module):
         blocks: Sequence[Block],
         bias: Float[Tensor, "*shared queries last"] | None = None,
     ) -> Float[Tensor, "batch seq width"]:
-        """Attend to several blocks as if they were one; `bias` is added to the last one's scores.
+        """Attend to several blocks as if they were one; `bias` is added to the last one's scores,
+        every sequence's own to a last block that is not shared.
 
         A block shared by the whole batch is multiplied once, the batch folded into the queries,
         so its bytes are read once however many samples there are.
