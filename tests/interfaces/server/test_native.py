@@ -137,8 +137,8 @@ def test_a_mistake_gets_one_sentence_and_a_status(client, path, body, status, wo
     assert client.get("/healthz").json()["status"] == "ok"
 
 
-def test_counters_count(client):
-    client.post("/api/draw", json={"caption": "an apple"})
+def test_counters_count(client, system):
+    client.post("/api/draw", json={"caption": "an apple", "candidates": 3})
     text = client.get("/metrics").text
     assert "racm3_requests_under_way 0.0" in text
     client.post("/api/memory/documents", json={"text": "a zebra", "pictures": [PICTURE]})
@@ -148,4 +148,4 @@ def test_counters_count(client):
         line for line in client.get("/metrics").text.splitlines() if line.startswith(said)
     ]
     assert 'racm3_answer_seconds_count{what="draw"} 1.0' in text
-    assert "racm3_ids_said_total" in text
+    assert counted[-1:] == [f"{said} {3.0 * len(system.codec.image.grid)}"]

@@ -64,12 +64,15 @@ class Desk:
             TooSlow: It took longer than the configuration allows.
         """
         self.make_room()
-        said, stop = list[Said](), threading.Event()
+        said, stop, counted = list[Said](), threading.Event(), 0
 
         def watch(now: Said) -> None:
+            nonlocal counted
             if stop.is_set():
                 raise Gone("the client has left")
-            self.ids.inc(len(now))
+            whole = sum(map(len, now))
+            self.ids.inc(whole - counted if whole > counted else whole)  # or another answer began
+            counted = whole
             if tell:
                 said[:] = [[list(ids) for ids in now]]
 
