@@ -76,13 +76,14 @@ class Talk:
         self.totals = [0.0] * request.samples
         lookup = Lookup(request.streams[0])
         self._lookups = [lookup.copy() for _ in range(request.samples)]
+        self._done = [self._complete(ids) for ids in self.said]
         self._scope: tuple[list[Place], Bool[Tensor, "places some"], range] | None = None
 
     @property
     def done(self) -> bool:
-        return all(self._done(ids) for ids in self.said)
+        return all(self._done)
 
-    def _done(self, ids: Ids) -> bool:
+    def _complete(self, ids: Ids) -> bool:
         return len(ids) >= self.request.longest or self.request.grammar.place(ids) is Place.DONE
 
     @property
@@ -120,10 +121,11 @@ class Talk:
         for number, ids in enumerate(self.said):
             read, before = self.read[number], len(ids)
             for at, (id_, gain) in enumerate(zip(chosen[number], gained[number], strict=True), 1):
-                if self._done(ids):
+                if self._done[number]:
                     break
                 ids.append(id_)
                 self.totals[number] += gain
+                self._done[number] = self._complete(ids)
                 if read[at : at + 1] != [id_]:
                     break
             self._lookups[number].hear(ids[before:])
