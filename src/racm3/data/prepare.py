@@ -191,14 +191,14 @@ def find_neighbours(
     """
     row_of = {int(id_): row for row, id_ in enumerate(retriever.ids)}
     found = np.full((len(documents), draws, depth), -1, dtype=np.int64)
-    work = [(draw, at) for draw in range(draws) for at in range(0, len(documents), AT_ONCE)]
-    for draw, start in progress(work, label="neighbours", total=len(work)):
-        rng = dice(seed, draw, start)
-        some = documents[start : start + AT_ONCE]
-        lists = neighbours_of(retriever, some, groups[start : start + AT_ONCE], depth, rng)
-        for offset, neighbours in enumerate(lists):
-            rows = [row_of[neighbour.id] for neighbour in neighbours]
-            found[start + offset, draw, : len(rows)] = rows
+    starts = range(0, len(documents), AT_ONCE)
+    for start in progress(starts, label="neighbours", total=len(starts)):
+        some, theirs = documents[start : start + AT_ONCE], groups[start : start + AT_ONCE]
+        for draw in range(draws):
+            lists = neighbours_of(retriever, some, theirs, depth, dice(seed, draw, start))
+            for offset, neighbours in enumerate(lists):
+                rows = [row_of[neighbour.id] for neighbour in neighbours]
+                found[start + offset, draw, : len(rows)] = rows
     return found
 
 
