@@ -305,6 +305,16 @@ def test_cm3_can_be_stopped_where_it_has_met_as_many_documents(world, tmp_path):
     assert updates == round(12 * read / bare) < 12
 
 
+def test_what_is_learnt_from_may_not_change_between_runs(world, tmp_path):
+    learn(CM3, world, TOY, tmp_path)
+    some = world.lessons()[0]
+    other = replace(world, lessons=lambda: [replace(some, documents=some.documents[::-1])])
+    assert len(_prepared(RACM3, other, TOY, tmp_path).documents) == len(some.documents)
+    with pytest.raises(ConfigError, match="other documents"):
+        learn(replace(RACM3, strategy="bm25"), other, TOY, tmp_path)
+    learn(replace(RACM3, strategy="bm25"), world, TOY, tmp_path)
+
+
 def test_every_run_may_start_from_one_short_cm3(world, tmp_path):
     """A pretrained run begins with the weights of a CM3, which is made once."""
     some = replace(TOY, pretrain=1, lr=1e-30)

@@ -5,10 +5,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from racm3.data.prepare import Prepared
 from racm3.data.stream import Stream, StreamConfig
+from racm3.errors import ConfigError
 from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.model.transformer import Transformer
@@ -113,8 +115,26 @@ def _prepared(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Pre
         if not place.exists():
             draws = DRAWS if config.query_dropout or config.query == "either" else 1
             taught = world.lessons()
-            prepare_lessons(world.codec, world.encoder, taught, config, draws=draws).save(place)
+            made = prepare_lessons(world.codec, world.encoder, taught, config, draws=draws)
+            _of_the_same_documents(made, place.parent)
+            made.save(place)
     return Prepared.open(place)
+
+
+def _of_the_same_documents(made: Prepared, folder: Path) -> None:
+    """Ways to retrieve are compared on one material: what this code makes now must be that of the
+    runs before.
+
+    Raises:
+        ConfigError: It has changed since.
+    """
+    for other in folder.glob("[!.]*"):
+        theirs = Prepared.open(other).documents.arrays
+        if any(not np.array_equal(made.documents.arrays[name], theirs[name]) for name in theirs):
+            raise ConfigError(
+                f"the runs in {folder.parent} learnt from other documents than are made now; give "
+                "another --out, or remove the folder to measure again"
+            )
 
 
 def settled(learnt: Learnt, world: World, budget: Budget) -> Learnt:
