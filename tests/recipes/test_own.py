@@ -152,3 +152,22 @@ def test_a_document_and_what_it_consults_fit_into_a_row(name):
     assert recipe.generator.context >= stream.length
     assert stream.align % cells == 0
     assert recipe.generator.period == stream.align
+
+
+def test_who_brings_few_documents_is_told_before_the_generator_learns_them_by_heart(
+    source, made, tmp_path, capsys, monkeypatch
+):
+    folder = copied(made, tmp_path / "few")
+    shutil.rmtree(folder / "racm3")
+    run = Own(source, folder, "tiny")
+    read = sum(len(segment.ids) for document in run.prepared().documents for segment in document)
+    stream, training = run.recipe.stream, run.recipe.training
+    assert run.passes == training.steps * stream.rows * stream.length / (2 * read)
+    own(source, folder)
+    assert "by heart" not in capsys.readouterr().err
+    shutil.rmtree(folder / "racm3")
+    monkeypatch.setattr("racm3.interfaces.cli.train.BY_HEART", run.passes / 2)
+    own(source, folder)
+    assert f"6 documents will be met {run.passes:.0f} times" in capsys.readouterr().err
+    own(source, folder)
+    assert "by heart" not in capsys.readouterr().err

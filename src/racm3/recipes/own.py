@@ -224,6 +224,12 @@ class Own:
             store.notes.remember_derived(place)
         return Prepared.open(place)
 
+    @property
+    def passes(self) -> float:
+        """How often a generator meets each document, with one neighbour beside it on average."""
+        read = self.recipe.stream.rows * self.recipe.stream.length * self.recipe.training.steps
+        return read / (2 * len(self.prepared().documents.arrays["ids"]))
+
     def racm3(self) -> None:
         self._generator("racm3", self.recipe.stream)
 
