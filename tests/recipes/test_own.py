@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,20 +155,21 @@ def test_a_document_and_what_it_consults_fit_into_a_row(name):
     assert recipe.generator.period == stream.align
 
 
-def test_who_brings_few_documents_is_told_before_the_generator_learns_them_by_heart(
-    source, made, tmp_path, capsys, monkeypatch
-):
+def test_few_documents_are_not_met_again_and_again(source, made, tmp_path, capsys, monkeypatch):
     folder = copied(made, tmp_path / "few")
-    shutil.rmtree(folder / "racm3")
     run = Own(source, folder, "tiny")
+    assert run.training == run.recipe.training
     read = sum(len(segment.ids) for document in run.prepared().documents for segment in document)
-    stream, training = run.recipe.stream, run.recipe.training
-    assert run.passes == training.steps * stream.rows * stream.length / (2 * read)
-    own(source, folder)
-    assert "by heart" not in capsys.readouterr().err
+    row, many = run.recipe.stream.rows * run.recipe.stream.length, 50
+    longer = replace(OWN["tiny"](), training=replace(run.recipe.training, steps=many, warmup=20))
+    monkeypatch.setitem(OWN, "tiny", lambda: longer)
+    shorter = Own(source, folder, "tiny").training
+    assert shorter.steps == round(longer.passes * 2 * read / row) < many
+    assert shorter.warmup <= shorter.steps // 4
     shutil.rmtree(folder / "racm3")
-    monkeypatch.setattr("racm3.interfaces.cli.train.BY_HEART", run.passes / 2)
     own(source, folder)
-    assert f"6 documents will be met {run.passes:.0f} times" in capsys.readouterr().err
+    assert f"{shorter.steps} updates instead of {many}" in capsys.readouterr().err
+    lines = (folder / "racm3" / "log.jsonl").read_text().splitlines()
+    assert sum('"train"' in line for line in lines) == shorter.steps
     own(source, folder)
-    assert "by heart" not in capsys.readouterr().err
+    assert "updates instead" not in capsys.readouterr().err

@@ -29,9 +29,6 @@ from racm3.training.generator import GeneratorTraining
 from racm3.training.loop import LoopConfig
 from racm3.training.vqgan import TokenizerTraining
 
-# Met 75 times each, 400 photographs were known by heart; where that begins was not measured.
-BY_HEART = 10
-
 
 def sample(
     recipe: str = "sample_cpu", *, out: Path, stage: str = "system", device: str = "auto"
@@ -82,14 +79,15 @@ def own(
         raise ConfigError(f"there is no stage {stage!r}; choose one of {', '.join(OWN_STAGES)}")
     tolerance = Tolerance(tolerate)
     run = Own(source, out, recipe, clip=clip, tolerance=tolerance)
-    name = "cm3" if stage == "cm3" else "racm3"
     trains = OWN_STAGES.index(stage) >= OWN_STAGES.index("racm3")
-    if trains and not (out / name / "final").exists() and (passes := run.passes) > BY_HEART:
-        print(
-            f"{len(run.documents)} documents will be met {passes:.0f} times each: the generator "
-            "will know them by heart and repeat them rather than draw anything new (docs/log.md)",
-            file=sys.stderr,
-        )
+    if trains and not (out / ("cm3" if stage == "cm3" else "racm3") / "final").exists():
+        steps, whole = run.training.steps, run.recipe.training.steps
+        if steps < whole:
+            print(
+                f"{len(run.prepared().documents)} documents are few: the generator learns for "
+                f"{steps} updates instead of {whole}, after which it would know them by heart",
+                file=sys.stderr,
+            )
     getattr(run, stage)()
     for problem in tolerance.problems:
         print(f"left out: {problem}", file=sys.stderr)
