@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from racm3 import RACM3
 from racm3.document import Document
+from racm3.generation.engine import Engine
 from racm3.generation.sampling import Sampling
 from racm3.generation.tasks import draw_task
 from racm3.model.export import save_generator
@@ -58,13 +59,19 @@ def measure(system, theirs, task, consulted, samples, chosen) -> dict[str, objec
                 min_new_tokens=cells, do_sample=True, pad_token_id=0,
             )  # fmt: skip
 
-    runs = {"ours": lambda: system.engine.generate(request), "transformers": reference}
+    plain = Engine(system.engine.model, system.engine.placing, guesses=0)
+    runs = {
+        "ours": lambda: system.engine.generate(request),
+        "without guesses": lambda: plain.generate(request),
+        "transformers": reference,
+    }
     taken = seconds(runs, repeats=chosen.repeats)
     made = samples * cells
     return {
         "samples": samples,
         "prompt ids": len(prompt),
         "ours, tokens/s": round(made / taken["ours"], 1),
+        "without guesses": round(made / taken["without guesses"], 1),
         "transformers, tokens/s": round(made / taken["transformers"], 1),
         "ratio": round(taken["transformers"] / taken["ours"], 2),
     }
@@ -81,6 +88,7 @@ def bandwidth(system, rate: float, chosen) -> dict[str, object]:
         "samples": "bandwidth limit",
         "prompt ids": "",
         "ours, tokens/s": rate,
+        "without guesses": "",
         "transformers, tokens/s": f"limit {limit:.0f}",
         "ratio": round(rate / limit, 2),
     }

@@ -173,3 +173,4 @@ def test_few_documents_are_not_met_again_and_again(source, made, tmp_path, capsy
     assert sum('"train"' in line for line in lines) == shorter.steps
     own(source, folder)
     assert "updates instead" not in capsys.readouterr().err
+    assert Own(source, folder, "tiny", passes=10_000).training.steps == many

@@ -131,6 +131,7 @@ class Own:
         folder: The folder of the run; the finished system is in its `system`.
         recipe: A name of `OWN`.
         clip: A CLIP or SigLIP folder or hub name to look up with; none trains a small one.
+        passes: How often the generators may meet a document, where the recipe is not to say it.
         tolerance: How many unreadable documents to accept.
 
     Raises:
@@ -144,6 +145,7 @@ class Own:
         recipe: str = "own_cpu",
         *,
         clip: str | None = None,
+        passes: float | None = None,
         tolerance: Tolerance | None = None,
     ) -> None:
         if recipe not in OWN:
@@ -156,6 +158,10 @@ class Own:
             )
         save_json(folder / "own.json", begun)
         self.source, self.folder, self.recipe, self.clip = source, folder, OWN[recipe](), clip
+        if passes is not None:
+            if passes <= 0:
+                raise ConfigError(f"documents cannot be met {passes:g} times; give more than 0")
+            self.recipe = replace(self.recipe, passes=passes)
         self.tolerance, self.stay_removed = tolerance or Tolerance(), 0
         self.retriever = RETRIEVER if clip else replace(RETRIEVER, too_similar=TOO_SIMILAR)
 

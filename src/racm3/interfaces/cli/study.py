@@ -86,6 +86,7 @@ def report(
     told += ["--budget", budget]
     told += ["--seeds", *map(str, seeds)] if seeds else []
     told += ["--tables", *tables] if tables else []
+    told += ["--system", str(system)] if system else []
     written = reports.write(
         plan.chosen(tables or [], scale),
         there,

@@ -57,6 +57,7 @@ def own(
     recipe: str = "own_cpu",
     stage: str = "system",
     clip: str | None = None,
+    passes: float | None = None,
     tolerate: int = 0,
 ) -> None:
     """Train a system for your own captioned pictures.
@@ -73,19 +74,22 @@ def own(
             without retrieval, which `system` then includes) or system.
         clip: A CLIP or SigLIP folder or hub name to look documents up with; without it a small one
             is trained, which knows these captions only.
+        passes: How often the generator may meet a document: 5 times where nothing is said. With
+            few documents it draws blurs after these and repeats documents after seventy-five.
         tolerate: How many unreadable documents to accept; they are listed either way.
     """
     if stage not in OWN_STAGES:
         raise ConfigError(f"there is no stage {stage!r}; choose one of {', '.join(OWN_STAGES)}")
     tolerance = Tolerance(tolerate)
-    run = Own(source, out, recipe, clip=clip, tolerance=tolerance)
+    run = Own(source, out, recipe, clip=clip, passes=passes, tolerance=tolerance)
     trains = OWN_STAGES.index(stage) >= OWN_STAGES.index("racm3")
     if trains and not (out / ("cm3" if stage == "cm3" else "racm3") / "final").exists():
         steps, whole = run.training.steps, run.recipe.training.steps
         if steps < whole:
             print(
                 f"{len(run.prepared().documents)} documents are few: the generator learns for "
-                f"{steps} updates instead of {whole}, after which it would know them by heart",
+                f"{steps} updates instead of {whole}, after which it would know them by heart "
+                "(--passes 75 lets it)",
                 file=sys.stderr,
             )
     getattr(run, stage)()
