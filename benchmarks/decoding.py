@@ -32,7 +32,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         save_generator(without_places(system.engine.model), Path(folder))
         theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    rows = [measure(system, theirs, task, consulted, samples, chosen) for samples in (1, 10)]
+    rows = [
+        measure(system, theirs, task, consulted, samples, sampling, chosen)
+        for sampling in (Sampling(top_p=1.0), system.parts.settings.sampling)
+        for samples in (1, 4, 10)
+    ]
     rows.append(bandwidth(system, float(str(rows[0]["ours, tokens/s"])), chosen))
     show(rows, chosen)
 
@@ -46,8 +50,8 @@ def without_places(model: Transformer) -> Transformer:
     return plain
 
 
-def measure(system, theirs, task, consulted, samples, chosen) -> dict[str, object]:
-    settings = Settings(candidates=samples, sampling=Sampling(top_p=1.0))
+def measure(system, theirs, task, consulted, samples, sampling, chosen) -> dict[str, object]:
+    settings = Settings(candidates=samples, sampling=sampling)
     request = system.voice.request(task, consulted, settings)
     prompt, cells = request.streams[0], request.longest
     ids = torch.tensor([prompt]).expand(samples, -1)
@@ -57,6 +61,7 @@ def measure(system, theirs, task, consulted, samples, chosen) -> dict[str, objec
             return theirs.generate(
                 ids, attention_mask=torch.ones_like(ids), max_new_tokens=cells,
                 min_new_tokens=cells, do_sample=True, pad_token_id=0,
+                temperature=sampling.temperature, top_p=sampling.top_p,
             )  # fmt: skip
 
     plain = Engine(system.engine.model, system.engine.placing, guesses=0)
@@ -68,6 +73,7 @@ def measure(system, theirs, task, consulted, samples, chosen) -> dict[str, objec
     taken = seconds(runs, repeats=chosen.repeats)
     made = samples * cells
     return {
+        "temperature": sampling.temperature,
         "samples": samples,
         "prompt ids": len(prompt),
         "ours, tokens/s": round(made / taken["ours"], 1),
@@ -85,6 +91,7 @@ def bandwidth(system, rate: float, chosen) -> dict[str, object]:
     weights = sum(p.numel() * 4 for p in system.engine.model.parameters())
     limit = speed / weights
     return {
+        "temperature": "",
         "samples": "bandwidth limit",
         "prompt ids": "",
         "ours, tokens/s": rate,

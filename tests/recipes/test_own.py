@@ -136,6 +136,8 @@ def test_a_folder_belongs_to_one_collection(made, tmp_path, source):
         Own(tmp_path / "other", made, "tiny")
     with pytest.raises(ConfigError, match="own_cpu, own_gpu, tiny"):
         Own(source, tmp_path / "x", "large")
+    with pytest.raises(ConfigError, match="cannot be met 0 times"):
+        Own(source, tmp_path / "x", "tiny", passes=0)
     assert not (tmp_path / "x").exists()
 
 

@@ -150,6 +150,8 @@ class Own:
     ) -> None:
         if recipe not in OWN:
             raise ConfigError(f"there is no recipe {recipe!r}; choose one of {', '.join(OWN)}")
+        if passes is not None and passes <= 0:
+            raise ConfigError(f"documents cannot be met {passes:g} times; give more than 0")
         require(source)
         begun = {"source": str(source.resolve()), "recipe": recipe, "clip": clip}
         if (folder / "own.json").exists() and (known := load_json(folder / "own.json")) != begun:
@@ -159,8 +161,6 @@ class Own:
         save_json(folder / "own.json", begun)
         self.source, self.folder, self.recipe, self.clip = source, folder, OWN[recipe](), clip
         if passes is not None:
-            if passes <= 0:
-                raise ConfigError(f"documents cannot be met {passes:g} times; give more than 0")
             self.recipe = replace(self.recipe, passes=passes)
         self.tolerance, self.stay_removed = tolerance or Tolerance(), 0
         self.retriever = RETRIEVER if clip else replace(RETRIEVER, too_similar=TOO_SIMILAR)
