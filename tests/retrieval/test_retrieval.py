@@ -12,7 +12,7 @@ from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.encoder import ClipEncoder, Dropout, embed, mix, unit
 from racm3.retrieval.fusion import by_reciprocal_rank
 from racm3.retrieval.index import Block, ExactIndex
-from racm3.retrieval.lexical import BM25, words
+from racm3.retrieval.lexical import BM25, phrases, words
 from racm3.retrieval.retriever import (
     Retriever,
     RetrieverConfig,
@@ -223,6 +223,30 @@ def test_an_article_does_not_answer_for_a_thing():
     assert words("On, at, the") == ["on", "at", "the"]
     scores = BM25(["A button", "blorzin"]).scores("a blorzin on a field")
     assert scores.argmax() == 1
+
+
+def test_phrases_tell_apart_what_the_same_words_do_not():
+    texts = ["hourglass done", "hourglass not done", "flag of the night", "night flag"]
+    asked = ["an hourglass not done on a pink field", "the night flag on blue"]
+    assert phrases("hourglass not done on a field") == [
+        "hourglass not", "not done", "done on", "a field",
+    ]  # fmt: skip
+    alone, paired = (BM25(texts, paired=one).search(asked, 1).ids[:, 0] for one in (False, True))
+    assert paired.tolist() == [1, 3]
+    assert alone.tolist() != [1, 3]
+
+
+def test_a_retriever_asks_by_phrases_where_it_is_told_to(encoder):
+    shelf = ListShelf(
+        made := [Document.of("hourglass done"), Document.of("hourglass not done")],
+        embed(encoder, made),
+    )
+    first = {}
+    for on in (False, True):
+        config = RetrieverConfig(strategy="bm25", query="text", phrases=on, too_similar=None)
+        query = Document.of("an hourglass not done, pink background")
+        first[on] = Retriever(encoder, shelf, config).neighbours([query], 1, rng=dice(0))[0][0].id
+    assert first == {False: 0, True: 1}
 
 
 def test_clauses_take_turns(encoder, shelf):

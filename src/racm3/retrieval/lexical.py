@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -23,6 +24,12 @@ def words(text: str) -> list[str]:
     return [word for word in every if word not in _STOP] or every
 
 
+def phrases(text: str) -> list[str]:
+    """Neighbouring words of which one tells documents apart: `not done`, `rainbow flag`."""
+    every = _WORD.findall(text.lower())
+    return [f"{a} {b}" for a, b in pairwise(every) if not {a, b} <= _STOP]
+
+
 @runtime_checkable
 class Words(Protocol):
     """What finds documents by words; -1 and -inf where there are fewer than asked."""
@@ -31,18 +38,28 @@ class Words(Protocol):
 
 
 class BM25:
-    """All postings in RAM. `ids` are what the texts are called; their numbers by default."""
+    """All postings in RAM.
+
+    Args:
+        texts: What is searched.
+        ids: What the texts are called; their numbers by default.
+        paired: Phrases of two words count as words, too.
+        k1: How soon a word that comes again stops to count.
+        b: How much longer texts are held back.
+    """
 
     def __init__(
         self,
         texts: Sequence[str],
         ids: Int64[np.ndarray, " docs"] | None = None,
         *,
+        paired: bool = False,
         k1: float = 1.2,
         b: float = 0.75,
     ) -> None:
         self.ids = np.arange(len(texts)) if ids is None else ids
-        counts = [Counter(words(text)) for text in texts]
+        self.paired = paired
+        counts = [Counter(self.terms(text)) for text in texts]
         lengths = np.array([sum(c.values()) for c in counts], dtype=np.float32)
         average = max(float(lengths.mean()), 1e-9) if len(lengths) else 1.0
         self.size = len(texts)
@@ -58,6 +75,9 @@ class BM25:
             norms = times + k1 * (1 - b + b * lengths[rows] / average)
             self.postings[word] = (rows, rarity * times * (k1 + 1) / norms)
 
+    def terms(self, text: str) -> list[str]:
+        return words(text) + (phrases(text) if self.paired else [])
+
     def search(self, texts: Sequence[str], count: int) -> Hits:
         """The best of all, those without a shared word last."""
         scores = np.stack([self.scores(text) for text in texts])
@@ -66,7 +86,7 @@ class BM25:
 
     def scores(self, query: str) -> Float32[np.ndarray, " docs"]:
         total = np.zeros(self.size, dtype=np.float32)
-        for word in words(query):
+        for word in self.terms(query):
             if word in self.postings:
                 rows, weights = self.postings[word]
                 total[rows] += weights
