@@ -269,6 +269,12 @@ def test_pictures_are_not_compared_where_there_are_none(tmp_path, capsys):
     failing(line, "there is no picture in", capsys)
 
 
+def test_what_goes_on_and_what_begins_are_not_mixed_up(tmp_path, capsys):
+    line = f"train sample --out {tmp_path} --recipe"
+    failing(f"{line} further_cpu", "say which with --after", capsys)
+    failing(f"{line} tiny --after {tmp_path}", "starts from nothing", capsys)
+
+
 def failing(line: str, words: str, capsys, *more: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         run(line, *more)

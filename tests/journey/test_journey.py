@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from racm3.interfaces.page.gallery import make_gallery
 from racm3.model.export import open_generator
 from racm3.recipes.build import Build
 from racm3.recipes.collection import Beginning
+from racm3.recipes.further import Further
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
 from racm3.recipes.sample import tiny
@@ -65,6 +67,30 @@ def test_the_second_course_begins_with_what_the_first_has_learnt(run):
         for model in (first, second, fresh)
     )
     assert (end - nothing).norm() > 1.2 * (start - nothing).norm(), "it began anew"
+
+
+def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
+    base, old = tiny(), RACM3.open(run / "system", device="cpu")
+    recipe = replace(
+        base,
+        vqgan=replace(base.vqgan, codes=96),
+        tokenizer=replace(base.tokenizer, goes_on=True),
+        courses=(replace(base.courses[1], rare=0.5, fiction=3),),
+        begun=2,
+    )
+    Further(recipe, tmp_path / "run", after=run / "system", on="cpu").system()
+    new = RACM3.open(tmp_path / "run" / "system", device="cpu")
+    assert (old.codec.image.codes, new.codec.image.codes) == (64, 96)
+    assert new.codec.text.encode("a leopard") == old.codec.text.encode("a leopard")
+    assert (new.encoder.texts(["a leopard"]) == old.encoder.texts(["a leopard"])).all()
+    assert new.draw("a leopard", Settings(candidates=1)).image.width == 64
+    # Weights went on: what reads texts is nearer to what it was than fresh weights would be.
+    text = slice(0, len(new.codec.vocabulary.text))
+    rows = [one.parts.generators["racm3"].embed_tokens.weight[text] for one in (old, new)]
+    assert (rows[0] - rows[1]).norm() < 0.5 * rows[0].norm()
+    logs = {log.name for log in (tmp_path / "run" / "system").glob("*.log.jsonl")}
+    assert {"tokenizer-0.log.jsonl", "tokenizer.log.jsonl", "clip.log.jsonl"} <= logs
+    assert {f"{name}-{n}.log.jsonl" for name in ("racm3", "cm3") for n in range(3)} <= logs
 
 
 def commands() -> list[str]:

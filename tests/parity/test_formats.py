@@ -13,7 +13,8 @@ from racm3.document import Document, Image
 from racm3.errors import CheckpointError, ConfigError
 from racm3.generation.engine import Engine
 from racm3.generation.sampling import GREEDY
-from racm3.model.export import extended, open_generator
+from racm3.model.export import open_generator
+from racm3.model.growing import extended
 from racm3.recipes.collection import Beginning
 from racm3.retrieval.encoder import Dropout, embed
 from racm3.retrieval.shelf import ListShelf

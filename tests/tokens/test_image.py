@@ -9,7 +9,7 @@ from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.tokens.vqgan.quantizer import Codebook, MovingAverages
 from racm3.training.loop import LoopConfig, train
-from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
+from racm3.training.vqgan import TokenizerLearner, TokenizerTraining, decibel_loss
 from tests.conftest import TINY_VQGAN, picture
 
 
@@ -139,3 +139,22 @@ def test_learning_brings_reconstructions_nearer_and_resumes_to_the_same_bytes(tm
     train(learner(), loop, tmp_path / "b")
     a, b = ((tmp_path / n / "final" / "model.safetensors").read_bytes() for n in "ab")
     assert a == b
+
+
+def test_the_decibel_loss_is_psnr_of_pixels_and_of_halved_pictures():
+    real = to_pixels([picture(i) for i in range(3)])
+    made = (real + 0.3 * to_pixels([picture(i) for i in range(3, 6)])).clamp(-1, 1)
+
+    def decibels(a: torch.Tensor, b: torch.Tensor) -> float:
+        errors = [(x - y).square().mean().item() for x, y in zip(a, b, strict=True)]
+        return float(np.mean(-10 * np.log10(errors)))
+
+    def halved(x: torch.Tensor) -> torch.Tensor:
+        return (x[..., ::2, ::2] + x[..., 1::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, 1::2]) / 4
+
+    expected = 0.7 * decibels(made, real) + 0.3 * decibels(halved(made), halved(real))
+    loss = decibel_loss(made, real).item()
+    assert -10 / np.log(10) * loss == pytest.approx(expected, abs=0.1)
+    # Half the error everywhere is 6 dB, for a good picture as for a bad one.
+    nearer = decibel_loss((made + real) / 2, real).item()
+    assert 10 / np.log(10) * (loss - nearer) == pytest.approx(6.02, abs=0.2)

@@ -104,25 +104,3 @@ def open_generator(folder: Path, *, device: torch.device | None = None) -> Trans
         first = str(error).splitlines()[1].strip()
         raise CheckpointError(f"{weights} does not fit {path}: {first}") from error
     return model.to(device or "cpu").eval()
-
-
-def extended(model: Transformer, *, text: int, vocabulary: int, seed: int = 0) -> Transformer:
-    """A language model as the beginning of a generator: its first `text` ids stay as they are.
-
-    Codes and markers get new rows, drawn like the old ones are spread; ids that the tokenizer does
-    not use (padding of the embedding) are dropped. Before training, text scores are unchanged.
-    """
-    if not text <= min(model.config.vocabulary, vocabulary):
-        raise CheckpointError(
-            f"the text tokenizer has {text} ids but the language model only "
-            f"{model.config.vocabulary}; give the tokenizer that belongs to it"
-        )
-    wider = Transformer(model.config.sized(vocabulary))
-    state, dice = model.state_dict(), torch.Generator().manual_seed(seed)
-    for name in ("embed_tokens.weight", "lm_head.weight"):
-        if name in state:
-            old = state[name][:text]
-            more = torch.randn(vocabulary - text, old.shape[1], generator=dice)
-            state[name] = torch.cat([old, more.to(old) * old.std() + old.mean(dim=0)])
-    wider.load_state_dict(state)
-    return wider

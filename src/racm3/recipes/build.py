@@ -66,17 +66,24 @@ def prepare_training(
     recipe: SampleRecipe, number: int, codec: Codec, encoder: ClipEncoder
 ) -> Prepared:
     """The material of a course: scenes of seen and of fictional things, each beside its memory."""
-    course, known, dim = recipe.courses[number], corpus.memory("seen"), encoder.dim
+    course = recipe.courses[number - recipe.begun]
+    known, dim = corpus.memory("seen"), encoder.dim
     memory, (worded, shown) = ListShelf(known, embed(encoder, known)), course.things
-    first = SEEDS * number
+    first, rare, world = SEEDS * number, course.rare, course.fiction
     taught = [
-        lessons.seen(course.seen, memory, seed=first),
-        lessons.fictional(course.fictional, worded, dim, seed=first + 2),
+        lessons.seen(course.seen, memory, seed=first, rare=rare),
+        lessons.fictional(course.fictional, worded, dim, seed=first + 2, rare=rare, fiction=world),
     ]
     if course.pictured:
-        taught.append(lessons.pictured(course.pictured, shown, encoder, seed=first + 3))
+        taught.append(
+            lessons.pictured(
+                course.pictured, shown, encoder, seed=first + 3, rare=rare, fiction=world
+            )
+        )
     if course.demonstrated:
-        taught.append(lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4))
+        taught.append(
+            lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4, fiction=world)
+        )
     return lessons.prepare_lessons(codec, encoder, taught, recipe.retriever, draws=1)
 
 
@@ -95,12 +102,12 @@ def train_generator(
     codec: Codec,
     prepared: list[Prepared],
     validation: Prepared,
+    beginning: Beginning,
     folder: Path,
     where: torch.device,
 ) -> None:
     """One course after the other; each begins with the weights that the last one ended with."""
-    beginning = Beginning(size=recipe.generator, codes=codec.image.vqgan.codebook.vectors)
-    for number, (course, material) in enumerate(zip(recipe.courses, prepared, strict=True)):
+    for number, course, material in zip(recipe.numbers, recipe.courses, prepared, strict=True):
         here = folder / str(number)
         if not (here / "final").exists():
             collection.train_generator(
@@ -139,13 +146,16 @@ class Build:
         return train_clip(self.recipe, self.folder / "clip", self.where)
 
     def codec(self) -> Codec:
-        return Codec(train_text(self.recipe, self.folder / "text"), self.tokenizer())
+        return Codec(self.text(), self.tokenizer())
+
+    def text(self) -> TextTokenizer:
+        return train_text(self.recipe, self.folder / "text")
 
     def prepared(self) -> tuple[list[Prepared], Prepared]:
         """The material of every course, and what to validate on."""
         made = {
             f"prepared-{number}": partial(prepare_training, self.recipe, number)
-            for number in range(len(self.recipe.courses))
+            for number in self.recipe.numbers
         }
         made["validation"] = partial(prepare_validation, self.recipe)
         for name, make in made.items():
@@ -162,8 +172,13 @@ class Build:
 
     def _generator(self, recipe: SampleRecipe, name: str) -> None:
         material, validation = self.prepared()
-        folder = self.folder / name
-        train_generator(recipe, self.codec(), material, validation, folder, self.where)
+        codec, folder = self.codec(), self.folder / name
+        beginning = self.beginning(name, codec)
+        train_generator(recipe, codec, material, validation, beginning, folder, self.where)
+
+    def beginning(self, name: str, codec: Codec) -> Beginning:
+        """What the first course of a generator starts from."""
+        return Beginning(size=self.recipe.generator, codes=codec.image.vqgan.codebook.vectors)
 
     def system(self) -> None:
         """Everything that is still missing, in order, then the system folder."""
@@ -182,7 +197,7 @@ def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     codec = Codec(
         TextTokenizer.open(run / "text"), ImageTokenizer.open(run / "tokenizer" / "final")
     )
-    last = {name: run / name / str(len(recipe.courses) - 1) for name in GENERATORS}
+    last = {name: run / name / str(recipe.numbers[-1]) for name in GENERATORS}
     models = {name: open_generator(folder / "final") for name, folder in last.items()}
     shelf = EmptyShelf(encoder.dim)
     align = recipe.stream.align
@@ -193,7 +208,7 @@ def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     learnt |= {
         f"{name}-{number}": run / name / str(number)
         for name in GENERATORS
-        for number in range(len(recipe.courses))
+        for number in recipe.numbers
     }
     for name, folder in learnt.items():
         if (folder / "log.jsonl").exists():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from racm3.data.live import Live
@@ -16,7 +16,8 @@ from racm3.data.stream import Stream, StreamConfig, validation_batches
 from racm3.document import Document, Image, fit
 from racm3.errors import ConfigError, SourceError
 from racm3.model.config import GeneratorConfig
-from racm3.model.export import extended, open_generator
+from racm3.model.export import open_generator
+from racm3.model.growing import extended, with_finer_codes
 from racm3.model.transformer import Transformer
 from racm3.retrieval.encoder import Encoder, embed
 from racm3.retrieval.memory import Entry, MemoryStore
@@ -229,16 +230,21 @@ class Beginning:
         weights: Trained weights.
         extend: Whether these are a language model's, whose ids are text alone so far.
         codes: A codebook whose geometry the codes' embeddings of a fresh one begin with.
+        parents: The weights are of a coarser codebook: the code that each code of now comes from.
     """
 
     size: GeneratorConfig | None = None
     weights: Path | None = None
     extend: bool = False
     codes: Float[Tensor, "codes dim"] | None = None
+    parents: Int[Tensor, " codes"] | None = None
 
     def model(self, vocabulary: Vocabulary, seed: int) -> Transformer:
         if self.weights is not None:
             model = open_generator(self.weights)
+            if self.parents is not None:
+                coarser = Vocabulary(len(vocabulary.text), int(self.parents.max()) + 1)
+                return with_finer_codes(model, coarser, self.parents)
             if not self.extend:
                 return model
             return extended(model, text=len(vocabulary.text), vocabulary=len(vocabulary), seed=seed)

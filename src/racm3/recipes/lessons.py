@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.fictional import fictional_things
-from racm3.data.sample_world.scenes import Scene
+from racm3.data.sample_world.scenes import RARE, Scene
 from racm3.data.sample_world.things import Thing, seen_things
 from racm3.document import Document, Image
 from racm3.retrieval.encoder import Encoder, embed
@@ -43,31 +43,41 @@ class Lessons:
     neighbours: Int64[np.ndarray, "docs draws depth"] | None = None
 
 
-def seen(count: int, memory: ListShelf, *, seed: int = 0) -> Lessons:
+def seen(count: int, memory: ListShelf, *, seed: int = 0, rare: float = RARE) -> Lessons:
     """Scenes of the sample world's seen things beside the memory of these."""
-    return Lessons(corpus.lessons(seen_things(), count, seed=seed), memory)
+    return Lessons(corpus.lessons(seen_things(), count, seed=seed, rare=rare), memory)
 
 
-def fictional(count: int, number: int, dim: int, *, seed: int = 2) -> Lessons:
+def fictional(
+    count: int, number: int, dim: int, *, seed: int = 2, rare: float = RARE, fiction: int = 0
+) -> Lessons:
     """Scenes of `number` fictional things beside theirs.
 
     A made-up name means nothing to a frozen CLIP, so these are looked up by their words.
     """
-    made_up = _made_up(number)
+    made_up = _made_up(number, fiction)
     shelf = ListShelf([thing.document() for thing in made_up], np.zeros((number, dim), np.float32))
-    return Lessons(corpus.lessons(made_up, count, seed=seed), shelf, worded=True)
+    return Lessons(corpus.lessons(made_up, count, seed=seed, rare=rare), shelf, worded=True)
 
 
-def pictured(count: int, number: int, encoder: Encoder, *, seed: int = 3) -> Lessons:
+def pictured(
+    count: int,
+    number: int,
+    encoder: Encoder,
+    *,
+    seed: int = 3,
+    rare: float = RARE,
+    fiction: int = 0,
+) -> Lessons:
     """Scenes of one fictional thing each, beside what whoever captions would find by the picture.
 
     A CLIP finds nearly all that it has met, and it has met no fictional thing: so the right
     document comes first, and after it what looks most like the scene and is called something else.
     """
-    made_up = _made_up(number)
+    made_up = _made_up(number, fiction)
     known = [thing.document() for thing in made_up]
     vectors = embed(encoder, [document.only(Image) for document in known])
-    drawn = corpus.scenes(made_up, count, seed=seed, pairs=0.0)
+    drawn = corpus.scenes(made_up, count, seed=seed, pairs=0.0, rare=rare)
     documents = [document for _, document in drawn]
     place = {thing.name: row for row, thing in enumerate(made_up)}
     right = np.array([place[scene.things[0].name] for scene, _ in drawn])
@@ -78,12 +88,12 @@ def pictured(count: int, number: int, encoder: Encoder, *, seed: int = 3) -> Les
     return Lessons(documents, ListShelf(known, vectors), neighbours=neighbours)
 
 
-def demonstrated(count: int, number: int, dim: int, *, seed: int = 4) -> Lessons:
+def demonstrated(count: int, number: int, dim: int, *, seed: int = 4, fiction: int = 0) -> Lessons:
     """Scenes of one fictional thing each, called by its bare name, beside two labelled scenes.
 
     One of these shows the same thing, one another, in either order.
     """
-    made_up, rng = _made_up(number), dice(seed, DEMONSTRATIONS)
+    made_up, rng = _made_up(number, fiction), dice(seed, DEMONSTRATIONS)
     examples = [_labelled(thing, rng) for thing in made_up]
     shown = rng.integers(number, size=count)
     other = (shown + rng.integers(1, number, size=count)) % number
@@ -98,8 +108,8 @@ def _labelled(thing: Thing, rng: np.random.Generator) -> Document:
 
 
 @cache
-def _made_up(number: int) -> tuple[Thing, ...]:
-    return fictional_things(seen_things(), number)
+def _made_up(number: int, fiction: int) -> tuple[Thing, ...]:
+    return fictional_things(seen_things(), number, seed=fiction)
 
 
 def prepare_lessons(

@@ -11,13 +11,14 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from racm3.data.sample_world.scenes import Scene
+from racm3.data.sample_world.fictional import fictional_things
+from racm3.data.sample_world.scenes import RARE, Scene
 from racm3.data.sample_world.things import Thing, held_out_things, seen_things, things
 from racm3.document import Document, Image
 from racm3.runtime import dice
 from racm3.tokens.image import to_pixels
 
-PICTURES, UNSEEN, PAIRS, CAPTIONS, SCENES, SHOTS = 1, 2, 7, 8, 11, 61
+PICTURES, UNSEEN, PAIRS, CAPTIONS, SCENES, SHOTS, VARIED = 1, 2, 7, 8, 11, 61, 71
 PAIRED = 0.35
 FAMILY = 16
 
@@ -39,6 +40,25 @@ def tokenizer_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side 
         else:
             pictures.append(Scene.random(seen, rng).draw())
     return to_pixels(pictures)
+
+
+def varied_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side side"]:
+    """The same with more that is hard: scenes of two things, and of fictional ones."""
+    rng, shown, fictional = dice(VARIED, step), memory("seen"), _fictional_looks()
+    pictures = []
+    for _ in range(batch):
+        if rng.random() < 0.15:
+            images = shown[rng.integers(len(shown))].images
+            pictures.append(images[rng.integers(len(images))])
+        else:
+            which = fictional if rng.random() < 0.4 else seen_things()
+            pictures.append(Scene.random(which, rng, count=1 + int(rng.random() < PAIRED)).draw())
+    return to_pixels(pictures)
+
+
+@cache
+def _fictional_looks() -> tuple[Thing, ...]:
+    return fictional_things(seen_things(), 3000, seed=5)
 
 
 def unseen_pictures(count: int) -> Float[Tensor, "count 3 side side"]:
@@ -97,10 +117,15 @@ def captions(kind: str, count: int = 4000) -> list[str]:
 
 
 def lessons(
-    which: Sequence[Thing], count: int, *, seed: int = 0, pairs: float = PAIRED
+    which: Sequence[Thing],
+    count: int,
+    *,
+    seed: int = 0,
+    pairs: float = PAIRED,
+    rare: float = RARE,
 ) -> list[Document]:
     """Scenes to learn drawing and telling from; pairs are harder, so there are more of them."""
-    return [document for _, document in scenes(which, count, seed=seed, pairs=pairs)]
+    return [document for _, document in scenes(which, count, seed=seed, pairs=pairs, rare=rare)]
 
 
 def scenes(
@@ -110,6 +135,7 @@ def scenes(
     seed: int,
     things_each: int | None = None,
     pairs: float | None = None,
+    rare: float = RARE,
 ) -> list[tuple[Scene, Document]]:
     """Random scenes with their captions; number i depends on (seed, i) alone.
 
@@ -119,7 +145,7 @@ def scenes(
     for number in range(count):
         rng = dice(SCENES, seed, number)
         each = things_each if pairs is None else 1 + int(rng.random() < pairs)
-        scene = Scene.random(which, rng, count=each)
+        scene = Scene.random(which, rng, count=each, rare=rare)
         found.append((scene, scene.document(rng)))
     return found
 

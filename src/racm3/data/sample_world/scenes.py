@@ -34,6 +34,7 @@ PLACES = {
 RELATIONS = ("left of", "above")
 TILT = 20
 STRIPE = 8
+RARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,17 @@ class Scene:
 
     @classmethod
     def random(
-        cls, things: Sequence[Thing], rng: np.random.Generator, *, count: int | None = None
+        cls,
+        things: Sequence[Thing],
+        rng: np.random.Generator,
+        *,
+        count: int | None = None,
+        rare: float = RARE,
     ) -> "Scene":
-        """A scene of `count` things; most have one thing where it is not said."""
+        """A scene of `count` things; most have one thing where it is not said.
+
+        `rare` is the chance of each rare look: striped, checked, and of one thing tilted.
+        """
         count = count or (1 if rng.random() < 0.8 else 2)
         first = things[int(rng.integers(len(things)))]
         second = first if rng.random() < 0.15 else things[int(rng.integers(len(things)))]
@@ -60,10 +69,10 @@ class Scene:
         return cls(
             things=(first, second)[:count],
             colour="white" if white else tuple(COLOURS)[rng.integers(len(COLOURS))],
-            texture=rng.choice(TEXTURES, p=(0.9, 0.05, 0.05)).item(),
+            texture=rng.choice(TEXTURES, p=(1 - 2 * rare, rare, rare)).item(),
             size="small" if small else "large",
             place=anywhere if count == 1 and small else "centre",
-            tilted=count == 1 and rng.random() < 0.05,
+            tilted=count == 1 and rng.random() < rare,
             relation=RELATIONS[rng.integers(len(RELATIONS))],
         )
 

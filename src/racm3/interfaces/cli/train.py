@@ -13,6 +13,7 @@ from racm3.interfaces.cli.memory import open_encoder
 from racm3.model.config import GeneratorConfig
 from racm3.recipes import collection
 from racm3.recipes.build import STAGES, Build
+from racm3.recipes.further import Further
 from racm3.recipes.own import STAGES as OWN_STAGES
 from racm3.recipes.own import Own
 from racm3.recipes.sample import SAMPLES
@@ -31,22 +32,38 @@ from racm3.training.vqgan import TokenizerTraining
 
 
 def sample(
-    recipe: str = "sample_cpu", *, out: Path, stage: str = "system", device: str = "auto"
+    recipe: str = "sample_cpu",
+    *,
+    out: Path,
+    stage: str = "system",
+    after: Path | None = None,
+    device: str = "auto",
 ) -> None:
     """Train the whole sample system; stopped at any time, the same command goes on.
 
     Args:
-        recipe: sample_cpu (about four hours on two cores), sample_gpu, or tiny (for tests).
+        recipe: sample_cpu (about four hours on two cores), sample_gpu, or tiny (for tests);
+            further_cpu (two hours) with `after`.
         out: The folder of the run; the finished system is in its `system`.
         stage: How far to go: tokenizer, clip, prepared, racm3, cm3 or system (everything). What a
             stage needs and is not there yet is made first. Tokenizer and clip may run side by
             side, and so may racm3 and cm3.
+        after: A finished sample system to go on from: the recipe's codebook is its own refined,
+            its generators take one more course, its CLIP stays.
         device: auto, cpu or cuda.
     """
     for name, known, what in ((recipe, SAMPLES, "recipe"), (stage, STAGES, "stage")):
         if name not in known:
             raise ConfigError(f"there is no {what} {name!r}; choose one of {', '.join(known)}")
-    getattr(Build(SAMPLES[recipe](), out, on=device), stage)()
+    chosen = SAMPLES[recipe]()
+    if (after is None) == (chosen.begun > 0):
+        raise ConfigError(
+            f"{recipe} goes on from a finished system; say which with --after"
+            if after is None
+            else f"{recipe} starts from nothing; leave --after away or take further_cpu"
+        )
+    build = Further(chosen, out, after=after, on=device) if after else Build(chosen, out, on=device)
+    getattr(build, stage)()
     print(out / stage)
 
 

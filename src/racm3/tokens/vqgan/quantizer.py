@@ -46,17 +46,28 @@ def _grid_of(features: Tensor) -> dict[str, int]:
 
 
 class MovingAverages(nn.Module):
-    """Learns a codebook: each code drifts to the mean of its members; unused codes are reborn."""
+    """Learns a codebook: each code drifts to the mean of its members; unused codes are reborn.
+
+    A code of a `trained` codebook begins as one that has been used lately, a new one's has no
+    members yet: the first update already gives every idle code a real feature.
+    """
 
     counts: Tensor
     sums: Tensor
 
-    def __init__(self, codebook: Codebook, *, decay: float = 0.98, dead_below: float = 0.05):
+    def __init__(
+        self,
+        codebook: Codebook,
+        *,
+        decay: float = 0.98,
+        dead_below: float = 0.05,
+        trained: bool = False,
+    ):
         super().__init__()
         self.decay, self.dead_below = decay, dead_below
-        # Nothing has members yet: the first update already gives every idle code a real feature.
-        self.register_buffer("counts", torch.zeros(len(codebook.vectors)))
-        self.register_buffer("sums", torch.zeros_like(codebook.vectors))
+        known = float(trained)
+        self.register_buffer("counts", torch.full((len(codebook.vectors),), known))
+        self.register_buffer("sums", known * codebook.vectors)
 
     @torch.no_grad()
     def update(

@@ -1,0 +1,74 @@
+"""A finer codebook for a trained VQGAN: new codes where the old ones are furthest off."""
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from racm3.errors import ConfigError
+from racm3.runtime import torch_dice
+from racm3.tokens.vqgan.model import VQGAN
+
+AT_ONCE = 8192
+DRAWN_AT_ONCE = 256
+ROUNDS = 4
+PULL = 0.5
+
+
+def grown(
+    vqgan: VQGAN, codes: int, pixels: Float[Tensor, "batch 3 height width"], *, seed: int = 0
+) -> tuple[VQGAN, Int[Tensor, " codes"]]:
+    """The same VQGAN with `codes` codes, and the old code that each of them comes from.
+
+    Old codes keep their numbers, so that what was learnt of them stays nearly true. New ones are
+    features of `pixels`, drawn by how far they are from the codes so far (k-means++, Arthur &
+    Vassilvitskii 2007); four rounds of k-means on the sphere follow. A new code's parent is the
+    old code nearest to it. Encoder and decoder stay as they are; training goes on from here.
+
+    Args:
+        vqgan: A trained one.
+        codes: How many codes there are to be, at least as many as now.
+        pixels: Pictures to place the new ones by; cells should outnumber codes by far.
+        seed: Decides the draws.
+
+    Raises:
+        ConfigError: There would be fewer codes than now.
+    """
+    old = vqgan.codebook.vectors.float()
+    if codes < len(old):
+        raise ConfigError(f"the codebook has {len(old)} codes already; {codes} would be fewer")
+    dice = torch_dice(torch.device("cpu"), seed, 19)
+    with torch.inference_mode():
+        features = torch.cat([_cells(vqgan, some) for some in pixels.split(64)])
+        vectors = old.clone()
+        apart = _apart(features, vectors)
+        while len(vectors) < codes:
+            count = min(DRAWN_AT_ONCE, codes - len(vectors))
+            new = features[torch.multinomial(apart, count, generator=dice)]
+            vectors = torch.cat([vectors, new])
+            apart = torch.minimum(apart, _apart(features, new))
+        parents = torch.cat([torch.arange(len(old)), (vectors[len(old) :] @ old.T).argmax(dim=1)])
+        for _ in range(ROUNDS if len(vectors) > len(old) else 0):
+            members = _nearest(features, vectors)
+            sums = torch.zeros_like(vectors).index_add_(0, members, features)
+            vectors = F.normalize(sums + PULL * vectors, dim=1)
+    finer = VQGAN(replace(vqgan.config, codes=codes))
+    finer.load_state_dict({**vqgan.state_dict(), "codebook.vectors": vectors.clone()})
+    return finer, parents.clone()
+
+
+def _cells(vqgan: VQGAN, pixels: Tensor) -> Float[Tensor, "cells dim"]:
+    unit = F.normalize(vqgan.features(pixels).float(), dim=1)
+    return rearrange(unit, "batch dim rows columns -> (batch rows columns) dim")
+
+
+def _nearest(features: Tensor, vectors: Tensor) -> Int[Tensor, " cells"]:
+    return torch.cat([(some @ vectors.T).argmax(dim=1) for some in features.split(AT_ONCE)])
+
+
+def _apart(features: Tensor, vectors: Tensor) -> Float[Tensor, " cells"]:
+    near = [(some @ vectors.T).amax(dim=1) for some in features.split(AT_ONCE)]
+    return (1 - torch.cat(near)).clamp(min=0)
