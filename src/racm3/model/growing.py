@@ -33,10 +33,10 @@ def extended(model: Transformer, *, text: int, vocabulary: int, seed: int = 0) -
     return wider
 
 
-def with_finer_codes(
+def with_other_codes(
     model: Transformer, vocabulary: Vocabulary, parents: Int[Tensor, " codes"]
 ) -> Transformer:
-    """The same generator for a codebook that was refined: every code begins as its parent.
+    """The same generator for another codebook: every code begins as its parent among the old ones.
 
     Code number i takes the rows of the old code `parents[i]`: it is read as that one was and has
     its score, so that before training the children of one parent are equally likely.

@@ -1,15 +1,19 @@
 """The sample system, from nothing to its parts, stage by stage."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.things import held_out_things
+from racm3.errors import ConfigError
 from racm3.model.export import open_generator
 from racm3.recipes import collection, lessons
 from racm3.recipes.collection import Beginning
@@ -25,7 +29,7 @@ from racm3.tokens.text import TextTokenizer
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.training.clip import ClipLearner, new_clip
 from racm3.training.loop import LoopConfig, train
-from racm3.training.vqgan import TokenizerLearner
+from racm3.training.vqgan import Pictures, TokenizerLearner, TokenizerTraining
 
 # Lessons of one course are made from seeds below this; the next course's come after it.
 SEEDS = 10
@@ -35,15 +39,19 @@ def loop(steps: int, save_every: int) -> LoopConfig:
     return LoopConfig(steps=steps, save_every=save_every, validate_every=max(1, steps // 8))
 
 
-def train_tokenizer(recipe: SampleRecipe, folder: Path, where: torch.device) -> ImageTokenizer:
-    """The image tokenizer of the sample world, or the finished one that is already there."""
+def train_tokenizer(
+    begin: Callable[[], VQGAN],
+    training: TokenizerTraining,
+    pictures: Pictures,
+    save_every: int,
+    folder: Path,
+    where: torch.device,
+) -> ImageTokenizer:
+    """An image tokenizer of the sample world, or the finished one that is already there."""
     if not (folder / "final").exists():
-        torch.manual_seed(recipe.tokenizer.seed)
-        pictures = partial(corpus.tokenizer_pictures, batch=recipe.tokenizer_batch)
-        learner = TokenizerLearner(
-            VQGAN(recipe.vqgan), recipe.tokenizer, pictures, corpus.unseen_pictures(128), where
-        )
-        train(learner, loop(recipe.tokenizer.steps, recipe.save_every), folder)
+        unseen = corpus.unseen_pictures(128)
+        learner = TokenizerLearner(begin(), training, pictures, unseen, where)
+        train(learner, loop(training.steps, save_every), folder)
     return ImageTokenizer.open(folder / "final", device=where)
 
 
@@ -139,8 +147,30 @@ class Build:
     def __init__(self, recipe: SampleRecipe, folder: Path, *, on: str = "auto") -> None:
         self.recipe, self.folder, self.where = recipe, folder, device(on)
 
+    def pictures(self, step: int) -> Float[Tensor, "batch 3 side side"]:
+        """What the image tokenizer learns from."""
+        return corpus.tokenizer_pictures(step, batch=self.recipe.tokenizer_batch)
+
+    def vqgan(self) -> VQGAN:
+        """What the image tokenizer starts from."""
+        torch.manual_seed(self.recipe.tokenizer.seed)
+        return VQGAN(self.recipe.vqgan)
+
     def tokenizer(self) -> ImageTokenizer:
-        return train_tokenizer(self.recipe, self.folder / "tokenizer", self.where)
+        return self._tokenizer(self.vqgan, self.recipe.tokenizer, "tokenizer")
+
+    def _tokenizer(
+        self, begin: Callable[[], VQGAN], training: TokenizerTraining, name: str
+    ) -> ImageTokenizer:
+        save_every, folder = self.recipe.save_every, self.folder / name
+        return train_tokenizer(begin, training, self.pictures, save_every, folder, self.where)
+
+    def decoder(self) -> ImageTokenizer:
+        """The image tokenizer with its decoder polished; its codes are the tokenizer's."""
+        learnt = self.tokenizer()
+        if self.recipe.decoder is None:
+            return learnt
+        return self._tokenizer(lambda: own(learnt), self.recipe.decoder, "decoder")
 
     def clip(self) -> ClipEncoder:
         return train_clip(self.recipe, self.folder / "clip", self.where)
@@ -184,19 +214,30 @@ class Build:
         """Everything that is still missing, in order, then the system folder."""
         self.racm3()
         self.cm3()
+        self.decoder()
         if not (self.folder / "system").exists():
             assemble_sample(self.recipe, self.folder, self.folder / "system")
 
 
-STAGES = ("tokenizer", "clip", "prepared", "racm3", "cm3", "system")
+STAGES = ("tokenizer", "clip", "prepared", "racm3", "cm3", "decoder", "system")
+
+
+def own(tokenizer: ImageTokenizer) -> VQGAN:
+    """The VQGAN of a tokenizer that can go on learning here.
+
+    Raises:
+        ConfigError: It is an imported one.
+    """
+    if not isinstance(tokenizer.vqgan, VQGAN):
+        raise ConfigError("only a VQGAN of racm3's own goes on learning, not an imported one")
+    return tokenizer.vqgan
 
 
 def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     """The finished stages as one system folder in half precision, the memory's vectors beside."""
     encoder = ClipEncoder.open(run / "clip" / "final")
-    codec = Codec(
-        TextTokenizer.open(run / "text"), ImageTokenizer.open(run / "tokenizer" / "final")
-    )
+    image = "tokenizer" if recipe.decoder is None else "decoder"
+    codec = Codec(TextTokenizer.open(run / "text"), ImageTokenizer.open(run / image / "final"))
     last = {name: run / name / str(recipe.numbers[-1]) for name in GENERATORS}
     models = {name: open_generator(folder / "final") for name, folder in last.items()}
     shelf = EmptyShelf(encoder.dim)
@@ -204,7 +245,7 @@ def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     parts = Parts(codec, encoder, models, recipe.retriever, shelf, out.name, align, recipe.settings)
     save_parts(parts, out, dtype=torch.float16)
     write_sample_vectors(out, encoder)
-    learnt = {name: run / name for name in ("tokenizer", "clip")}
+    learnt = {name: run / name for name in ("tokenizer", "decoder", "clip")}
     learnt |= {
         f"{name}-{number}": run / name / str(number)
         for name in GENERATORS

@@ -17,7 +17,7 @@ from racm3.document import Document, Image, fit
 from racm3.errors import ConfigError, SourceError
 from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
-from racm3.model.growing import extended, with_finer_codes
+from racm3.model.growing import extended, with_other_codes
 from racm3.model.transformer import Transformer
 from racm3.retrieval.encoder import Encoder, embed
 from racm3.retrieval.memory import Entry, MemoryStore
@@ -230,7 +230,7 @@ class Beginning:
         weights: Trained weights.
         extend: Whether these are a language model's, whose ids are text alone so far.
         codes: A codebook whose geometry the codes' embeddings of a fresh one begin with.
-        parents: The weights are of a coarser codebook: the code that each code of now comes from.
+        parents: The weights are of another codebook: the code that stood where each of now stands.
     """
 
     size: GeneratorConfig | None = None
@@ -243,8 +243,9 @@ class Beginning:
         if self.weights is not None:
             model = open_generator(self.weights)
             if self.parents is not None:
-                coarser = Vocabulary(len(vocabulary.text), int(self.parents.max()) + 1)
-                return with_finer_codes(model, coarser, self.parents)
+                others = model.config.vocabulary - len(vocabulary) + len(vocabulary.image)
+                before = Vocabulary(len(vocabulary.text), others)
+                return with_other_codes(model, before, self.parents)
             if not self.extend:
                 return model
             return extended(model, text=len(vocabulary.text), vocabulary=len(vocabulary), seed=seed)

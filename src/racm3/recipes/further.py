@@ -1,28 +1,26 @@
 """One more course for a finished sample system: its codebook refined, its weights going on."""
 
 import shutil
-from functools import partial
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from racm3.data.sample_world import corpus
-from racm3.errors import ConfigError
-from racm3.recipes.build import Build, loop
+from racm3.recipes.build import Build, own
 from racm3.recipes.collection import Beginning
 from racm3.recipes.sample import SampleRecipe
 from racm3.retrieval.encoder import ClipEncoder
-from racm3.runtime import folder_written_whole
+from racm3.runtime import folder_written_whole, progress
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
-from racm3.tokens.vqgan.growing import grown
+from racm3.tokens.vqgan.growing import grown, parents
 from racm3.tokens.vqgan.model import VQGAN
-from racm3.training.loop import train
-from racm3.training.vqgan import TokenizerLearner
 
-# The batches of pictures that new codes are placed by: how many, and after which of training's.
-BATCHES, APART = 40, 1_000_000
+# Pictures that new codes are placed by, and whose codes are compared: batches, and which of them.
+PLACED, COMPARED = range(1_000_000, 1_000_040), range(2_000_000, 2_000_120)
 LOGS = "*.log.jsonl"
 
 
@@ -30,8 +28,8 @@ class Further(Build):
     """The stages of `Build` for a system that is finished, which `after` holds.
 
     CLIP and text tokenizer are taken over. The image tokenizer gets the recipe's number of codes
-    and goes on learning; each generator starts from its weights there, with new codes as their
-    parents were.
+    and goes on learning; each generator starts from its weights there, each code as the one that
+    stood in its place.
     """
 
     def __init__(
@@ -40,15 +38,12 @@ class Further(Build):
         super().__init__(recipe, folder, on=on)
         self.after = after
 
-    def tokenizer(self) -> ImageTokenizer:
-        folder, training = self.folder / "tokenizer", self.recipe.tokenizer
-        if not (folder / "final").exists():
-            vqgan, _ = self._grown()
-            pictures = partial(corpus.varied_pictures, batch=self.recipe.tokenizer_batch)
-            unseen = corpus.unseen_pictures(128)
-            learner = TokenizerLearner(vqgan, training, pictures, unseen, self.where)
-            train(learner, loop(training.steps, self.recipe.save_every), folder)
-        return ImageTokenizer.open(folder / "final", device=self.where)
+    def pictures(self, step: int) -> Float[Tensor, "batch 3 side side"]:
+        return corpus.varied_pictures(step, batch=self.recipe.tokenizer_batch)
+
+    def vqgan(self) -> VQGAN:
+        pixels = torch.cat([self.pictures(step) for step in PLACED])
+        return grown(own(self._old), self.recipe.vqgan.codes, pixels)
 
     def clip(self) -> ClipEncoder:
         return ClipEncoder.open(self._taken_over("clip", "clip/final"), device=self.where)
@@ -57,8 +52,10 @@ class Further(Build):
         return TextTokenizer.open(self._taken_over("text", "text"))
 
     def beginning(self, name: str, codec: Codec) -> Beginning:
-        _, parents = self._grown()
-        return Beginning(weights=self.after / name, parents=parents)
+        new = ImageTokenizer.open(self.folder / "tokenizer" / "final")
+        pictures = (self.pictures(step) for step in COMPARED)
+        heirs = parents(own(self._old), own(new), progress(pictures, label="comparing codes"))
+        return Beginning(weights=self.after / name, parents=heirs)
 
     def system(self) -> None:
         """Everything that is still missing, then the system folder, with what was logged before."""
@@ -68,16 +65,9 @@ class Further(Build):
             if not (self.folder / "system" / name).exists():
                 shutil.copy(log, self.folder / "system" / name)
 
-    def _grown(self) -> tuple[VQGAN, torch.Tensor]:
-        """The same in every process: it is a function of the old tokenizer."""
-        old = ImageTokenizer.open(self.after / "tokenizer").vqgan
-        if not isinstance(old, VQGAN):
-            raise ConfigError("only our own VQGAN can be refined, not an imported one")
-        batch = self.recipe.tokenizer_batch
-        pictures = [
-            corpus.varied_pictures(APART + number, batch=batch) for number in range(BATCHES)
-        ]
-        return grown(old, self.recipe.vqgan.codes, torch.cat(pictures))
+    @property
+    def _old(self) -> ImageTokenizer:
+        return ImageTokenizer.open(self.after / "tokenizer")
 
     def _taken_over(self, part: str, where: str) -> Path:
         place = self.folder / where

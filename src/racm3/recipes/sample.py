@@ -45,6 +45,7 @@ class SampleRecipe:
     """Everything that makes the sample system; the stages run in the order of the fields.
 
     Args:
+        decoder: A second schedule, for the decoder alone: codes stay as they are.
         courses: What the generators learn from, one after the other.
         begun: How many courses they have behind them.
     """
@@ -52,6 +53,7 @@ class SampleRecipe:
     vqgan: VQGANConfig
     tokenizer: TokenizerTraining
     tokenizer_batch: int
+    decoder: TokenizerTraining | None = None
     clip: ClipTraining
     clip_batch: int
     text_vocabulary: int
@@ -135,22 +137,24 @@ def sample_cpu() -> SampleRecipe:
 
 def further_cpu() -> SampleRecipe:
     """A finer codebook and one more course for what `sample_cpu` made."""
+    tokenizer = TokenizerTraining(
+        steps=1300,
+        lr=4e-4,
+        warmup=50,
+        commitment=0.5,
+        absolute=0.0,
+        squared=0.0,
+        decibels=1.0,
+        edges=0.2,
+        dead_below=0.01,
+        goes_on=True,
+        precision="auto",
+    )
     return replace(
         sample_cpu(),
         vqgan=VQGANConfig(codes=4096, local=True),
-        tokenizer=TokenizerTraining(
-            steps=1300,
-            lr=4e-4,
-            warmup=50,
-            commitment=0.5,
-            absolute=0.0,
-            squared=0.0,
-            decibels=1.0,
-            edges=0.2,
-            dead_below=0.01,
-            goes_on=True,
-            precision="auto",
-        ),
+        tokenizer=tokenizer,
+        decoder=replace(tokenizer, steps=1500, decoder_only=True),
         begun=3,
         # Tilted, striped and checked scenes failed most.
         courses=(

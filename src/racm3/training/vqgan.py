@@ -125,6 +125,7 @@ class TokenizerLearner:
         ).to(device)
         self.adversary = PatchDiscriminator().to(device)
         self.validation = validation
+        self.vqgan.requires_grad_(True)
         if config.decoder_only:
             self.vqgan.encoder.requires_grad_(False)
         learnt = [p for p in self.vqgan.parameters() if p.requires_grad]

@@ -45,7 +45,7 @@ def sample(
         recipe: sample_cpu (about four hours on two cores), sample_gpu, or tiny (for tests);
             further_cpu (two hours) with `after`.
         out: The folder of the run; the finished system is in its `system`.
-        stage: How far to go: tokenizer, clip, prepared, racm3, cm3 or system (everything). What a
+        stage: How far to go: tokenizer, clip, prepared, racm3, cm3, decoder or system (all). What a
             stage needs and is not there yet is made first. Tokenizer and clip may run side by
             side, and so may racm3 and cm3.
         after: A finished sample system to go on from: the recipe's codebook is its own refined,

@@ -1,5 +1,6 @@
-"""A finer codebook for a trained VQGAN: new codes where the old ones are furthest off."""
+"""A finer codebook for a trained VQGAN, and which old code each new one is heir to."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -20,13 +21,12 @@ PULL = 0.5
 
 def grown(
     vqgan: VQGAN, codes: int, pixels: Float[Tensor, "batch 3 height width"], *, seed: int = 0
-) -> tuple[VQGAN, Int[Tensor, " codes"]]:
-    """The same VQGAN with `codes` codes, and the old code that each of them comes from.
+) -> VQGAN:
+    """The same VQGAN with `codes` codes, to go on learning.
 
-    Old codes keep their numbers, so that what was learnt of them stays nearly true. New ones are
-    features of `pixels`, drawn by how far they are from the codes so far (k-means++, Arthur &
-    Vassilvitskii 2007); four rounds of k-means on the sphere follow. A new code's parent is the
-    old code nearest to it. Encoder and decoder stay as they are; training goes on from here.
+    New codes are features of `pixels`, drawn by how far they are from the codes so far (k-means++,
+    Arthur & Vassilvitskii 2007); four rounds of k-means on the sphere follow. Encoder and decoder
+    stay as they are.
 
     Args:
         vqgan: A trained one.
@@ -50,14 +50,30 @@ def grown(
             new = features[torch.multinomial(apart, count, generator=dice)]
             vectors = torch.cat([vectors, new])
             apart = torch.minimum(apart, _apart(features, new))
-        parents = torch.cat([torch.arange(len(old)), (vectors[len(old) :] @ old.T).argmax(dim=1)])
         for _ in range(ROUNDS if len(vectors) > len(old) else 0):
             members = _nearest(features, vectors)
             sums = torch.zeros_like(vectors).index_add_(0, members, features)
             vectors = F.normalize(sums + PULL * vectors, dim=1)
     finer = VQGAN(replace(vqgan.config, codes=codes))
     finer.load_state_dict({**vqgan.state_dict(), "codebook.vectors": vectors.clone()})
-    return finer, parents.clone()
+    return finer
+
+
+def parents(
+    old: VQGAN, new: VQGAN, batches: Iterable[Float[Tensor, "batch 3 height width"]]
+) -> Int[Tensor, " codes"]:
+    """For every new code the old one that most often stands where it stands.
+
+    Learning moves codes, and the encoder with them, so neither numbers nor vectors say it. Where
+    two are as frequent, or a code stands nowhere, the nearer vector decides.
+    """
+    near = new.codebook.vectors.float() @ old.codebook.vectors.float().T
+    count = torch.zeros_like(near)
+    with torch.inference_mode():
+        for pixels in batches:
+            at = (new.encode(pixels).flatten(), old.encode(pixels).flatten())
+            count.index_put_(at, torch.ones(len(at[0])), accumulate=True)
+    return (count + near / 4).argmax(dim=1)
 
 
 def _cells(vqgan: VQGAN, pixels: Tensor) -> Float[Tensor, "cells dim"]:
