@@ -3,15 +3,18 @@ import pytest
 import torch
 
 from racm3.data.sample_world.corpus import scenes
+from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
 from racm3.evaluation.fidelity import faithful, nearest_things
 from racm3.evaluation.perplexity import document_losses, look_up
 from racm3.evaluation.recall import recalled
-from racm3.evaluation.report import mean, perplexity, table
+from racm3.evaluation.report import mean, perplexity, share, table
 from racm3.evaluation.sample import psnr
+from racm3.evaluation.sample_tasks import faithfully_kept
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.tokens.codec import Kind
+from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.placing import Placing
 from racm3.training.generator import evaluating
 from racm3.training.generator import perplexity as training_perplexity
@@ -88,6 +91,43 @@ def test_intervals_shrink_with_the_square_root_of_the_count():
     assert many.low < 0.1
     assert many.high > -0.1
     assert mean([1.0] * 9) == mean([1.0] * 9)
+
+
+def test_a_share_is_of_the_same_samples():
+    whole = [1.0] * 60 + [0.0] * 40
+    assert share(whole, whole) == share(whole, whole)
+    assert (share(whole, whole).low, share(whole, whole).high) == (1, 1)
+    half = [1.0, 0.0] * 30 + [0.0] * 40
+    found = share(half, whole)
+    assert found.value == 0.5
+    # What is common to both is not noise: narrower than a quotient of two independent means.
+    apart = share(half, whole[::-1])
+    assert found.low < 0.5 < found.high
+    assert found.high - found.low < apart.high - apart.low
+    assert share([0.0] * 5, [0.0] * 5).value == 0
+
+
+def test_what_is_said_to_be_kept_is_right_by_its_reconstruction():
+    class Pencil(ImageTokenizer):
+        """Keeps nothing of pictures whose first pixel is white."""
+
+        def __init__(self):
+            self.pictures = []
+
+        def encode(self, pictures):
+            self.pictures = pictures
+            return np.arange(len(pictures))[:, None]
+
+        def decode(self, codes):
+            blank = Image(np.full((64, 64, 3), 128, np.uint8))
+            some = [self.pictures[row] for [row] in codes]
+            return [blank if (one.pixels[0, 0] == 255).all() else one for one in some]
+
+    things_ = held_out_things()[:8]
+    some = [Scene((one,), colour=c) for one in things_ for c in ("white", "blue")]
+    kept = faithfully_kept(Pencil(), [(s, Document.of("", s.draw())) for s in some])
+    assert all(kept[1::2])
+    assert sum(kept[::2]) < 2
 
 
 def test_perplexity_weighs_documents_by_their_ids():

@@ -41,6 +41,14 @@ def mean(samples: Sequence[float], *, seed: int = 0) -> Estimate:
     return interval(values.mean(), values[_resamples(len(values), seed)].mean(axis=1), len(values))
 
 
+def share(part: Sequence[float], whole: Sequence[float], *, seed: int = 0) -> Estimate:
+    """Right answers as a share of those that another one got right, on the same samples."""
+    mine, theirs = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    rows = _resamples(len(mine), seed)
+    drawn = mine[rows].sum(axis=1) / np.maximum(theirs[rows].sum(axis=1), 1)
+    return interval(mine.sum() / max(theirs.sum(), 1), drawn, len(mine))
+
+
 def perplexity(
     losses: Float[np.ndarray, " docs"], counts: Float[np.ndarray, " docs"], *, seed: int = 0
 ) -> Estimate:

@@ -14,10 +14,11 @@ from racm3.evaluation.attributes import Attributes, obeyed
 from racm3.evaluation.copying import copied
 from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.invented import invented_things, recognised, taught
-from racm3.evaluation.report import Row, mean
+from racm3.evaluation.report import Row, mean, share
 from racm3.runtime import progress
 from racm3.system import RACM3, Consulted, Settings
 from racm3.system.fewshot import By
+from racm3.tokens.image import ImageTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,11 @@ def drawings(
         owed.append(_copied(system, document.images[0], consulted))
         if len(scene.things) == 1:
             attributes.append([float(one) for one in obeyed(drawing.image, scene)])
+    kept = faithfully_kept(system.codec.image, some)
     return [
         Row(f"fidelity[{fidelity.NAME}]", where, mean(right), mean(plain)),
+        Row("the tokenizer alone", where, mean(kept)),
+        Row("share of what the tokenizer keeps", where, share(right, kept)),
         Row("all things among the consulted", where, mean(found)),
         *([Row("fidelity where they are", where, mean(read))] if read else []),
         *_by_size([scene.size for scene, _ in some], right, plain, where),
@@ -82,6 +86,15 @@ def drawings(
             if attributes
         ),
     ]
+
+
+def faithfully_kept(
+    tokenizer: ImageTokenizer, some: Sequence[tuple[Scene, Document]]
+) -> list[float]:
+    """Whether the right picture is still right when it has been codes: the most that can be."""
+    rebuilt = tokenizer.decode(tokenizer.encode([document.images[0] for _, document in some]))
+    kept = zip(rebuilt, some, strict=True)
+    return [float(fidelity.faithful(picture, scene)) for picture, (scene, _) in kept]
 
 
 def _by_size(
