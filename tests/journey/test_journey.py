@@ -7,19 +7,18 @@ import shlex
 import subprocess
 import sys
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 import racm3
+from racm3.data.sample_world.corpus import memory
 from racm3.interfaces.cli.main import VERBS, build_parser
 from racm3.interfaces.page.gallery import make_gallery
 from racm3.model.export import open_generator
 from racm3.recipes.build import Build
 from racm3.recipes.collection import Beginning
-from racm3.recipes.further import Further
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
 from racm3.recipes.sample import tiny
@@ -27,6 +26,7 @@ from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.plan import chosen
 from racm3.system import RACM3, Settings
 from racm3.system.parts import open_parts
+from racm3.tokens.image import ImageTokenizer
 from tests.architecture.test_floors import FLOORS
 
 ROOT = Path(__file__).parents[2]
@@ -70,15 +70,8 @@ def test_the_second_course_begins_with_what_the_first_has_learnt(run):
 
 
 def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
-    base, old = tiny(), RACM3.open(run / "system", device="cpu")
-    recipe = replace(
-        base,
-        vqgan=replace(base.vqgan, codes=96),
-        tokenizer=replace(base.tokenizer, goes_on=True),
-        courses=(replace(base.courses[1], rare=0.5, fiction=3),),
-        begun=2,
-    )
-    Further(recipe, tmp_path / "run", after=run / "system", on="cpu").system()
+    old = RACM3.open(run / "system", device="cpu")
+    sample_script("tiny_further", tmp_path / "run", AFTER=str(run / "system"), COUNT="0")
     new = RACM3.open(tmp_path / "run" / "system", device="cpu")
     assert (old.codec.image.codes, new.codec.image.codes) == (64, 96)
     assert new.codec.text.encode("a leopard") == old.codec.text.encode("a leopard")
@@ -88,8 +81,16 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     text = slice(0, len(new.codec.vocabulary.text))
     rows = [one.parts.generators["racm3"].embed_tokens.weight[text] for one in (old, new)]
     assert (rows[0] - rows[1]).norm() < 0.5 * rows[0].norm()
+    # The polished decoder draws what the tokenizer's codes say.
+    pictures = [document.images[0] for document in memory("seen")[:8]]
+    learnt = ImageTokenizer.open(tmp_path / "run" / "tokenizer" / "final")
+    polished = new.codec.image
+    assert (learnt.encode(pictures) == polished.encode(pictures)).all()
+    codes = learnt.encode(pictures)
+    assert any(a != b for a, b in zip(learnt.decode(codes), polished.decode(codes), strict=True))
     logs = {log.name for log in (tmp_path / "run" / "system").glob("*.log.jsonl")}
-    assert {"tokenizer-0.log.jsonl", "tokenizer.log.jsonl", "clip.log.jsonl"} <= logs
+    assert {"tokenizer-0.log.jsonl", "tokenizer.log.jsonl", "decoder.log.jsonl"} <= logs
+    assert "clip.log.jsonl" in logs
     assert {f"{name}-{n}.log.jsonl" for name in ("racm3", "cm3") for n in range(3)} <= logs
 
 
@@ -172,12 +173,16 @@ def test_the_gpu_script_makes_a_system_that_opens_and_goes_on(tmp_path):
     ]
 
 
+def sample_script(recipe: str, folder: Path, **more: str) -> None:
+    racm3_ = str(Path(sys.executable).with_name("racm3"))
+    environment = {**os.environ, "RACM3": racm3_, "COUNT": "2", "THREADS": "1", **more}
+    command = ["runs/sample.sh", recipe, str(folder)]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+
+
 def test_the_sample_script_goes_from_nothing_to_measured(tmp_path):
     """All stages with the tiny recipe, two of them side by side, then the measurements."""
-    racm3_ = str(Path(sys.executable).with_name("racm3"))
-    environment = {**os.environ, "RACM3": racm3_, "COUNT": "2", "THREADS": "1"}
-    command = ["runs/sample.sh", "tiny", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    sample_script("tiny", tmp_path)
     report = (tmp_path / "results" / "sample.md").read_text()
     assert "image perplexity, K = 2" in report
     assert "1 held-out thing(s)" in report

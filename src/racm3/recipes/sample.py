@@ -232,9 +232,24 @@ def tiny() -> SampleRecipe:
     )
 
 
+def tiny_further() -> SampleRecipe:
+    """The same after `tiny`."""
+    base = tiny()
+    going_on = replace(base.tokenizer, goes_on=True, decibels=1.0)
+    return replace(
+        base,
+        vqgan=replace(base.vqgan, codes=96),
+        tokenizer=going_on,
+        decoder=replace(going_on, decoder_only=True),
+        courses=(replace(base.courses[1], rare=0.5, fiction=3),),
+        begun=2,
+    )
+
+
 SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "sample_cpu": sample_cpu,
     "further_cpu": further_cpu,
     "sample_gpu": sample_gpu,
     "tiny": tiny,
+    "tiny_further": tiny_further,
 }

@@ -42,8 +42,8 @@ def sample(
     """Train the whole sample system; stopped at any time, the same command goes on.
 
     Args:
-        recipe: sample_cpu (about four hours on two cores), sample_gpu, or tiny (for tests);
-            further_cpu (two hours) with `after`.
+        recipe: sample_cpu (about four hours on two cores), sample_gpu, or tiny (for tests); with
+            `after` further_cpu (an hour and a half) or tiny_further.
         out: The folder of the run; the finished system is in its `system`.
         stage: How far to go: tokenizer, clip, prepared, racm3, cm3, decoder or system (all). What a
             stage needs and is not there yet is made first. Tokenizer and clip may run side by
