@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -125,3 +127,26 @@ def test_a_memory_document_shows_the_thing_on_white_in_both_sizes():
     scene = Scene((thing,), size="small", place="centre").draw()
     assert (small.pixels == scene.pixels).all()
     assert document.text.startswith(thing.name)
+
+
+def test_rare_looks_come_as_often_as_asked_and_nothing_else_changes():
+    usual, often = (
+        [scene for scene, _ in corpus.scenes(seen_things(), 300, seed=6, pairs=0.0, rare=rare)]
+        for rare in (0.05, 0.3)
+    )
+    for look in (lambda s: s.tilted, lambda s: s.texture == "striped"):
+        assert sum(map(look, usual)) / 300 == pytest.approx(0.05, abs=0.04)
+        assert sum(map(look, often)) / 300 == pytest.approx(0.3, abs=0.08)
+    plain = [replace(scene, texture="plain", tilted=False) for scene in usual]
+    assert plain == [replace(scene, texture="plain", tilted=False) for scene in often]
+
+
+def test_varied_pictures_are_a_function_of_the_step_and_hold_no_held_out_thing():
+    one, same, other = (corpus.varied_pictures(step, batch=4) for step in (3, 3, 4))
+    assert one.shape == (4, 3, 64, 64)
+    assert (one == same).all()
+    assert (one != other).any()
+    held_out = {thing.name for thing in held_out_things()}
+    assert not held_out & {thing.name for thing in corpus.fictional_looks()}
+    drawn = {thing.rgba.tobytes() for thing in held_out_things()}
+    assert not drawn & {thing.rgba.tobytes() for thing in corpus.fictional_looks()}

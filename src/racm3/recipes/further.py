@@ -1,5 +1,6 @@
 """One more course for a finished sample system: its codebook refined, its weights going on."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -8,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from racm3.data.sample_world import corpus
-from racm3.recipes.build import Build, own
+from racm3.recipes.build import Build, own, thinned
 from racm3.recipes.collection import Beginning
 from racm3.recipes.sample import SampleRecipe
 from racm3.retrieval.encoder import ClipEncoder
-from racm3.runtime import folder_written_whole, progress
+from racm3.runtime import folder_written_whole, progress, write_whole
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
@@ -61,9 +62,9 @@ class Further(Build):
         """Everything that is still missing, then the system folder, with what was logged before."""
         super().system()
         for log in self.after.glob(LOGS):
-            name = log.name.replace("tokenizer", "tokenizer-0")
+            name = re.sub("^(tokenizer|decoder)", r"\1-0", log.name)
             if not (self.folder / "system" / name).exists():
-                shutil.copy(log, self.folder / "system" / name)
+                write_whole(self.folder / "system" / name, thinned(log))
 
     @property
     def _old(self) -> ImageTokenizer:

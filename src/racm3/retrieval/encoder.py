@@ -216,7 +216,7 @@ class ClipEncoder:
         folder.mkdir(parents=True, exist_ok=True)
         save_json(folder / "config.json", self.clip.config.to_json())
         save_json(folder / "preprocessor_config.json", self.preprocess.to_json())
-        self.tokenizer.save(str(folder / "tokenizer.json"))
+        self.tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
         save_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
         tensors = self.clip.state_dict().items()
         state = {k: v.detach().cpu().to(dtype).contiguous() for k, v in tensors}

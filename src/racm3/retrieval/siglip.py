@@ -94,7 +94,7 @@ class SiglipEncoder:
         folder.mkdir(parents=True, exist_ok=True)
         self.model.to(dtype).save_pretrained(folder)
         self.model.float()
-        self.tokenizer.save(str(folder / "tokenizer.json"))
+        self.tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
         save_json(folder / "preprocessor_config.json", self.preprocess)
 
     @classmethod

@@ -55,7 +55,7 @@ class TextTokenizer:
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.tokenizer.save(str(folder / "tokenizer.json"))
+        self.tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
 
     @classmethod
     def open(cls, folder: Path) -> "TextTokenizer":

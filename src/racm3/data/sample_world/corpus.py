@@ -44,7 +44,7 @@ def tokenizer_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side 
 
 def varied_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side side"]:
     """The same with more that is hard: scenes of two things, and of fictional ones."""
-    rng, shown, fictional = dice(VARIED, step), memory("seen"), _fictional_looks()
+    rng, shown, fictional = dice(VARIED, step), memory("seen"), fictional_looks()
     pictures = []
     for _ in range(batch):
         if rng.random() < 0.15:
@@ -57,7 +57,7 @@ def varied_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side sid
 
 
 @cache
-def _fictional_looks() -> tuple[Thing, ...]:
+def fictional_looks() -> tuple[Thing, ...]:
     return fictional_things(seen_things(), 3000, seed=5)
 
 
