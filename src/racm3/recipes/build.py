@@ -170,7 +170,7 @@ class Build:
         learnt = self.tokenizer()
         if self.recipe.decoder is None:
             return learnt
-        return self._tokenizer(lambda: own(learnt), self.recipe.decoder, "decoder")
+        return self._tokenizer(lambda: learnable(learnt), self.recipe.decoder, "decoder")
 
     def clip(self) -> ClipEncoder:
         return train_clip(self.recipe, self.folder / "clip", self.where)
@@ -222,7 +222,7 @@ class Build:
 STAGES = ("tokenizer", "clip", "prepared", "racm3", "cm3", "decoder", "system")
 
 
-def own(tokenizer: ImageTokenizer) -> VQGAN:
+def learnable(tokenizer: ImageTokenizer) -> VQGAN:
     """The VQGAN of a tokenizer that can go on learning here.
 
     Raises:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from racm3.data.sample_world import corpus
-from racm3.recipes.build import Build, own, thinned
+from racm3.recipes.build import Build, learnable, thinned
 from racm3.recipes.collection import Beginning
 from racm3.recipes.sample import SampleRecipe
 from racm3.retrieval.encoder import ClipEncoder
@@ -44,7 +44,7 @@ class Further(Build):
 
     def vqgan(self) -> VQGAN:
         pixels = torch.cat([self.pictures(step) for step in PLACED])
-        return grown(own(self._old), self.recipe.vqgan.codes, pixels)
+        return grown(learnable(self._old), self.recipe.vqgan.codes, pixels)
 
     def clip(self) -> ClipEncoder:
         return ClipEncoder.open(self._taken_over("clip", "clip/final"), device=self.where)
@@ -54,8 +54,9 @@ class Further(Build):
 
     def beginning(self, name: str, codec: Codec) -> Beginning:
         new = ImageTokenizer.open(self.folder / "tokenizer" / "final")
-        pictures = (self.pictures(step) for step in COMPARED)
-        heirs = parents(own(self._old), own(new), progress(pictures, label="comparing codes"))
+        steps = progress(COMPARED, label="comparing codes")
+        pictures = (self.pictures(step) for step in steps)
+        heirs = parents(learnable(self._old), learnable(new), pictures)
         return Beginning(weights=self.after / name, parents=heirs)
 
     def system(self) -> None:

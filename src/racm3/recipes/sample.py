@@ -154,7 +154,7 @@ def further_cpu() -> SampleRecipe:
         sample_cpu(),
         vqgan=VQGANConfig(codes=4096, local=True),
         tokenizer=tokenizer,
-        decoder=replace(tokenizer, steps=2200, decoder_only=True),
+        decoder=replace(tokenizer, steps=1500, decoder_only=True),
         begun=3,
         # Tilted, striped and checked scenes failed most.
         courses=(
