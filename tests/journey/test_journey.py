@@ -19,9 +19,10 @@ from racm3.interfaces.page.gallery import make_gallery
 from racm3.model.export import open_generator
 from racm3.recipes.build import Build
 from racm3.recipes.collection import Beginning
+from racm3.recipes.further import Further
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
-from racm3.recipes.sample import tiny
+from racm3.recipes.sample import tiny, tiny_course
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.plan import chosen
 from racm3.system import RACM3, Settings
@@ -92,6 +93,15 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     assert {"tokenizer-0.log.jsonl", "tokenizer.log.jsonl", "decoder.log.jsonl"} <= logs
     assert "clip.log.jsonl" in logs
     assert {f"{name}-{n}.log.jsonl" for name in ("racm3", "cm3") for n in range(3)} <= logs
+    # Once more, with these codes.
+    after = tmp_path / "run" / "system"
+    Further(tiny_course(), tmp_path / "again", after=after, on="cpu").system()
+    again = RACM3.open(tmp_path / "again" / "system", device="cpu")
+    assert again.codec.image.decode(codes) == polished.decode(codes)
+    rows = [one.parts.generators["cm3"].embed_tokens.weight for one in (new, again)]
+    assert 0 < (rows[0] - rows[1]).norm() < 0.5 * rows[0].norm()
+    more = {f"{name}-3.log.jsonl" for name in ("racm3", "cm3")}
+    assert {log.name for log in (tmp_path / "again" / "system").glob("*.jsonl")} == logs | more
 
 
 def commands() -> list[str]:

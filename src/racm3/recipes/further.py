@@ -30,7 +30,7 @@ class Further(Build):
 
     CLIP and text tokenizer are taken over. The image tokenizer gets the recipe's number of codes
     and goes on learning; each generator starts from its weights there, each code as the one that
-    stood in its place.
+    stood in its place. With `keep_codes` the image tokenizer is taken over, too.
     """
 
     def __init__(
@@ -46,6 +46,12 @@ class Further(Build):
         pixels = torch.cat([self.pictures(step) for step in PLACED])
         return grown(learnable(self._old), self.recipe.vqgan.codes, pixels)
 
+    def tokenizer(self) -> ImageTokenizer:
+        if self.recipe.keep_codes:
+            place = self._taken_over("tokenizer", "tokenizer/final")
+            return ImageTokenizer.open(place, device=self.where)
+        return super().tokenizer()
+
     def clip(self) -> ClipEncoder:
         return ClipEncoder.open(self._taken_over("clip", "clip/final"), device=self.where)
 
@@ -53,6 +59,8 @@ class Further(Build):
         return TextTokenizer.open(self._taken_over("text", "text"))
 
     def beginning(self, name: str, codec: Codec) -> Beginning:
+        if self.recipe.keep_codes:
+            return Beginning(weights=self.after / name)
         new = ImageTokenizer.open(self.folder / "tokenizer" / "final")
         steps = progress(COMPARED, label="comparing codes")
         pictures = (self.pictures(step) for step in steps)
@@ -63,7 +71,9 @@ class Further(Build):
         """Everything that is still missing, then the system folder, with what was logged before."""
         super().system()
         for log in self.after.glob(LOGS):
-            name = re.sub("^(tokenizer|decoder)", r"\1-0", log.name)
+            name = log.name
+            if not self.recipe.keep_codes:
+                name = re.sub("^(tokenizer|decoder)", r"\1-0", name)
             if not (self.folder / "system" / name).exists():
                 write_whole(self.folder / "system" / name, thinned(log))
 

@@ -48,6 +48,7 @@ class SampleRecipe:
         decoder: A second schedule, for the decoder alone: codes stay as they are.
         courses: What the generators learn from, one after the other.
         begun: How many courses they have behind them.
+        keep_codes: The image tokenizer of the system to go on from stays as it is.
     """
 
     vqgan: VQGANConfig
@@ -59,6 +60,7 @@ class SampleRecipe:
     text_vocabulary: int
     courses: tuple[Course, ...]
     begun: int = 0
+    keep_codes: bool = False
     generator: GeneratorConfig
     stream: StreamConfig
     save_every: int = 200
@@ -171,6 +173,13 @@ def further_cpu() -> SampleRecipe:
     )
 
 
+def course_cpu() -> SampleRecipe:
+    """One more course for what `further_cpu` made; its codes stay."""
+    base = further_cpu()
+    course = replace(base.courses[0], fiction=4)
+    return replace(base, decoder=None, courses=(course,), begun=4, keep_codes=True)
+
+
 def sample_gpu() -> SampleRecipe:
     """Half an hour on one H200-class card: a larger tokenizer and generator, far more data."""
     base = sample_cpu()
@@ -246,10 +255,18 @@ def tiny_further() -> SampleRecipe:
     )
 
 
+def tiny_course() -> SampleRecipe:
+    """The same after `tiny_further`."""
+    base = tiny_further()
+    return replace(base, decoder=None, begun=3, keep_codes=True)
+
+
 SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "sample_cpu": sample_cpu,
     "further_cpu": further_cpu,
+    "course_cpu": course_cpu,
     "sample_gpu": sample_gpu,
     "tiny": tiny,
     "tiny_further": tiny_further,
+    "tiny_course": tiny_course,
 }

@@ -36,20 +36,21 @@ def sample(
     *,
     out: Path,
     stage: str = "system",
-    after: Path | None = None,
+    after: str | None = None,
     device: str = "auto",
 ) -> None:
     """Train the whole sample system; stopped at any time, the same command goes on.
 
     Args:
         recipe: sample_cpu (about four hours on two cores), sample_gpu, or tiny (for tests); with
-            `after` further_cpu (an hour and a half) or tiny_further.
+            `after` further_cpu (an hour and a half), course_cpu (an hour, the codes stay),
+            tiny_further or tiny_course.
         out: The folder of the run; the finished system is in its `system`.
         stage: How far to go: tokenizer, clip, prepared, racm3, cm3, decoder or system (all). What a
             stage needs and is not there yet is made first. Tokenizer and clip may run side by
             side, and so may racm3 and cm3.
-        after: A finished sample system to go on from: the recipe's codebook is its own refined,
-            its generators take one more course, its CLIP stays.
+        after: A finished sample system to go on from, `sample` for the shipped one: its codebook is
+            refined to the recipe's, its generators take one more course, its CLIP stays.
         device: auto, cpu or cuda.
     """
     for name, known, what in ((recipe, SAMPLES, "recipe"), (stage, STAGES, "stage")):
@@ -62,7 +63,10 @@ def sample(
             if after is None
             else f"{recipe} starts from nothing; leave --after away or take further_cpu"
         )
-    build = Further(chosen, out, after=after, on=device) if after else Build(chosen, out, on=device)
+    build = Build(chosen, out, on=device)
+    if after is not None:
+        system = sample_folder() if after == "sample" else Path(after)
+        build = Further(chosen, out, after=system, on=device)
     getattr(build, stage)()
     print(out / stage)
 
