@@ -26,7 +26,7 @@ from racm3.recipes.sample import tiny, tiny_course
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.plan import chosen
 from racm3.system import RACM3, Settings
-from racm3.system.parts import open_parts
+from racm3.system.parts import open_parts, sample_folder
 from racm3.tokens.image import ImageTokenizer
 from tests.architecture.test_floors import FLOORS
 
@@ -102,6 +102,11 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     assert 0 < (rows[0] - rows[1]).norm() < 0.5 * rows[0].norm()
     more = {f"{name}-3.log.jsonl" for name in ("racm3", "cm3")}
     assert {log.name for log in (tmp_path / "again" / "system").glob("*.jsonl")} == logs | more
+
+
+def test_what_ships_is_small():
+    files = [path for path in sample_folder().parent.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 40 * 2**20
 
 
 def commands() -> list[str]:
