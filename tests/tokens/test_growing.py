@@ -81,7 +81,7 @@ def test_new_codes_are_read_and_said_as_their_parents(tied):
     vocabulary, finer = Vocabulary(20, 4), Vocabulary(20, 7)
     before = torch.tensor([0, 1, 2, 3, 1, 1, 3])
     model = tiny_generator(len(vocabulary), tied=tied)
-    longer = with_other_codes(model, vocabulary, before)
+    longer = with_other_codes(model, vocabulary.image, before)
     # The same sequence twice: once in old codes, once in children of these and moved markers.
     old = torch.tensor([[24, 3, 19, 20, 21, 23, 21, 24]])
     new = torch.tensor([[27, 3, 19, 20, 24, 26, 25, 27]])
@@ -90,8 +90,9 @@ def test_new_codes_are_read_and_said_as_their_parents(tied):
     rows = [*range(20), *(20 + before).tolist(), *range(24, len(vocabulary))]
     assert after.shape[-1] == len(finer) == len(rows)
     torch.testing.assert_close(after, said[..., rows])
-    with pytest.raises(CheckpointError, match=f"has {len(vocabulary)} ids"):
-        with_other_codes(model, finer, before)
+    for codes, asked in ((range(20, 99), before), (vocabulary.image, before + 1)):
+        with pytest.raises(CheckpointError, match=f"a generator of {len(vocabulary)} ids"):
+            with_other_codes(model, codes, asked)
 
 
 def test_codes_of_a_trained_codebook_are_not_given_away_at_once():

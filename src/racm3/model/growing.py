@@ -6,7 +6,6 @@ from torch import Tensor
 
 from racm3.errors import CheckpointError
 from racm3.model.transformer import Transformer
-from racm3.tokens.vocabulary import Vocabulary
 
 BY_ID = ("embed_tokens.weight", "lm_head.weight")
 
@@ -34,7 +33,7 @@ def extended(model: Transformer, *, text: int, vocabulary: int, seed: int = 0) -
 
 
 def with_other_codes(
-    model: Transformer, vocabulary: Vocabulary, parents: Int[Tensor, " codes"]
+    model: Transformer, codes: range, parents: Int[Tensor, " codes"]
 ) -> Transformer:
     """The same generator for another codebook: every code begins as its parent among the old ones.
 
@@ -42,20 +41,21 @@ def with_other_codes(
     its score, so that before training the children of one parent are equally likely.
 
     Args:
-        model: A generator of `vocabulary`.
-        vocabulary: Its ids so far.
-        parents: The old code that each new one comes from.
+        model: A trained generator.
+        codes: The ids of its codes so far.
+        parents: The old code, counted from 0, that each new one comes from.
 
     Raises:
-        CheckpointError: The vocabulary is not this generator's.
+        CheckpointError: The generator has no such ids, or there is no such parent.
     """
-    if model.config.vocabulary != len(vocabulary):
+    whole = model.config.vocabulary
+    if codes.stop > whole or int(parents.max()) >= len(codes):
         raise CheckpointError(
-            f"the generator has {model.config.vocabulary} ids but its tokenizers "
-            f"{len(vocabulary)}; give the system that it belongs to"
+            f"{len(codes)} codes with parents up to {int(parents.max())} do not fit a generator of "
+            f"{whole} ids; give the system that it belongs to"
         )
-    text, image = vocabulary.text.stop, vocabulary.image.stop
-    rows = torch.cat([torch.arange(text), text + parents, torch.arange(image, len(vocabulary))])
+    rest = torch.arange(codes.stop, whole)
+    rows = torch.cat([torch.arange(codes.start), codes.start + parents, rest])
     finer = Transformer(model.config.sized(len(rows)))
     state = model.state_dict()
     state |= {name: state[name][rows] for name in BY_ID if name in state}

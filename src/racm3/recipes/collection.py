@@ -243,9 +243,9 @@ class Beginning:
         if self.weights is not None:
             model = open_generator(self.weights)
             if self.parents is not None:
-                others = model.config.vocabulary - len(vocabulary) + len(vocabulary.image)
-                before = Vocabulary(len(vocabulary.text), others)
-                return with_other_codes(model, before, self.parents)
+                fewer = len(vocabulary) - model.config.vocabulary
+                codes = range(vocabulary.image.start, vocabulary.image.stop - fewer)
+                return with_other_codes(model, codes, self.parents)
             if not self.extend:
                 return model
             return extended(model, text=len(vocabulary.text), vocabulary=len(vocabulary), seed=seed)
