@@ -15,7 +15,7 @@ from racm3.interfaces.cli import evaluate, main
 from racm3.interfaces.cli.main import VERBS
 from racm3.model.export import open_generator
 from racm3.system import RACM3, Settings
-from racm3.system.parts import save_parts
+from racm3.system.parts import sample_folder, save_parts
 from tests.conftest import picture
 
 
@@ -273,6 +273,11 @@ def test_what_goes_on_and_what_begins_are_not_mixed_up(tmp_path, capsys):
     line = f"train sample --out {tmp_path} --recipe"
     failing(f"{line} further_cpu", "say which with --after", capsys)
     failing(f"{line} tiny --after {tmp_path}", "starts from nothing", capsys)
+    failing(f"{line} tiny_course --after {tmp_path}", "there is no system at", capsys)
+    run(f"{line} tiny_course --after sample --stage clip")
+    ours, taken = ((where / "model.safetensors").read_bytes() for where in
+                   (sample_folder() / "clip", tmp_path / "clip" / "final"))  # fmt: skip
+    assert ours == taken
 
 
 def failing(line: str, words: str, capsys, *more: str) -> None:

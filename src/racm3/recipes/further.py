@@ -14,6 +14,7 @@ from racm3.recipes.collection import Beginning
 from racm3.recipes.sample import SampleRecipe
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.runtime import folder_written_whole, progress, write_whole
+from racm3.system.parts import require_system
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
@@ -31,12 +32,16 @@ class Further(Build):
     CLIP and text tokenizer are taken over. The image tokenizer gets the recipe's number of codes
     and goes on learning; each generator starts from its weights there, each code as the one that
     stood in its place. With `keep_codes` the image tokenizer is taken over, too.
+
+    Raises:
+        CheckpointError: There is no system at `after`.
     """
 
     def __init__(
         self, recipe: SampleRecipe, folder: Path, *, after: Path, on: str = "auto"
     ) -> None:
         super().__init__(recipe, folder, on=on)
+        require_system(after)
         self.after = after
 
     def pictures(self, step: int) -> Float[Tensor, "batch 3 side side"]:

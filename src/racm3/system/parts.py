@@ -83,7 +83,7 @@ def save_parts(
 
 
 def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -> Parts:
-    about = _about(folder)
+    about = require_system(folder)
     encoder = open_dual(folder / "clip", device=device)
     image = ImageTokenizer.open(folder / "tokenizer", device=device)
     generators = {
@@ -103,10 +103,15 @@ def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -
 
 def recommended(folder: Path) -> Settings:
     """How the system in this folder answers best."""
-    return Settings.of(_about(folder).get("settings", {}))
+    return Settings.of(require_system(folder).get("settings", {}))
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def require_system(folder: Path) -> dict[str, Any]:
+    """What the system in this folder says of itself.
+
+    Raises:
+        CheckpointError: There is none, or one of another format.
+    """
     if not (folder / "system.json").exists():
         raise CheckpointError(
             f"there is no system at {folder}; give a folder with a system.json, or 'sample'"
