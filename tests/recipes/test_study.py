@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import re
 import time
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -327,6 +328,22 @@ def test_every_run_may_start_from_one_short_cm3(world, tmp_path):
     lending = replace(world, base=tmp_path / "runs" / RACM3.key / "final")
     learn(CM3, lending, some, tmp_path / "lent")
     assert not list((tmp_path / "lent").glob("runs/pretrained-*"))
+
+
+def test_a_folder_belongs_to_what_its_answers_depend_on(world, tmp_path):
+    """From nothing the generators that a system lends are not used, its codebook is."""
+    plan.claim(tmp_path / "new", world, TOY)
+    lent = {"cm3": learn(CM3, world, TOY, tmp_path / "cm3")}
+    lending = replace(world, trained=lent)
+    plan.claim(tmp_path / "new", lending, TOY)
+    later = replace(TOY, pretrain=1)
+    plan.claim(tmp_path / "later", lending, later)
+    with pytest.raises(ConfigError, match="another system"):
+        plan.claim(tmp_path / "later", world, later)
+    other = deepcopy(world.codec)
+    other.image.vqgan.codebook.vectors.neg_()
+    with pytest.raises(ConfigError, match="another system"):
+        plan.claim(tmp_path / "new", replace(world, codec=other), TOY)
 
 
 def test_further_seeds_go_on_from_what_was_run(world, tmp_path):

@@ -1,6 +1,6 @@
 """How much a study may cost: the same tables at every scale."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -66,6 +66,13 @@ class Budget:
         return self.steps == 0
 
 
+TWENTY = Budget(
+    steps=500, finetune=150, warmup=40, lr=3e-3, rows=8, length=384, documents=6_000,
+    fiction=10_000, fictional_things=3_000, unseen=200, drawings=24, candidates=1, episodes=40,
+    seeds=(0,), width=128, depth=4, scales=((64, 3), (96, 3), (128, 4), (176, 5)), side=64,
+    tokenizer_steps=1_000, compile=True,
+)  # fmt: skip
+
 BUDGETS = {
     # Seconds: for tests, never for conclusions.
     "toy": Budget(
@@ -75,12 +82,9 @@ BUDGETS = {
         precision="fp32",
     ),
     # What two cores do in twenty minutes for one table of three runs.
-    "20m": Budget(
-        steps=500, finetune=150, warmup=40, lr=3e-3, rows=8, length=384, documents=6_000,
-        fiction=10_000, fictional_things=3_000, unseen=200, drawings=24, candidates=1, episodes=40,
-        seeds=(0,), width=128, depth=4, scales=((64, 3), (96, 3), (128, 4), (176, 5)), side=64,
-        tokenizer_steps=1_000, compile=True,
-    ),
+    "20m": TWENTY,
+    # The same from nothing for longer, since copying sets in late: an hour for three runs.
+    "1h": replace(TWENTY, steps=1_200, documents=8_000, fiction=16_000, fictional_things=6_000),
     # What two cores do in two hours for the tables of one world: every run starts from a CM3.
     "2h": Budget(
         steps=400, finetune=0, pretrain=1_200, warmup=40, lr=2.5e-3, rows=8, length=384,

@@ -85,7 +85,7 @@ def claim(folder: Path, world: World, budget: Budget) -> None:
     Raises:
         ConfigError: It holds those of another one.
     """
-    path, mine = folder / "study.json", {"budget": asdict(budget), **identity(world)}
+    path, mine = folder / "study.json", {"budget": asdict(budget), **identity(world, budget)}
     mine = json.loads(json.dumps(mine))
     theirs = load_json(path) if path.exists() else mine
     for one in (mine, theirs):
@@ -99,16 +99,22 @@ def claim(folder: Path, world: World, budget: Budget) -> None:
     save_json(path, mine)
 
 
-def identity(world: World) -> dict[str, Any]:
-    """What answers depend on, besides the budget and the question."""
+def identity(world: World, budget: Budget) -> dict[str, Any]:
+    """What answers depend on, besides the budget and the question.
+
+    Of a system that lends its tokenizer alone the codebook counts, else its generators.
+    """
     unseen = blake2b(digest_size=8)
     for document in world.unseen:
         unseen.update(document.text.encode())
         for picture in document.images:
             unseen.update(picture.pixels.tobytes())
     system = blake2b(digest_size=8)
-    for _, model in sorted(world.trained.items()):
-        system.update(model.embed_tokens.weight.detach().float().cpu().numpy().tobytes())
+    lent = [model.embed_tokens.weight for _, model in sorted(world.trained.items())]
+    if not (budget.trained or budget.pretrain):
+        lent = [world.codec.image.vqgan.codebook.vectors]
+    for weights in lent:
+        system.update(weights.detach().float().cpu().numpy().tobytes())
     return {
         "world": world.name,
         "encoder": world.encoder.name,

@@ -170,7 +170,7 @@ def write(
     claim(folder, world, budget)
     leaking = leaks(world)
     unleaked = np.flatnonzero(clean(len(world.unseen), leaking)) if leaking else None
-    who = identity(world)
+    who = identity(world, budget)
     sections = {
         one.name: made
         for one in tables
