@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The sample system on a lent GPU machine without our environment: python3 must hold torch,
-# tokenizers, safetensors, einops, jaxtyping, numpy and Pillow.
+# tokenizers, safetensors, einops, jaxtyping, snowballstemmer, numpy and Pillow.
 #   OUT=/empty/folder [RUN=runs/out/gpu] [MINUTES=9] [RECIPE=sample_gpu] [DEVICE=cuda] runs/gpu.sh
 # RUN keeps checkpoints: call again with the same RUN and it goes on where it was. OUT gets what
 # should come back: logs always, and the finished system in pieces small enough to carry. Join them:

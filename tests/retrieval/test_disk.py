@@ -75,17 +75,18 @@ def test_words_find_what_shares_them_and_nothing_else(built):
     assert (filtered.ids >= 0).sum(axis=1).tolist() == [0, COUNT / 4]
 
 
-def test_words_weigh_as_bm25_weighs_them(tmp_path):
+@pytest.mark.parametrize("stems", [False, True])
+def test_words_weigh_as_bm25_weighs_them(tmp_path, stems):
     rng = np.random.default_rng(4)
-    texts = [
-        " ".join(f"w{n}" for n in rng.integers(60, size=rng.integers(1, 12))) for _ in range(300)
-    ]
+    known = [f"{word}{end}" for word in ("cat", "jump", "paint", "sail") for end in ("", "s")]
+    known += ["running", "painted", "sailing", *(f"w{n}" for n in range(50))]
+    texts = [" ".join(rng.choice(known, size=rng.integers(1, 12))) for _ in range(300)]
     store = MemoryStore.create(tmp_path / "m", encoder="test", dim=DIM)
     store.add([Entry(Document.of(text), source=text) for text in texts], some_vectors(300))
-    store.index()
-    asked = ["w3 w17", "w5 w5 w8", "the w40"]
+    store.index(stems=stems)
+    asked = ["w3 w17", "w5 w5 w8", "the w40", "cats jumping", "a sail painted"]
     for ours, theirs in zip(
-        BM25(texts).search(asked, 20).scores,
+        BM25(texts, stems=stems).search(asked, 20).scores,
         store.word_index().search(asked, 20).scores,
         strict=True,
     ):

@@ -12,7 +12,7 @@ from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.encoder import ClipEncoder, Dropout, embed, mix, unit
 from racm3.retrieval.fusion import by_reciprocal_rank
 from racm3.retrieval.index import Block, ExactIndex
-from racm3.retrieval.lexical import BM25, phrases, words
+from racm3.retrieval.lexical import BM25, phrases, stem, words
 from racm3.retrieval.retriever import (
     Retriever,
     RetrieverConfig,
@@ -247,6 +247,23 @@ def test_a_retriever_asks_by_phrases_where_it_is_told_to(encoder):
         query = Document.of("an hourglass not done, pink background")
         first[on] = Retriever(encoder, shelf, config).neighbours([query], 1, rng=dice(0))[0][0].id
     assert first == {False: 0, True: 1}
+
+
+def test_endings_do_not_count_where_words_are_compared_by_their_stems(encoder):
+    assert [stem(word) for word in ("dogs", "running", "runs", "run", "xr")] == [
+        "dog", "run", "run", "run", "xr",
+    ]  # fmt: skip
+    texts, asked = ["a cat runs", "two dogs jumping", "a boat"], "the dog jumps"
+    stemmed = [" ".join(map(stem, words(text))) for text in (*texts, asked)]
+    expected = BM25(stemmed[:-1]).scores(stemmed[-1])
+    np.testing.assert_array_equal(BM25(texts, stems=True).scores(asked), expected)
+    assert expected.argmax() == 1
+    assert not BM25(texts).scores(asked).any()
+    shelf = ListShelf(made := [Document.of(text) for text in texts], embed(encoder, made))
+    for on in (False, True):
+        config = RetrieverConfig(strategy="bm25", query="text", stems=on, too_similar=None)
+        found = Retriever(encoder, shelf, config).neighbours([Document.of(asked)], 1, rng=dice(0))
+        assert (found[0][0].id == 1) == on
 
 
 def test_clauses_take_turns(encoder, shelf):

@@ -19,7 +19,7 @@ FEWEST = 256  # as many rows as a byte of a compressed vector has values
 VECTORS, WORDS, IDS = "vector_idx", "text_idx", "id_idx"
 
 
-def build(table: Any, *, partitions: int | None, code_bytes: int | None) -> None:
+def build(table: Any, *, partitions: int | None, code_bytes: int | None, stems: bool) -> None:
     """Index the ids, the vectors and the words of a table; what was there before is replaced.
 
     Its files are joined first, since reading a row here and there from many small ones is slow;
@@ -51,8 +51,8 @@ def build(table: Any, *, partitions: int | None, code_bytes: int | None) -> None
     compressed = IvfPq(distance_type="dot", num_partitions=parts, num_sub_vectors=pieces)
     table.to_lance().optimize.compact_files()
     table.checkout_latest()
-    # Words as `lexical.words` takes them: as they are, without articles and the like.
-    plain = FTS(with_position=False, stem=False, ascii_folding=False, remove_stop_words=True)
+    # Words as `lexical` takes them: without articles and the like.
+    plain = FTS(with_position=False, stem=stems, ascii_folding=False, remove_stop_words=True)
     work = (("id", IDS, BTree()), ("text", WORDS, plain), ("vector", VECTORS, compressed))
     for column, name, how in progress(work, label="index", total=len(work)):
         table.create_index(column, config=how, name=name, replace=True)

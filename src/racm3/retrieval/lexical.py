@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
@@ -30,6 +31,15 @@ def phrases(text: str) -> list[str]:
     return [f"{a} {b}" for a, b in pairwise(every) if not {a, b} <= _STOP]
 
 
+@lru_cache(maxsize=2**16)
+def stem(word: str) -> str:
+    """What `dog` and `dogs` have in common: English Snowball (Porter2)."""
+    import snowballstemmer
+
+    # One of its own for every word: it keeps the word while it works, and threads ask at once.
+    return snowballstemmer.stemmer("english").stemWord(word)
+
+
 @runtime_checkable
 class Words(Protocol):
     """What finds documents by words; -1 and -inf where there are fewer than asked."""
@@ -43,7 +53,8 @@ class BM25:
     Args:
         texts: What is searched.
         ids: What the texts are called; their numbers by default.
-        paired: Phrases of two words count as words, too.
+        stems: Words are compared by their stems.
+        paired: Phrases of two words count as words, too; these are compared as they are.
         k1: How soon a word that comes again stops to count.
         b: How much longer texts are held back.
     """
@@ -53,12 +64,13 @@ class BM25:
         texts: Sequence[str],
         ids: Int64[np.ndarray, " docs"] | None = None,
         *,
+        stems: bool = False,
         paired: bool = False,
         k1: float = 1.2,
         b: float = 0.75,
     ) -> None:
         self.ids = np.arange(len(texts)) if ids is None else ids
-        self.paired = paired
+        self.stems, self.paired = stems, paired
         counts = [Counter(self.terms(text)) for text in texts]
         lengths = np.array([sum(c.values()) for c in counts], dtype=np.float32)
         average = max(float(lengths.mean()), 1e-9) if len(lengths) else 1.0
@@ -76,7 +88,8 @@ class BM25:
             self.postings[word] = (rows, rarity * times * (k1 + 1) / norms)
 
     def terms(self, text: str) -> list[str]:
-        return words(text) + (phrases(text) if self.paired else [])
+        single = [stem(word) for word in words(text)] if self.stems else words(text)
+        return single + (phrases(text) if self.paired else [])
 
     def search(self, texts: Sequence[str], count: int) -> Hits:
         """The best of all, those without a shared word last."""

@@ -147,15 +147,22 @@ class MemoryStore:
         dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
         self._table = _connect(self.path).open_table(TABLE)
 
-    def index(self, *, partitions: int | None = None, code_bytes: int | None = None) -> None:
+    def index(
+        self,
+        *,
+        partitions: int | None = None,
+        code_bytes: int | None = None,
+        stems: bool = True,
+    ) -> None:
         """Let vectors and words be found without looking at all of them (`retrieval/disk.py`).
 
         Args:
             partitions: How many parts the vectors fall into; the root of their number by default.
             code_bytes: Bytes of a compressed vector; one for eight numbers by default.
+            stems: Words are compared by their English stems.
         """
         self._must_be_newest()
-        disk.build(self._table, partitions=partitions, code_bytes=code_bytes)
+        disk.build(self._table, partitions=partitions, code_bytes=code_bytes, stems=stems)
 
     def vector_index(self, where: str | None = None, *, probes: int, refine: int) -> DiskIndex:
         return DiskIndex(self._table, where, probes=probes, refine=refine)

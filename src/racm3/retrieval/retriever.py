@@ -36,8 +36,11 @@ class RetrieverConfig:
         query: Which side of a document asks in training: `either` draws one, never both.
         clauses: A regular expression that splits a query's text; every clause asks for itself and
             their neighbours take turns. "" asks with the whole text.
+        stems: Words are compared by their English stems, so that `dogs` find `a dog`; an index made
+            by `racm3 memory index` compares as it was made.
         phrases: Words are also compared two by two, so that `hourglass not done` is not `hourglass
-            done`; an index made by `racm3 memory index` knows single words alone.
+            done`. That helps with names; among free captions less is found (docs/log.md). An index
+            made by `racm3 memory index` knows single words alone.
         resident_gb: Vectors of a memory up to this size stay in RAM between searches; those of a
             larger one are read from disk, block by block, for every batch of queries.
         search: exact looks at every document, indexed asks what `racm3 memory index` made.
@@ -53,6 +56,7 @@ class RetrieverConfig:
     query_dropout: float = 0.2
     query: Literal["either", "text", "image"] = "either"
     clauses: str = ""
+    stems: bool = True
     phrases: bool = False
     resident_gb: float = 4.0
     search: Literal["exact", "indexed"] = "exact"
@@ -134,7 +138,7 @@ class Retriever:
         if self.config.search == "indexed":
             return self._indexed.word_index(self.where)
         texts = [document.text for document in self.shelf.documents(self.ids.tolist())]
-        return BM25(texts, self.ids, paired=self.config.phrases)
+        return BM25(texts, self.ids, stems=self.config.stems, paired=self.config.phrases)
 
     @property
     def _indexed(self) -> Indexed:

@@ -153,6 +153,7 @@ def index(
     *,
     partitions: int | None = None,
     code_bytes: int | None = None,
+    stems: bool = True,
     json: bool = False,
 ) -> None:
     """Index a large memory: `--retriever.search indexed` then looks at a small part of it.
@@ -165,10 +166,11 @@ def index(
         memory: The memory's folder.
         partitions: How many parts the vectors fall into; the root of their number by default.
         code_bytes: Bytes of a compressed vector; one for eight numbers by default.
+        stems: Words are compared by their English stems: `dogs` find `a dog`.
         json: Print JSON.
     """
     store, usual = MemoryStore.open(memory), RetrieverConfig()
-    store.index(partitions=partitions, code_bytes=code_bytes)
+    store.index(partitions=partitions, code_bytes=code_bytes, stems=stems)
     found = found_share(store, probes=usual.probes, refine=usual.refine)
     if json:
         print(json_.dumps({"documents": len(store), "snapshot": store.snapshot, "found": found}))
