@@ -95,13 +95,15 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     assert {f"{name}-{n}.log.jsonl" for name in ("racm3", "cm3") for n in range(3)} <= logs
     # Once more, with these codes.
     after = tmp_path / "run" / "system"
-    Further(tiny_course(), tmp_path / "again", after=after, on="cpu").system()
+    more = Further(tiny_course(), tmp_path / "again", after=after, on="cpu")
+    assert (more.recipe.numbers, more.recipe.courses[0].fiction) == (range(3, 4), 3)
+    more.system()
     again = RACM3.open(tmp_path / "again" / "system", device="cpu")
     assert again.codec.image.decode(codes) == polished.decode(codes)
     rows = [one.parts.generators["cm3"].embed_tokens.weight for one in (new, again)]
     assert 0 < (rows[0] - rows[1]).norm() < 0.5 * rows[0].norm()
-    more = {f"{name}-3.log.jsonl" for name in ("racm3", "cm3")}
-    assert {log.name for log in (tmp_path / "again" / "system").glob("*.jsonl")} == logs | more
+    new_logs = {f"{name}-3.log.jsonl" for name in ("racm3", "cm3")}
+    assert {log.name for log in (tmp_path / "again" / "system").glob("*.jsonl")} == logs | new_logs
 
 
 def test_what_ships_is_small():

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from racm3.tokens.vqgan.model import VQGAN
 
 # Pictures that new codes are placed by, and whose codes are compared: batches, and which of them.
 PLACED, COMPARED = range(1_000_000, 1_000_040), range(2_000_000, 2_000_120)
-LOGS = "*.log.jsonl"
+LOGS, COURSES = "*.log.jsonl", "racm3-*.log.jsonl"
 
 
 class Further(Build):
@@ -31,7 +32,8 @@ class Further(Build):
 
     CLIP and text tokenizer are taken over. The image tokenizer gets the recipe's number of codes
     and goes on learning; each generator starts from its weights there, each code as the one that
-    stood in its place. With `keep_codes` the image tokenizer is taken over, too.
+    stood in its place. With `keep_codes` the image tokenizer is taken over, too. Courses are
+    numbered on from those whose logs lie beside the weights, so each meets things of its own.
 
     Raises:
         CheckpointError: There is no system at `after`.
@@ -40,8 +42,10 @@ class Further(Build):
     def __init__(
         self, recipe: SampleRecipe, folder: Path, *, after: Path, on: str = "auto"
     ) -> None:
-        super().__init__(recipe, folder, on=on)
         require_system(after)
+        begun = len(list(after.glob(COURSES)))
+        courses = [replace(one, fiction=begun + n) for n, one in enumerate(recipe.courses)]
+        super().__init__(replace(recipe, begun=begun, courses=tuple(courses)), folder, on=on)
         self.after = after
 
     def pictures(self, step: int) -> Float[Tensor, "batch 3 side side"]:

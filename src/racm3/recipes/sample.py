@@ -26,7 +26,7 @@ class Course:
         demonstrated: Scenes of one fictional thing each, beside labelled examples.
         things: How many fictional things there are to look up by words, and by the picture.
         rare: The chance of each rare look of a scene (striped, checked, tilted).
-        fiction: Which fictional things: their seed.
+        fiction: Which fictional things: their seed. A further course's is its number.
         training: The schedule.
     """
 
@@ -47,7 +47,8 @@ class SampleRecipe:
     Args:
         decoder: A second schedule, for the decoder alone: codes stay as they are.
         courses: What the generators learn from, one after the other.
-        begun: How many courses they have behind them.
+        further: It goes on from a finished system (`recipes/further.py`).
+        begun: How many courses they have behind them, which the system to go on from says.
         keep_codes: The image tokenizer of the system to go on from stays as it is.
     """
 
@@ -59,6 +60,7 @@ class SampleRecipe:
     clip_batch: int
     text_vocabulary: int
     courses: tuple[Course, ...]
+    further: bool = False
     begun: int = 0
     keep_codes: bool = False
     generator: GeneratorConfig
@@ -157,7 +159,7 @@ def further_cpu() -> SampleRecipe:
         vqgan=VQGANConfig(codes=4096, local=True),
         tokenizer=tokenizer,
         decoder=replace(tokenizer, steps=1500, decoder_only=True),
-        begun=3,
+        further=True,
         # Tilted, striped and checked scenes failed most.
         courses=(
             Course(
@@ -166,7 +168,6 @@ def further_cpu() -> SampleRecipe:
                 pictured=14_000,
                 things=(12_000, 4_000),
                 rare=0.12,
-                fiction=3,
                 training=_schedule(1500, lr=1.5e-3),
             ),
         ),
@@ -174,10 +175,8 @@ def further_cpu() -> SampleRecipe:
 
 
 def course_cpu() -> SampleRecipe:
-    """One more course for what `further_cpu` made; its codes stay."""
-    base = further_cpu()
-    course = replace(base.courses[0], fiction=4)
-    return replace(base, decoder=None, courses=(course,), begun=4, keep_codes=True)
+    """One more course for what `further_cpu` made, or this; its codes stay."""
+    return replace(further_cpu(), decoder=None, keep_codes=True)
 
 
 def sample_gpu() -> SampleRecipe:
@@ -250,15 +249,14 @@ def tiny_further() -> SampleRecipe:
         vqgan=replace(base.vqgan, codes=96),
         tokenizer=going_on,
         decoder=replace(going_on, decoder_only=True),
-        courses=(replace(base.courses[1], rare=0.5, fiction=3),),
-        begun=2,
+        courses=(replace(base.courses[1], rare=0.5),),
+        further=True,
     )
 
 
 def tiny_course() -> SampleRecipe:
     """The same after `tiny_further`."""
-    base = tiny_further()
-    return replace(base, decoder=None, begun=3, keep_codes=True)
+    return replace(tiny_further(), decoder=None, keep_codes=True)
 
 
 SAMPLES: dict[str, Callable[[], SampleRecipe]] = {

@@ -57,7 +57,7 @@ def sample(
         if name not in known:
             raise ConfigError(f"there is no {what} {name!r}; choose one of {', '.join(known)}")
     chosen = SAMPLES[recipe]()
-    if (after is None) == (chosen.begun > 0):
+    if (after is None) == chosen.further:
         raise ConfigError(
             f"{recipe} goes on from a finished system; say which with --after"
             if after is None
