@@ -7,9 +7,11 @@ import torch
 
 from racm3.document import Document
 from racm3.errors import ConfigError, GenerationError, MemoryStoreError
+from racm3.interfaces.cli.answer import Using
+from racm3.interfaces.cores import take_cores
 from racm3.interfaces.page.app import opened_by
 from racm3.interfaces.server.config import ServerConfig
-from racm3.interfaces.server.service import Service, share_cores
+from racm3.interfaces.server.service import Service
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.system import RACM3
@@ -102,10 +104,14 @@ def test_classifying_can_be_stopped(service):
 def test_small_generators_take_one_core_for_an_operation(system, monkeypatch):
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    share_cores(system, ServerConfig())
-    share_cores(system, ServerConfig(threads=3))
-    monkeypatch.setattr("racm3.interfaces.server.service.SMALL", 1)
-    share_cores(system, ServerConfig())
+    weights = sum(one.numel() for one in system.engine.model.parameters())
+    take_cores(system, 0, small=weights + 1)
+    take_cores(system, 3, small=0)
+    take_cores(system, 0, small=weights)
     assert asked == [1, 3], "a large one keeps what PyTorch chose"
-    with pytest.raises(ConfigError, match="-1 threads are none"):
-        ServerConfig(threads=-1)
+    for config in (ServerConfig, Using):
+        with pytest.raises(ConfigError, match="-1 threads are none"):
+            config(threads=-1)
+    Using(threads=2).open()
+    Using().open()
+    assert asked[2:] == [2, 1]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from racm3.document import Document
 from racm3.errors import MemoryStoreError
@@ -22,7 +21,6 @@ from racm3.system import RACM3, Consulted, Settings
 from racm3.system.voice import Voice, Watch
 
 AT_ONCE, FEW = 256, 16
-SMALL = 100_000_000
 LOOKED_AT = 4
 
 
@@ -32,17 +30,6 @@ class ReadOnly(MemoryStoreError):
 
 class NotThere(MemoryStoreError):
     """There is no such document: 404."""
-
-
-def share_cores(system: RACM3, config: ServerConfig) -> None:
-    """Settle how many cores an operation takes in the threads that this process starts from now on.
-
-    Requests look up and rank in threads of their own, each of which would wait for all cores.
-    """
-    weights = sum(one.numel() for one in system.engine.model.parameters())
-    small = system.engine.model.device.type == "cpu" and weights < SMALL
-    if config.threads or small:
-        torch.set_num_threads(config.threads or 1)
 
 
 class Service:

@@ -1,0 +1,21 @@
+"""How many cores an operation of a generator takes."""
+
+import torch
+
+from racm3.system import RACM3
+
+
+def take_cores(system: RACM3, threads: int, *, small: int) -> None:
+    """Settle it for this thread and those that this process starts from now on.
+
+    A small generator's operations are too short to be divided: cores that others keep busy are
+    waited for at every one of them.
+
+    Args:
+        threads: So many; 0 takes one for a small generator on a CPU, else what PyTorch chose.
+        small: Numbers of weights below which a generator is small.
+    """
+    model = system.engine.model
+    weights = sum(one.numel() for one in model.parameters())
+    if threads or (model.device.type == "cpu" and weights < small):
+        torch.set_num_threads(threads or 1)
