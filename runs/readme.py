@@ -12,7 +12,7 @@ RESULTS = ROOT / "docs/results"
 STUDIES = {
     "sample world, the shipped generators": "sample-trained",
     "sample world, trained for this": "sample-2h",
-    "sample world, from nothing": "sample-20m",
+    "sample world, from nothing": "sample-1h",
     "photographs": "photographs-2h",
 }
 SHOWN = (
