@@ -114,4 +114,5 @@ def test_small_generators_take_one_core_for_an_operation(system, monkeypatch):
             config(threads=-1)
     Using(threads=2).open()
     Using().open()
+    Using().open(small=0)
     assert asked[2:] == [2, 1]

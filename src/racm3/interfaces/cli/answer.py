@@ -42,11 +42,12 @@ class Using:
         if self.threads < 0:
             raise ConfigError(f"{self.threads} threads are none; 0 leaves the choice to racm3")
 
-    def open(self) -> RACM3:
+    def open(self, *, small: int = SMALL) -> RACM3:
+        """The system; whoever encodes many pictures calls no generator `small`."""
         system = RACM3.open(
             self.system, memory=self.memory, device=self.device, generator=self.generator
         )
-        take_cores(system, self.threads, small=SMALL)
+        take_cores(system, self.threads, small=small)
         return system
 
 

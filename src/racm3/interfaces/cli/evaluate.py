@@ -108,7 +108,7 @@ def documents(
     if len(found) < 2:
         raise SourceError(f"{source} has {len(found)} documents with a text and a picture, not two")
     budget = replace(BUDGETS["trained"], unseen=len(found), drawings=min(len(found), 100))
-    system = using.open()
+    system = using.open(small=0)
     if system.library.retriever().empty:
         raise ConfigError("this system has nothing to consult; give a --memory with documents")
     world, chosen = finished(system.parts, found), plan.chosen(tables or list(OWN), budget)
@@ -188,9 +188,9 @@ def _extractor(features: str, using: Using) -> Extractor:
     if features == "pixels":
         return pixel_features()
     if features == "clip":
-        return clip_features(using.open().encoder)
+        return clip_features(using.open(small=0).encoder)
     if features == "image-tokenizer":
-        return tokenizer_features(using.open().codec.image)
+        return tokenizer_features(using.open(small=0).codec.image)
     return inception(Path(features))
 
 
