@@ -139,7 +139,7 @@ class Stream:
             numbers.append(number)
             contexts.append(one)
             total += len(one.ids)
-        plan = best_fit([len(one.ids) for one in contexts], config.rows, config.length)
+        plan = fullest_rows([len(one.ids) for one in contexts], config.rows, config.length)
         placed = {index for row in plan for index in row}
         self.pending = [n for index, n in enumerate(numbers) if index not in placed]
         rows = [[contexts[i] for i in row] for row in plan]
@@ -161,14 +161,36 @@ def validation_batches(
     return [next(stream) for _ in range(batches)]
 
 
-def best_fit(lengths: Sequence[int], rows: int, length: int) -> list[list[int]]:
-    """Each sample, in order of arrival, into the fullest row that still has room for it."""
-    plan: list[list[int]] = [[] for _ in range(rows)]
-    free = [length] * rows
-    for index, needed in enumerate(lengths):
-        fits = [row for row in range(rows) if free[row] >= needed]
-        if fits:
-            row = min(fits, key=lambda r: (free[r], r))
-            plan[row].append(index)
-            free[row] -= needed
+def fullest_rows(lengths: Sequence[int], rows: int, length: int) -> list[list[int]]:
+    """Rows as full as can be: each takes the first sample that waits, and those of the others
+    that leave the least room (a subset sum, earlier samples first); none waits for ever."""
+    waiting, plan = [i for i, needed in enumerate(lengths) if needed <= length], []
+    for _ in range(rows):
+        row = waiting[:1]
+        if row:
+            row += _filling([(i, lengths[i]) for i in waiting[1:]], length - lengths[row[0]])
+        plan.append(row)
+        waiting = [i for i in waiting if i not in row]
     return plan
+
+
+def _filling(samples: Sequence[tuple[int, int]], room: int) -> list[int]:
+    """Which of these numbered lengths add up to the most that fits."""
+    last = np.full(room + 1, -1)  # which sample was the last one to make up each sum
+    sizes = {}
+    reached = np.zeros(room + 1, dtype=bool)
+    reached[0] = True
+    for number, needed in samples:
+        if needed > room:
+            continue
+        new = reached[: room + 1 - needed] & ~reached[needed:]
+        last[needed:][new] = number
+        reached[needed:] |= new
+        sizes[number] = needed
+        if reached[room]:
+            break
+    total, chosen = int(np.flatnonzero(reached)[-1]), list[int]()
+    while total:
+        chosen.append(int(last[total]))
+        total -= sizes[chosen[-1]]
+    return chosen[::-1]

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from racm3.model.config import GeneratorConfig
+from racm3.model.packed import Packing, attend
 
 
 class Rotation(NamedTuple):
@@ -149,18 +150,10 @@ class Attention(nn.Module):
         self,
         x: Float[Tensor, "batch seq width"],
         by: Rotation,
-        visible: Bool[Tensor, "batch 1 seq seq"] | None,
+        packing: Packing | None,
     ) -> Float[Tensor, "batch seq width"]:
-        """Whole sequences at once; plainly causal where `visible` is not given."""
-        query, key, value = self.project(x, by)
-        mixed = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=visible,
-            is_causal=visible is None,
-            enable_gqa=self.groups > 1,
-        )
+        """Whole sequences at once; plainly causal where nothing is packed."""
+        mixed = attend(*self.project(x, by), packing)
         return self.o_proj(rearrange(mixed, "b h s d -> b s (h d)"))
 
     def over_blocks(

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from racm3.errors import ConfigError
 from racm3.model.attention import Attention, RMSNorm, Rotation, rotation, row_major
 from racm3.model.config import GeneratorConfig
+from racm3.model.packed import Packing
 
 
 class MLP(nn.Module):
@@ -47,9 +48,9 @@ class Layer(nn.Module):
         self,
         x: Float[Tensor, "batch seq width"],
         by: Rotation,
-        visible: Bool[Tensor, "batch 1 seq seq"] | None,
+        packing: Packing | None,
     ) -> Float[Tensor, "batch seq width"]:
-        x = x + self.self_attn(self.input_layernorm(x), by, visible)
+        x = x + self.self_attn(self.input_layernorm(x), by, packing)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -114,10 +115,10 @@ class Transformer(nn.Module):
             )
         if positions is None:
             positions = torch.arange(ids.shape[1], device=ids.device).expand(len(ids), -1)
-        visible = None if sample is None else packed_mask(sample)
+        packing = None if sample is None else Packing.of(sample)
         by, x = self.rotation(positions), self.embed(ids, positions)
         for layer in self.layers:
-            x = layer(x, by, visible)
+            x = layer(x, by, packing)
         return self.norm(x)
 
     @property
@@ -135,13 +136,6 @@ class Transformer(nn.Module):
         sample: Int[Tensor, "batch seq"] | None = None,
     ) -> Float[Tensor, "batch seq vocab"]:
         return self.logits(self.hidden(ids, positions, sample))
-
-
-def packed_mask(sample: Int[Tensor, "batch seq"]) -> Bool[Tensor, "batch 1 seq seq"]:
-    """Causal within each sample; padding (-1) sees only padding, so that no row is empty."""
-    seq = sample.shape[1]
-    causal = torch.ones(seq, seq, dtype=torch.bool, device=sample.device).tril()
-    return ((sample[:, :, None] == sample[:, None, :]) & causal)[:, None]
 
 
 def _initialise(module: nn.Module) -> None:

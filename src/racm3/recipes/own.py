@@ -73,7 +73,7 @@ def own_cpu() -> OwnRecipe:
         generator=GeneratorConfig(
             width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True, period=128
         ),
-        stream=StreamConfig(rows=8, length=384, align=128),
+        stream=StreamConfig(rows=3, length=1024, align=128),
         training=GeneratorTraining(
             steps=1_500, lr=2.5e-3, warmup=60, optimizer="muon", precision="auto"
         ),

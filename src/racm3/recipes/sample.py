@@ -122,7 +122,7 @@ def sample_cpu() -> SampleRecipe:
         generator=GeneratorConfig(
             width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True, period=128
         ),
-        stream=StreamConfig(rows=10, length=384, align=128),
+        stream=StreamConfig(rows=4, length=832, align=128),
         # The small CLIP's cosines run high: see docs/log.md.
         # A caption of two things asks for each. Words find names that the CLIP never met.
         retriever=RetrieverConfig(

@@ -88,7 +88,7 @@ class GeneratorLearner:
         if config.shard:
             shard(self.model)
         self.optimizers = optimizers(model, config)
-        self.run = torch.compile(model) if config.compile else model
+        self.summed_loss = torch.compile(self._summed_loss) if config.compile else self._summed_loss
 
     def learn_from(self, step: int) -> dict[str, float]:
         config = self.config
@@ -98,12 +98,11 @@ class GeneratorLearner:
         loss = torch.zeros((), device=self.device)
         for one in batches:
             with autocast(self.device, config.precision):
-                logits = self.run(one.ids, one.positions, one.sample)
-            part = objective(logits, one.targets, one.weight(config.alpha), z_loss=config.z_loss)
+                summed = self.summed_loss(one, one.weight(config.alpha))
             # The sum over ranks is wanted, of which FSDP takes the mean.
-            share = part.summed / total * (self.stream.world if config.shard else 1)
+            share = summed / total * (self.stream.world if config.shard else 1)
             share.backward()
-            loss += part.summed.detach() / total
+            loss += summed.detach() / total
         if dist.is_initialized() and not config.shard:
             for parameter in self.model.parameters():
                 if parameter.grad is not None:
@@ -116,6 +115,10 @@ class GeneratorLearner:
             optimizer.step()
         loss = summed_over_ranks(loss)
         return {"loss": loss.item(), "grad_norm": full(norm).item(), "lr": rate}
+
+    def _summed_loss(self, one: Batch, weight: Float[Tensor, "rows seq"]) -> Float[Tensor, ""]:
+        logits = self.model(one.ids, one.positions, one.sample)
+        return objective(logits, one.targets, weight, z_loss=self.config.z_loss).summed
 
     def validate(self) -> dict[str, float]:
         """Image and text perplexity of the main documents; nothing where there are none."""
