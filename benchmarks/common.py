@@ -23,6 +23,11 @@ def arguments(description: str, *, threads: int = 2, **defaults: int) -> argpars
     return chosen
 
 
+def sizes(largest: int) -> list[int]:
+    """Numbers of documents to measure: powers of ten up to the largest."""
+    return [size for size in (10_000, 100_000, 1_000_000) if size < largest] + [largest]
+
+
 def seconds(runs: dict[str, Callable[[], object]], *, repeats: int = 5) -> dict[str, float]:
     """Median time of each, taken in turns so that a busy minute hits everybody alike."""
     for run in runs.values():

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from common import arguments, seconds, show
+from common import arguments, seconds, show, sizes
 
 from racm3.document import Document
 from racm3.recipes.collection import fill_memory
@@ -24,8 +24,7 @@ DIM, QUERIES, CLUSTERS, SPREAD = 128, 16, 1000, 0.06
 
 def main() -> None:
     chosen = arguments("milliseconds a query", largest=100_000, repeats=5)
-    sizes = (size for size in (10_000, 100_000, 1_000_000) if size <= chosen.largest)
-    show([measure(size, chosen) for size in sizes], chosen)
+    show([measure(size, chosen) for size in sizes(chosen.largest)], chosen)
 
 
 def measure(size, chosen) -> dict[str, object]:

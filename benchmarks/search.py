@@ -5,7 +5,7 @@ python benchmarks/search.py
 
 import faiss
 import numpy as np
-from common import arguments, seconds, show
+from common import arguments, seconds, show, sizes
 
 from racm3.document import Document
 from racm3.retrieval.encoder import unit
@@ -37,11 +37,7 @@ def main() -> None:
     faiss.omp_set_num_threads(chosen.threads)
     rng = np.random.default_rng(0)
     queries = unit(rng.normal(size=(QUERIES, DIM)))
-    rows = []
-    for size in (10_000, 100_000, 1_000_000):
-        if size <= chosen.largest:
-            rows.append(measure(size, queries, rng, chosen))
-    show(rows, chosen)
+    show([measure(size, queries, rng, chosen) for size in sizes(chosen.largest)], chosen)
 
 
 def measure(size, queries, rng, chosen) -> dict[str, object]:

@@ -13,29 +13,29 @@ import uvicorn
 from common import arguments, show
 
 from racm3 import RACM3
+from racm3.interfaces.cores import take_cores
 from racm3.interfaces.server.app import create_app
 from racm3.interfaces.server.config import ServerConfig
-from racm3.interfaces.server.service import share_cores
 
-CLIENTS, REQUESTS, PORT = (1, 8, 32), 32, 8765
+CLIENTS, PORT = (1, 8, 32), 8765
 ASKED = {"caption": "the flag of Bhutan on a blue background", "candidates": 1}
 
 
 def main() -> None:
-    chosen = arguments("requests per second at 1, 8 and 32 clients", threads=1, repeats=1)
-    system, config = RACM3.open("sample", device="cpu"), ServerConfig(threads=chosen.threads)
-    share_cores(system, config)
-    app = create_app(system, config, page=False)
+    chosen = arguments("requests per second at 1, 8 and 32 clients", threads=1, requests=32)
+    system = RACM3.open("sample", device="cpu")
+    take_cores(system, chosen.threads, small=0)
+    app = create_app(system, ServerConfig(), page=False)
     server = uvicorn.Server(uvicorn.Config(app, port=PORT, log_level="error"))
     threading.Thread(target=server.run, daemon=True).start()
     while not server.started:
         time.sleep(0.1)
     draw(0)
     began = time.perf_counter()
-    for seed in range(REQUESTS):
+    for seed in range(chosen.requests):
         draw(seed)
     sequential = time.perf_counter() - began
-    show([measure(clients, sequential) for clients in CLIENTS], chosen)
+    show([measure(clients, chosen.requests, sequential) for clients in CLIENTS], chosen)
     server.should_exit = True
 
 
@@ -46,17 +46,17 @@ def draw(seed: int) -> float:
     return time.perf_counter() - began
 
 
-def measure(clients: int, sequential: float) -> dict[str, object]:
+def measure(clients: int, requests: int, sequential: float) -> dict[str, object]:
     began = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
-        taken = sorted(pool.map(draw, range(REQUESTS)))
+        taken = sorted(pool.map(draw, range(requests)))
     whole = time.perf_counter() - began
     return {
         "clients": clients,
-        "requests/s": round(REQUESTS / whole, 2),
+        "requests/s": round(requests / whole, 2),
         "median latency, s": round(statistics.median(taken), 2),
         "95%, s": round(taken[int(0.95 * len(taken))], 2),
-        "one after another, requests/s": round(REQUESTS / sequential, 2),
+        "one after another, requests/s": round(requests / sequential, 2),
         "ratio": round(sequential / whole, 2),
     }
 
