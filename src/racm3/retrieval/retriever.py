@@ -163,15 +163,16 @@ class Retriever:
         A training query is one side of its document, never both (`one_side`), with dropout.
         """
         hits = self._candidates(queries, rng, training)
-        table, found = self.rows(hits.ids[hits.ids >= 0]), []
+        # A walk looks at few candidates: where all vectors are at hand, none is copied.
+        table, found = self.resident or self.rows(hits.ids[hits.ids >= 0]), []
         by_vectors = self.config.strategy in ("clip", "hybrid")
         for row, (ids, scores) in enumerate(zip(hits.ids, hits.scores, strict=True)):
             ids, scores = ids[ids >= 0], scores[ids >= 0]
-            here = table.take(np.searchsorted(table.ids, ids))
             kept = select(
                 scores,
-                here.vectors,
-                here.groups,
+                np.searchsorted(table.ids, ids),
+                table.vectors,
+                table.groups,
                 count=count,
                 too_similar=self.config.too_similar if by_vectors else None,
                 exclude=exclude[row] if exclude else frozenset(),
