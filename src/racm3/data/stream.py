@@ -28,7 +28,7 @@ class StreamConfig:
 
     Args:
         rows: Packed rows of a batch (on each rank).
-        length: Ids in a row.
+        length: Ids in a row. Longer ones waste less, and on a CPU they cost nothing more.
         neighbours: retrieved (RA-CM3), none (vanilla CM3) or random (ablation).
         counts: K is drawn uniformly from these.
         any_of: Take K at random among all prepared neighbours (CM3Leon: 3 of 2 + 2) instead of
