@@ -3,6 +3,7 @@
 import html
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,11 +171,15 @@ def test_mismatched_parts_are_refused(system):
         Parts(system.codec, system.encoder, wrong, system.parts.retriever, system.parts.shelf, "x")
 
 
-def test_a_memory_of_another_encoder_is_refused(system, tmp_path):
-    system.save(tmp_path / "s")
-    MemoryStore.create(tmp_path / "m", encoder="another", dim=7)
+@pytest.mark.parametrize("spelt", [str, Path])
+def test_a_memory_of_another_encoder_is_refused_however_its_folder_is_spelt(
+    system, tmp_path, spelt
+):
+    folder, memory = spelt(tmp_path / "s"), spelt(tmp_path / "m")
+    system.save(folder)
+    MemoryStore.create(memory, encoder="another", dim=7)
     with pytest.raises(ConfigError, match="vectors of 7 numbers made by another"):
-        RACM3.open(tmp_path / "s", memory=tmp_path / "m", device="cpu")
+        RACM3.open(folder, memory=memory, device="cpu")
 
 
 def test_no_system_there_says_what_to_give(tmp_path):

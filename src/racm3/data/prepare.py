@@ -109,8 +109,8 @@ class Prepared:
             self.about,
         )
 
-    def save(self, folder: Path) -> None:
-        with folder_written_whole(folder) as temporary:
+    def save(self, folder: str | Path) -> None:
+        with folder_written_whole(Path(folder)) as temporary:
             self.documents.save(temporary / "documents")
             self.memory.save(temporary / "memory")
             np.save(temporary / "neighbours.npy", self.neighbours, allow_pickle=False)
@@ -132,7 +132,8 @@ class Prepared:
         return Prepared(documents, memory, new[self.neighbours[list(mine)]], about)
 
     @classmethod
-    def open(cls, folder: Path) -> "Prepared":
+    def open(cls, folder: str | Path) -> "Prepared":
+        folder = Path(folder)
         return cls(
             TokenTable.open(folder / "documents"),
             TokenTable.open(folder / "memory"),

@@ -41,7 +41,8 @@ class MemoryStore:
         self.notes = Notes(path)
 
     @classmethod
-    def create(cls, path: Path, *, encoder: str, dim: int) -> "MemoryStore":
+    def create(cls, path: str | Path, *, encoder: str, dim: int) -> "MemoryStore":
+        path = Path(path)
         if (path / "about.json").exists():
             raise MemoryStoreError(
                 f"there is a memory at {path} already; use `add`, or choose another folder"
@@ -53,8 +54,9 @@ class MemoryStore:
         return cls(path, about, table, pinned=False)
 
     @classmethod
-    def open(cls, path: Path, *, snapshot: int | None = None) -> "MemoryStore":
+    def open(cls, path: str | Path, *, snapshot: int | None = None) -> "MemoryStore":
         """The newest state, or a read-only look at an earlier snapshot."""
+        path = Path(path)
         try:
             about = load_json(path / "about.json")
         except CheckpointError as error:

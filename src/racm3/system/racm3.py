@@ -73,17 +73,18 @@ class RACM3:
         cls,
         where: str | Path = "sample",
         *,
-        memory: Shelf | Path | None = None,
+        memory: Shelf | str | Path | None = None,
         device: str = "auto",
         generator: str = "racm3",
     ) -> "RACM3":
         """The shipped system (`sample`) or a folder; `memory` replaces the memory it came with."""
         place = find_device(device)
         folder = sample_folder() if str(where) == "sample" else Path(where)
-        return cls(open_parts(folder, memory, place), generator=generator)
+        shelf = Path(memory) if isinstance(memory, str) else memory
+        return cls(open_parts(folder, shelf, place), generator=generator)
 
-    def save(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
-        save_parts(self.parts, folder, dtype=dtype)
+    def save(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
+        save_parts(self.parts, Path(folder), dtype=dtype)
 
     @cached_property
     def without_retrieval(self) -> "RACM3":
