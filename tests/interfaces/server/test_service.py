@@ -109,9 +109,8 @@ def test_small_generators_take_one_core_for_an_operation(system, monkeypatch):
     take_cores(system, 3, small=0)
     take_cores(system, 0, small=weights)
     assert asked == [1, 3], "a large one keeps what PyTorch chose"
-    for config in (ServerConfig, Using):
-        with pytest.raises(ConfigError, match="-1 threads are none"):
-            config(threads=-1)
+    with pytest.raises(ConfigError, match="-1 threads are none"):
+        Using(threads=-1)
     Using(threads=2).open()
     Using().open()
     Using().open(small=0)

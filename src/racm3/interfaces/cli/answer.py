@@ -29,7 +29,8 @@ class Using:
         generator: `racm3`, or `cm3` for the baseline without retrieval.
         device: auto, cpu or cuda.
         threads: Cores for one operation on a CPU; 0 takes one for a generator of less than 10
-            million weights: nearly as fast alone, much faster on a busy machine.
+            million weights (a server for one of less than 100): nearly as fast alone, much
+            faster on a busy machine.
     """
 
     system: str = "sample"

@@ -1,7 +1,6 @@
 """The verb that serves: the page and the API in one process."""
 
 from racm3.interfaces.cli.answer import Using
-from racm3.interfaces.cores import take_cores
 from racm3.interfaces.server.config import ServerConfig
 
 SMALL = 100_000_000
@@ -22,11 +21,10 @@ def serve(*, using: Using = Using(), server: ServerConfig = ServerConfig()) -> N
     from racm3.interfaces.server.app import create_app
     from racm3.interfaces.server.service import changeable
 
-    system = using.open()
+    # Requests look up and rank in threads of their own, each of which would wait for all cores.
+    system = using.open(small=SMALL)
     if using.memory is None:
         system = changeable(system)
-    # Requests look up and rank in threads of their own, each of which would wait for all cores.
-    take_cores(system, server.threads or using.threads, small=SMALL)
     app = create_app(system, server)
     shown = "[::1]" if server.host == "::1" else server.host
     print(f"racm3: http://{shown}:{server.port}/ (API: /docs; stop with Ctrl-C)", flush=True)

@@ -18,8 +18,6 @@ class ServerConfig:
         rows: At most this many candidates (times guidance streams) in one step of the generator.
         body_mb: Largest body of a request.
         seconds: Longest time for one answer.
-        threads: Cores for one operation on a CPU; 0 takes one for small generators, whose
-            operations are too short to be divided among cores that other requests keep busy.
         fetch: Hosts that picture URLs may be fetched from; none unless named.
     """
 
@@ -30,14 +28,11 @@ class ServerConfig:
     rows: int = 64
     body_mb: float = 16
     seconds: float = 300
-    threads: int = 0
     fetch: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.queue < 1 or self.rows < 1 or self.body_mb <= 0 or self.seconds <= 0:
             raise ConfigError("queue, rows, body_mb and seconds must be above zero")
-        if self.threads < 0:
-            raise ConfigError(f"{self.threads} threads are none; 0 leaves the choice to the server")
         if not self.loopback and not self.key:
             raise ConfigError(
                 f"{self.host} can be reached from other machines: give a key (--server.key ...), "
