@@ -12,7 +12,8 @@ from torch import Tensor
 
 
 class Packing(NamedTuple):
-    """The sample of each id, -1 for padding; `visible` says it to kernels that want a mask."""
+    """The sample of each id, -1 for padding, every sample in one piece; `visible` says it to
+    kernels that want a mask."""
 
     sample: Int[Tensor, "batch seq"]
     visible: Bool[Tensor, "batch 1 seq seq"] | None
