@@ -22,7 +22,7 @@ ASKED = {"caption": "the flag of Bhutan on a blue background", "candidates": 1}
 
 
 def main() -> None:
-    chosen = arguments("requests per second at 1, 8 and 32 clients", threads=1, requests=32)
+    chosen = arguments("requests per second at 1, 8 and 32 clients", threads=1, requests=128)
     system = RACM3.open("sample", device="cpu")
     take_cores(system, chosen.threads, small=0)
     app = create_app(system, ServerConfig(), page=False)
