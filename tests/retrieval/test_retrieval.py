@@ -105,14 +105,10 @@ def test_near_copies_of_the_query_and_of_each_other_are_skipped():
     candidates = unit(np.array(near, dtype=np.float32))
     query = np.array([1, 0, 0], dtype=np.float32)
     scores = candidates @ query
-    groups = list("abcd")
-    assert select(scores, np.arange(len(scores)), candidates, groups, count=3) == [1, 3]
-    assert select(
-        scores, np.arange(len(scores)), candidates, groups, count=3, too_similar=None
-    ) == [0, 1, 2]
-    assert select(
-        scores, np.arange(len(scores)), candidates, groups, count=1, exclude=frozenset("ab")
-    ) == [2]
+    asked = (scores, np.arange(4), candidates, list("abcd"))
+    assert select(*asked, count=3) == [1, 3]
+    assert select(*asked, count=3, too_similar=None) == [0, 1, 2]
+    assert select(*asked, count=1, exclude=frozenset("ab")) == [2]
 
 
 @given(st.integers(0, 1000), st.floats(0.2, 0.99))

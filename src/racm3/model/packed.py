@@ -124,16 +124,8 @@ def _one_by_one_backward(
 
 
 @_one_by_one_backward.register_fake
-def _(
-    grad: Tensor,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    sample: Tensor,
-    mixed: Tensor,
-    mass: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    return _empty(query)[0], _empty(key)[0], _empty(value)[0]
+def _(grad: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+    return tuple(_empty(one)[0] for one in (query, key, value))
 
 
 _one_by_one.register_autograd(_backward, setup_context=_remember)

@@ -184,7 +184,7 @@ def course_cpu() -> SampleRecipe:
 
 
 def sample_gpu() -> SampleRecipe:
-    """Half an hour on one H200-class card: a larger tokenizer and generator, far more data."""
+    """For one H200-class card, untried on one: a larger tokenizer and generator, far more data."""
     base = sample_cpu()
     return replace(
         base,
