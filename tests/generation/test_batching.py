@@ -20,7 +20,7 @@ from tests.generation.test_engine import ALIGNED, MODEL, PLAIN, STREAMS, VOCABUL
 def batcher():
     made = Batcher(Engine(MODEL, PLAIN), rows=8)
     yield made
-    if made._thread.is_alive():
+    if any(lane.is_alive() for lane in made.lanes):
         made.close()
 
 
@@ -36,11 +36,40 @@ def asked() -> list[Request]:
     return [request(sampling=Sampling(), seed=n, **kind) for n, kind in enumerate(kinds * 3)]
 
 
-def test_together_everybody_hears_what_they_would_hear_alone(batcher):
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_together_everybody_hears_what_they_would_hear_alone(lanes):
+    batcher = Batcher(Engine(MODEL, PLAIN), rows=8, lanes=lanes)
     alone = [Engine(MODEL, PLAIN).generate(one) for one in asked()]
     with ThreadPoolExecutor(16) as pool:
         together = list(pool.map(batcher.generate, asked()))
     assert [[s.ids for s in one] for one in together] == [[s.ids for s in one] for one in alone]
+    batcher.close()
+
+
+def test_a_second_lane_answers_while_the_first_is_busy_and_both_share_the_rows():
+    """The first answer ends when the second has; a third, too large beside both, waits for them."""
+    batcher, second = Batcher(Engine(MODEL, PLAIN), rows=8, lanes=2), threading.Event()
+    most, began = list[int](), threading.Event()
+
+    def wait(_: list[list[int]]) -> None:
+        began.set()
+        most.append(sum(job.rows for job in batcher.active))
+        assert second.wait(30)
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(batcher.generate, request(samples=3), wait)
+        assert began.wait(30)
+        assert len(batcher.generate(request(samples=3))) == 3
+        third = pool.submit(batcher.generate, request(samples=6), wait)
+        deadline = time.monotonic() + 30
+        while not batcher.waiting and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert sum(job.rows for job in batcher.active) <= 8
+        assert not third.done()
+        second.set()
+        assert [len(one.result()) for one in (first, third)] == [3, 6]
+    assert max(most) <= 8
+    batcher.close()
 
 
 def test_aligned_positions_are_walked_for_each_answer_apart():

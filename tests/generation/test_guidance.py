@@ -6,7 +6,7 @@ import torch
 from racm3.errors import ConfigError
 from racm3.generation.guidance import contrastive, ensemble, guide, guide_twice
 from racm3.generation.ranking import best_first, text_score
-from racm3.generation.sampling import Sampling, draw, keep_top_k, keep_top_p, uniforms
+from racm3.generation.sampling import Sampling, draw, keep_top_k, nucleus, uniforms
 
 LOGITS = torch.randn(3, 4, 12, generator=torch.Generator().manual_seed(0))
 CONDITIONAL, VAGUE, OTHER = LOGITS
@@ -48,22 +48,30 @@ def test_an_ensemble_is_the_mean_probability():
     torch.testing.assert_close(ensemble(LOGITS).exp(), LOGITS.softmax(-1).mean(0))
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99, 1.0])
 @pytest.mark.parametrize("sharp", [0.1, 1.0, 5.0])
-def test_top_p_keeps_the_smallest_sufficient_set(share, sharp):
-    logits = sharp * torch.randn(4, 200, generator=torch.Generator().manual_seed(3))
-    kept = keep_top_p(logits, share)
+@pytest.mark.parametrize("size", [20, 200, 2000])
+def test_a_nucleus_is_the_smallest_sufficient_set(share, sharp, size):
+    """However many ids it takes: some, hundreds, or all."""
+    logits = sharp * torch.randn(4, size, generator=torch.Generator().manual_seed(3))
+    ids, probability = nucleus(logits, share)
+    assert torch.equal(ids, ids.sort(dim=-1).values)
     for row in range(4):
-        probabilities = sorted(logits[row].softmax(-1).tolist(), reverse=True)
-        total, needed = 0.0, 0
-        while total < share and needed < 200:
-            total += probabilities[needed]
-            needed += 1
-        assert kept[row].isfinite().sum() == needed
+        ranked = sorted(logits[row].double().softmax(-1).tolist(), reverse=True)
+        enough = (n for n in range(1, size) if sum(ranked[:n]) >= share)
+        needed = next(enough, size) if share < 1 else size
+        assert (probability[row] > 0).sum() == needed
+        torch.testing.assert_close(
+            probability[row], logits[row].double().softmax(-1)[ids[row]] * (probability[row] > 0),
+            atol=1e-6, rtol=1e-5,
+        )  # fmt: skip
 
 
-def test_all_of_the_probability_is_every_id():
-    torch.testing.assert_close(keep_top_p(CONDITIONAL, 1.0), CONDITIONAL)
+def test_what_is_not_in_the_nucleus_is_never_drawn():
+    logits = torch.randn(1, 300, generator=torch.Generator().manual_seed(5)).expand(5_000, -1)
+    drawn = set(draw(logits, Sampling(top_p=0.5), uniforms(3, 5_000, 1)[:, 0]).tolist())
+    ids, probability = nucleus(logits[:1], 0.5)
+    assert drawn == set(ids[probability > 0].tolist())
 
 
 def test_top_k_keeps_k():

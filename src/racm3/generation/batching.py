@@ -37,65 +37,95 @@ class Job:
 
 
 class Batcher:
-    """Continuous batching (Yu et al. 2022, Orca): one thread steps all answers under way.
+    """Continuous batching (Yu et al. 2022, Orca): whoever asks joins what is stepped already.
 
     Every answer is what the engine says alone, up to the rounding of larger matrix products.
 
     Args:
         engine: Reads, chooses and advances.
         rows: At most this many candidates times streams at once; one request may have more.
+        lanes: Threads that step, each its own answers: as many as there are cores where one
+            operation takes one core, else one.
     """
 
-    def __init__(self, engine: Engine, *, rows: int = 64) -> None:
+    def __init__(self, engine: Engine, *, rows: int = 64, lanes: int = 1) -> None:
         self.engine, self.rows = engine, rows
         self.waiting: deque[Job] = deque()
-        self.active: list[Job] = []
-        self._news = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="racm3-batcher", daemon=True)
-        self._thread.start()
+        self.closed = False
+        self.news = threading.Condition()
+        self.lanes = [Lane(self, number) for number in range(lanes)]
+        for lane in self.lanes:
+            lane.start()
 
     def generate(self, request: Request, watch: Watcher | None = None) -> list[Said]:
         """Wait for the answer; to be called from a thread of one's own."""
         job = Job(request, watch)
-        with self._news:
-            if self._closed:
-                raise GenerationError("the server is shutting down; ask again in a moment")
+        with self.news:
+            if self.closed:
+                raise stopped()
             self.waiting.append(job)
-            self._news.notify()
+            self.news.notify_all()
         return job.future.result()
 
     def score(self, prompt: Ids, continuation: Ids) -> Float[Tensor, " seq"]:
         return self.engine.score(prompt, continuation)
 
+    @property
+    def active(self) -> list[Job]:
+        """What is being answered, by all lanes together."""
+        return [job for lane in self.lanes for job in lane.active]
+
+    def has_room(self, lane: "Lane") -> bool:
+        """Whether the next one that waits fits, and no other lane has less to do."""
+        if not self.waiting:
+            return False
+        taken = [one.rows for one in self.lanes]
+        fits = not sum(taken) or sum(taken) + self.waiting[0].rows <= self.rows
+        return fits and lane.rows == min(taken)
+
     def close(self) -> None:
         """What is under way ends with an error."""
-        with self._news:
-            self._closed = True
-            self._news.notify()
-        self._thread.join()
+        with self.news:
+            self.closed = True
+            self.news.notify_all()
+        for lane in self.lanes:
+            lane.join()
+        for job in self.waiting:
+            job.future.set_exception(stopped())
 
-    def _run(self) -> None:
+
+class Lane(threading.Thread):
+    """One thread that steps the answers which it has let in."""
+
+    def __init__(self, batcher: Batcher, number: int) -> None:
+        super().__init__(name=f"racm3-batcher-{number}", daemon=True)
+        self.batcher, self.engine = batcher, batcher.engine
+        self.active: list[Job] = []
+
+    @property
+    def rows(self) -> int:
+        return sum(job.rows for job in self.active)
+
+    def run(self) -> None:
         while self._admit():
-            self.active = [job for job in self.active if self._choose(job)]
+            self.active = [job for job in self.active if self._goes_on(job)]
             if self.active:
                 self._advance([job.talk for job in self.active if job.talk])
-        stopped = GenerationError("the server is shutting down; ask again in a moment")
-        for job in (*self.active, *self.waiting):
-            job.future.set_exception(stopped)
+        for job in self.active:
+            job.future.set_exception(stopped())
 
     def _admit(self) -> bool:
-        """Let in who fits, first come, first served; sleep while nobody is there."""
-        with self._news:
-            while not (self.active or self.waiting or self._closed):
-                self._news.wait()
-            taken = sum(job.rows for job in self.active)
-            arrived = list[Job]()
-            while self.waiting and (not taken or taken + self.waiting[0].rows <= self.rows):
-                arrived.append(self.waiting.popleft())
-                taken += arrived[-1].rows
-            closed = self._closed
-        for job in arrived:
+        """Let in who fits, first come, first served; sleep while there is nothing to do."""
+        batcher, known = self.batcher, len(self.active)
+        with batcher.news:
+            while not (self.active or batcher.has_room(self) or batcher.closed):
+                batcher.news.wait()
+            while batcher.has_room(self):
+                self.active.append(batcher.waiting.popleft())
+            if batcher.waiting:  # it may be another lane's now
+                batcher.news.notify_all()
+            closed = batcher.closed
+        for job in self.active[known:]:
             self._begin(job)
         return not closed
 
@@ -103,12 +133,11 @@ class Batcher:
         try:
             job.talk = self.engine.begin(job.request, job.watch)
         except Exception as error:
+            self.active.remove(job)
             job.future.set_exception(error)
-        else:
-            self.active.append(job)
 
-    def _choose(self, job: Job) -> bool:
-        """Whether this answer goes on."""
+    def _goes_on(self, job: Job) -> bool:
+        """Its next ids are chosen; whether there are more to come."""
         assert job.talk is not None
         try:
             more = self.engine.choose(job.talk)
@@ -126,3 +155,7 @@ class Batcher:
             for job in self.active:
                 job.future.set_exception(error)
             self.active = []
+
+
+def stopped() -> GenerationError:
+    return GenerationError("the server is shutting down; ask again in a moment")

@@ -16,7 +16,7 @@ from racm3.tokens.placing import Placing
 
 # How many ids are guessed ahead, at most, and how many may be read at once because of it: on a CPU
 # reading more ids in a step costs less than further steps only while they are few.
-GUESSES, AT_ONCE = 4, 20
+GUESSES, AT_ONCE = 8, 48
 
 
 class Engine:
@@ -88,7 +88,7 @@ class Engine:
         scores = request.guidance.combine(logits, request.sampling, legal.unflatten(0, each))
         at = torch.tensor([min(len(ids), request.longest - 1) for ids in told])
         chosen = draw(scores, request.sampling, talk.throws.gather(1, at.view(each)))
-        gained = scores.gather(-1, chosen[..., None])[..., 0] - scores.logsumexp(dim=-1)
+        gained = scores.log_softmax(dim=-1).gather(-1, chosen[..., None])[..., 0]
         chosen_ids, gains = (chosen + columns.start).tolist(), gained.tolist()
         for row, ids in enumerate(told):
             forced = request.grammar.forced(ids)

@@ -109,8 +109,7 @@ class Guidance:
         per_pass = logits.unflatten(0, (-1, count + len(self.documents)))
         weighed = [weigh(one[:count], one[count:], self.documents) for one in per_pass]
         passes = torch.stack([self._one(streams, sampling, legal) for streams in weighed])
-        scores = passes[0] if len(passes) == 1 else ensemble(passes)
-        return scores.masked_fill(~legal, float("-inf"))
+        return passes[0] if len(passes) == 1 else ensemble(passes)
 
     def _one(self, streams: Tensor, sampling: Sampling, legal: Tensor) -> Tensor:
         if len(streams) == 1:

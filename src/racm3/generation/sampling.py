@@ -1,10 +1,10 @@
 """Which id is chosen: temperature, top-k, top-p, and the dice. Legality is decided elsewhere."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from racm3.errors import ConfigError
@@ -54,21 +54,31 @@ def keep_top_k(
     return logits.masked_fill(logits < smallest, float("-inf"))
 
 
-def keep_top_p(
-    logits: Float[Tensor, "*samples vocab"], share: float
-) -> Float[Tensor, "*samples vocab"]:
-    """Keep ids, most probable first, until they have `share` of the probability."""
+class Nucleus(NamedTuple):
+    """Ids that may be drawn, in the order of their numbers, and their probabilities; nothing that
+    was left out is given to them."""
+
+    ids: Int[Tensor, "*samples some"]
+    probability: Float64[Tensor, "*samples some"]
+
+
+def nucleus(logits: Float[Tensor, "*samples vocab"], share: float) -> Nucleus:
+    """The smallest set of most probable ids that has `share` of the probability (Holtzman et al.
+    2020); ids beyond it have none."""
+    probability, size = logits.softmax(dim=-1), logits.shape[-1]
     if share >= 1:
-        return logits
-    probability = logits.softmax(dim=-1)
+        return Nucleus(
+            torch.arange(size, device=logits.device).expand_as(logits), probability.double()
+        )
     # Mostly few ids have that share, and finding these is cheaper than sorting all.
-    for count in (min(FEW, logits.shape[-1]), logits.shape[-1]):
+    for count in (min(FEW, size), min(8 * FEW, size), size):
         best, ids = probability.topk(count, dim=-1)
+        best = best.double()
         before = best.cumsum(dim=-1) - best
-        if count == logits.shape[-1] or bool((before[..., -1] >= share).all()):
+        if count == size or bool((before[..., -1] >= share).all()):
             break
-    kept = torch.zeros_like(probability, dtype=torch.bool).scatter(-1, ids, before < share)
-    return logits.masked_fill(~kept, float("-inf"))
+    ids, order = ids.sort(dim=-1)
+    return Nucleus(ids, best.where(before < share, 0.0).gather(-1, order))
 
 
 def uniforms(seed: int, samples: int, steps: int) -> Float[Tensor, "samples steps"]:
@@ -86,11 +96,9 @@ def draw(
     """One id a sample: the inverse of the cumulative distribution at each throw."""
     if sampling.temperature == 0:
         return logits.argmax(dim=-1)
-    kept = keep_top_k(logits.double() / sampling.temperature, sampling.top_k)
-    cumulative = keep_top_p(kept, sampling.top_p).softmax(dim=-1).cumsum(dim=-1)
+    scores = keep_top_k(logits / sampling.temperature, sampling.top_k)
+    ids, probability = nucleus(scores, sampling.top_p)
+    cumulative = probability.cumsum(dim=-1)
     target = throws.to(cumulative)[..., None] * cumulative[..., -1:]
-    return (
-        torch.searchsorted(cumulative, target, right=True)
-        .squeeze(-1)
-        .clamp_max(logits.shape[-1] - 1)
-    )
+    place = torch.searchsorted(cumulative, target, right=True).clamp_max(ids.shape[-1] - 1)
+    return ids.gather(-1, place).squeeze(-1)

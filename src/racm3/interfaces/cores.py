@@ -1,5 +1,7 @@
 """How many cores an operation of a generator takes."""
 
+import os
+
 import torch
 
 from racm3.system import RACM3
@@ -19,3 +21,12 @@ def take_cores(system: RACM3, threads: int, *, small: int) -> None:
     weights = sum(one.numel() for one in model.parameters())
     if threads or (model.device.type == "cpu" and weights < small):
         torch.set_num_threads(threads or 1)
+
+
+def lanes(system: RACM3) -> int:
+    """How many threads may step the generator at once: two, where an operation leaves cores idle.
+
+    More than two were not measured: they share Python's lock and take each other's batches.
+    """
+    idle = torch.get_num_threads() == 1 and len(os.sched_getaffinity(0)) > 1
+    return 2 if idle and system.engine.model.device.type == "cpu" else 1

@@ -11,7 +11,7 @@ from racm3.recipes.study import report as reports
 from racm3.recipes.study.budgets import BUDGETS, Budget
 from racm3.recipes.study.worlds import World, photographs, sample_world
 
-Scale = Literal["toy", "20m", "1h", "2h", "gpu", "trained"]
+Scale = Literal["toy", "20m", "1h", "2h", "3h", "gpu", "trained"]
 Where = Literal["sample", "photographs"]
 
 
@@ -19,7 +19,7 @@ def list_tables(*, budget: Scale = "2h") -> None:
     """List the tables of the study, with what each costs and claims.
 
     Args:
-        budget: The scale: toy, 20m, 1h, 2h or gpu; trained asks the generators of --system as
+        budget: The scale: toy, 20m, 1h, 2h, 3h or gpu; trained asks the generators of --system as
             they are.
     """
     print(plan.listing([], BUDGETS[budget]))
@@ -40,7 +40,7 @@ def run(
     Args:
         tables: Names from `racm3 study list`; all of them where none is given.
         world: sample, or photographs (Flickr8k, whose folder `--data` gives).
-        budget: The scale: toy, 20m, 1h, 2h or gpu; trained asks the generators of --system as
+        budget: The scale: toy, 20m, 1h, 2h, 3h or gpu; trained asks the generators of --system as
             they are.
         out: The folder that keeps runs and answers. The same command started again beside the
             first one shares its work: one for every core or card.
@@ -73,7 +73,7 @@ def report(
     Args:
         tables: Names from `racm3 study list`; all of them where none is given.
         world: sample, or photographs.
-        budget: The scale that was run: toy, 20m, 1h, 2h, gpu or trained.
+        budget: The scale that was run: toy, 20m, 1h, 2h, 3h, gpu or trained.
         out: The folder that keeps runs and answers.
         data: The folder of the photographs.
         system: The system folder that was used.

@@ -16,6 +16,8 @@ class ServerConfig:
         key: The API key that every request must carry; needed unless the host is loopback.
         queue: At most this many requests at once; further ones are told to come back (429).
         rows: At most this many candidates (times guidance streams) in one step of the generator.
+        lanes: Threads that step the generator, each its own answers; 0 takes two where an operation
+            takes one of several cores, else one.
         body_mb: Largest body of a request.
         seconds: Longest time for one answer.
         fetch: Hosts that picture URLs may be fetched from; none unless named.
@@ -26,6 +28,7 @@ class ServerConfig:
     key: str | None = None
     queue: int = 32
     rows: int = 64
+    lanes: int = 0
     body_mb: float = 16
     seconds: float = 300
     fetch: tuple[str, ...] = ()
@@ -33,6 +36,8 @@ class ServerConfig:
     def __post_init__(self) -> None:
         if self.queue < 1 or self.rows < 1 or self.body_mb <= 0 or self.seconds <= 0:
             raise ConfigError("queue, rows, body_mb and seconds must be above zero")
+        if self.lanes < 0:
+            raise ConfigError("lanes must be 0 (as many as suit this machine) or more")
         if not self.loopback and not self.key:
             raise ConfigError(
                 f"{self.host} can be reached from other machines: give a key (--server.key ...), "

@@ -11,6 +11,7 @@ import numpy as np
 from racm3.document import Document
 from racm3.errors import MemoryStoreError
 from racm3.generation.batching import Batcher
+from racm3.interfaces.cores import lanes
 from racm3.interfaces.server.config import ServerConfig
 from racm3.recipes.collection import remove_documents
 from racm3.retrieval.encoder import embed
@@ -45,7 +46,8 @@ class Service:
             self.systems["cm3"] = self._shared(system.without_retrieval)
 
     def _shared(self, system: RACM3) -> RACM3:
-        batcher = Batcher(system.engine, rows=self.config.rows)
+        config = self.config
+        batcher = Batcher(system.engine, rows=config.rows, lanes=config.lanes or lanes(system))
         system.voice = Voice(system.codec, batcher)
         self.batchers.append(batcher)
         return system
