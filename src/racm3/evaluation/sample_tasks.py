@@ -137,12 +137,16 @@ def infills(
 
 
 def teaching(system: RACM3, settings: Settings, *, count: int) -> list[Row]:
-    """Things invented for this measurement: in the memory, and taken out of it again."""
+    """Things invented for this measurement: in the memory as things are there, or as whoever has a
+    folder of pictures would add them, and taken out of it again."""
     things_ = invented_things(count)
-    pictures = [thing.document().images[0] for thing in things_]
+    shown = [thing.document() for thing in things_]
+    pictures = [document.images[0] for document in shown]
+    alone = [Document.of(document.text, document.images[0]) for document in shown]
     rows = []
     for where, one in (
-        ("in the memory", taught(system, [thing.document() for thing in things_])),
+        ("in the memory", taught(system, shown)),
+        ("in the memory, one picture each", taught(system, alone)),
         ("not in the memory", system),
     ):
         right = []

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
-from racm3.data.sample_world.things import held_out_things
+from racm3.data.sample_world.things import SHOWN, held_out_things
 from racm3.errors import ConfigError
 from racm3.model.export import open_generator
 from racm3.recipes import collection, lessons
@@ -242,7 +242,9 @@ def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     models = {name: open_generator(folder / "final") for name, folder in last.items()}
     shelf = EmptyShelf(encoder.dim)
     align = recipe.stream.align
-    parts = Parts(codec, encoder, models, recipe.retriever, shelf, out.name, align, recipe.settings)
+    parts = Parts(
+        codec, encoder, models, recipe.retriever, shelf, out.name, align, recipe.settings, SHOWN
+    )
     save_parts(parts, out, dtype=torch.float16)
     write_sample_vectors(out, encoder)
     learnt = {name: run / name for name in ("tokenizer", "decoder", "clip")}

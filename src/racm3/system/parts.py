@@ -35,7 +35,8 @@ SAMPLE = "sample"
 class Parts:
     """Everything that answering needs; `generators` may hold the CM3 baseline beside RA-CM3.
 
-    `settings` are how this system answers best, for whoever does not say otherwise.
+    `settings` are how this system answers best, for whoever does not say otherwise; `sizes` are
+    those in which its generators know documents' pictures (see `Voice`).
     """
 
     codec: Codec
@@ -46,8 +47,11 @@ class Parts:
     name: str
     align: int = 0
     settings: Settings = field(default_factory=Settings)
+    sizes: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
+        if not self.sizes or not all(0 < size <= 1 for size in self.sizes):
+            raise ConfigError(f"sizes {self.sizes} are not shares of a picture, in (0, 1]")
         for model in self.generators.values():
             if model.config.vocabulary != len(self.codec.vocabulary):
                 raise VocabularyMismatch(model.config.vocabulary, len(self.codec.vocabulary))
@@ -76,6 +80,7 @@ def save_parts(
             "retriever": asdict(parts.retriever),
             "align": parts.align,
             "settings": asdict(parts.settings),
+            "sizes": parts.sizes,
         }
         if memory is not None:
             about["memory"] = memory
@@ -98,6 +103,7 @@ def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -
         name=SAMPLE if folder == sample_folder() else folder.name,
         align=about["align"],
         settings=recommended(folder),
+        sizes=tuple(about.get("sizes", (1.0,))),
     )
 
 

@@ -65,7 +65,7 @@ class RACM3:
         self.codec, self.encoder = parts.codec, parts.encoder
         placing = Placing(self.codec.vocabulary, len(self.codec.image.grid), parts.align)
         self.engine = Engine(parts.generators[generator], placing)
-        self.voice = Voice(self.codec, self.engine)
+        self.voice = Voice(self.codec, self.engine, parts.sizes)
         self.library = Library(parts)
 
     @classmethod

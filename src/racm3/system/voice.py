@@ -1,12 +1,14 @@
 """From a task and what was consulted to what the generator says, and what it thinks of a saying."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Bool, Float
+from PIL import Image as PIL
 from torch import Tensor
 
-from racm3.document import Document, Image, fit
+from racm3.document import Document, Image, Text, fit
 from racm3.errors import GenerationError
 from racm3.generation.batching import Speaker
 from racm3.generation.talk import Request, Said, Watcher
@@ -21,10 +23,21 @@ Watch = Watcher
 
 
 class Voice:
-    """Codec and engine (or a batcher) together: documents and pictures in, ids said out."""
+    """Codec and engine (or a batcher) together: documents and pictures in, ids said out.
 
-    def __init__(self, codec: Codec, speaker: Speaker) -> None:
-        self.codec, self.speaker = codec, speaker
+    Args:
+        codec: Text and image tokenizer.
+        speaker: Continues prompts.
+        sizes: The sizes, as shares of a picture, in which documents showed theirs in training: one
+            with a single picture is read in all of them, as a catalogue would show it.
+    """
+
+    def __init__(self, codec: Codec, speaker: Speaker, sizes: Sequence[float] = (1.0,)) -> None:
+        self.codec, self.speaker, self.sizes = codec, speaker, sizes
+
+    def through(self, speaker: Speaker) -> "Voice":
+        """The same, said by somebody else."""
+        return Voice(self.codec, speaker, self.sizes)
 
     def request(self, task: Task, consulted: Sequence[Consulted], settings: Settings) -> Request:
         """Every stream's prompt, with at most two documents in each pass (RA-CM3 §A)."""
@@ -70,7 +83,8 @@ class Voice:
         return self.speaker.score(prompt, ids)
 
     def read(self, consulted: Sequence[Consulted]) -> list[Segments]:
-        return self.codec.encode([one.document for one in consulted])
+        side = self.codec.image.side
+        return self.codec.encode([in_sizes(one.document, self.sizes, side) for one in consulted])
 
     def segment(self, picture: Image) -> Segment:
         return self.codec.encode([Document.of(picture)])[0][0]
@@ -120,3 +134,21 @@ class Voice:
         patch = self.codec.image.config.downsampling
         keep = np.kron(cells, np.ones((patch, patch), dtype=bool))[..., None]
         return Image(np.where(keep, drawn.pixels, original.pixels))
+
+
+def in_sizes(document: Document, sizes: Sequence[float], side: int) -> Document:
+    """A document whose only picture is there in each size; any other one as it is."""
+    if len(document.images) != 1 or tuple(sizes) == (1.0,):
+        return document
+    shown = [shrunk(fit(document.images[0], side), size) for size in sizes]
+    parts = ([part] if isinstance(part, Text) else shown for part in document.parts)
+    return Document(tuple(chain.from_iterable(parts)))
+
+
+def shrunk(picture: Image, size: float) -> Image:
+    """The picture so large in the middle of white."""
+    side = round(picture.width * size)
+    canvas = PIL.new("RGB", (picture.width, picture.height), "white")
+    place = (picture.width - side) // 2
+    canvas.paste(picture.pil().resize((side, side), PIL.Resampling.LANCZOS), (place, place))
+    return Image.of(canvas)

@@ -14,6 +14,8 @@ from racm3.document import Document, Image
 # In pixels of a picture of 64. Every place of a scene is a multiple of a quarter of the picture, so
 # that a thing keeps its cells wherever it stands.
 SIZES = {"large": 64, "small": 32}
+# The same as shares of the picture: how the memory shows every thing.
+SHOWN = tuple(pixels / max(SIZES.values()) for pixels in SIZES.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,7 @@ from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.runtime import dice
 from racm3.system import RACM3, Consulted, Settings
-from racm3.system.voice import Voice, Watch
+from racm3.system.voice import Watch
 
 AT_ONCE, FEW = 256, 16
 LOOKED_AT = 4
@@ -48,7 +48,7 @@ class Service:
     def _shared(self, system: RACM3) -> RACM3:
         config = self.config
         batcher = Batcher(system.engine, rows=config.rows, lanes=config.lanes or lanes(system))
-        system.voice = Voice(system.codec, batcher)
+        system.voice = system.voice.through(batcher)
         self.batchers.append(batcher)
         return system
 

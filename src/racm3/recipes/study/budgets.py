@@ -92,7 +92,9 @@ BUDGETS = {
     # What two cores do in twenty minutes for one table of three runs.
     "20m": TWENTY,
     # The same from nothing for longer, since copying sets in late: an hour for three runs.
-    "1h": replace(TWENTY, steps=1_200, documents=8_000, fiction=16_000, fictional_things=6_000),
+    "1h": replace(
+        TWENTY, steps=1_200, documents=8_000, fiction=16_000, fictional_things=6_000, drawings=200
+    ),
     # What two cores do in two hours for the tables of one world: every run starts from a CM3.
     "2h": TWO_HOURS,
     # The same after a CM3 that has met every caption of the photographs more than twice, and with

@@ -1,0 +1,74 @@
+"""How documents are read: in the sizes that a generator knows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from racm3.data.sample_world.things import SHOWN, held_out_things
+from racm3.data.sources import Tolerance, read_source
+from racm3.document import Document, Image
+from racm3.errors import ConfigError
+from racm3.evaluation.invented import invented_things, recognised
+from racm3.generation.engine import Engine
+from racm3.retrieval.encoder import embed
+from racm3.retrieval.shelf import ListShelf
+from racm3.system import RACM3, Settings
+from racm3.system.results import Consulted
+from racm3.system.voice import in_sizes
+from tests.conftest import picture
+
+
+def test_one_picture_is_shown_as_the_memory_shows_a_thing():
+    """What was pasted on white and shrunk is what was shrunk and pasted on white."""
+    for thing in held_out_things()[::20]:
+        known = thing.document()
+        shown = in_sizes(Document.of(known.text, known.images[0]), SHOWN, 64)
+        assert [type(part) for part in shown.parts] == [type(part) for part in known.parts]
+        for mine, theirs in zip(shown.images, known.images, strict=True):
+            apart = np.abs(mine.pixels.astype(float) - theirs.pixels)
+            assert apart.mean() < 1.5, thing.name
+
+
+def test_what_is_known_in_no_other_size_is_read_as_it_is():
+    one, words = Document.of("a", picture(1)), Document.of("a")
+    two = Document.of("a", picture(1), picture(2))
+    assert in_sizes(one, (1.0,), 16) is one
+    assert in_sizes(two, SHOWN, 16) is two
+    assert in_sizes(words, SHOWN, 16) is words
+    assert len(in_sizes(Document.of(picture(1), "a", "b"), SHOWN, 16).parts) == 4
+
+
+def test_sizes_come_with_the_system_and_stay_when_others_speak_for_it(system: RACM3, tmp_path):
+    sized = RACM3(replace(system.parts, sizes=SHOWN))
+    sized.save(tmp_path / "saved")
+    opened = RACM3.open(tmp_path / "saved", memory=system.parts.shelf, device="cpu")
+    assert opened.voice.sizes == SHOWN
+    voice = opened.voice.through(Engine(opened.engine.model, opened.engine.placing))
+    consulted = [Consulted(0, 1.0, Document.of("a red apple", picture(1)))]
+    assert len(voice.read(consulted)[0]) == 3
+    assert len(system.voice.read(consulted)[0]) == 2
+
+
+@pytest.mark.parametrize("sizes", [(), (0.0,), (1.5, 0.5)])
+def test_sizes_that_fit_no_picture_are_refused(system: RACM3, sizes):
+    with pytest.raises(ConfigError, match="sizes"):
+        replace(system.parts, sizes=sizes)
+
+
+def test_the_shipped_system_draws_from_a_folder_of_ones_own_pictures(tmp_path):
+    """One picture each, in whatever size, as people have them; guessing is right once in six."""
+    things_ = invented_things(6, seed=4)
+    for number, thing in enumerate(things_):
+        shown = Image.of(thing.on_white(64).pil().resize((200, 200)))
+        shown.pil().save(tmp_path / f"{number}.png")
+        (tmp_path / f"{number}.txt").write_text(thing.name)
+    system = RACM3.open("sample", device="cpu")
+    documents = [entry.document for entry in read_source(tmp_path, Tolerance())]
+    memory = ListShelf(documents, embed(system.encoder, documents))
+    mine, right = system.remembering(memory), 0
+    pictures = [thing.on_white(64) for thing in things_]
+    for number, thing in enumerate(things_):
+        drawing = mine.draw(f"{thing.noun} on a white background", Settings(candidates=1))
+        right += recognised(drawing.image, pictures) == number
+    assert right >= 5
