@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image as PIL
+from PIL import ImageOps
 
 from racm3.errors import DocumentError
 
@@ -62,10 +64,11 @@ class Image:
 
     @classmethod
     def decode(cls, data: bytes, *, name: str = "the picture") -> "Image":
-        """From PNG, JPEG, WebP, ... bytes; a truncated or absurdly large picture is refused."""
+        """From PNG, JPEG, WebP, ... bytes, upright where a camera was not (EXIF); a truncated or
+        absurdly large picture is refused."""
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", PIL.DecompressionBombWarning)
+                warnings.filterwarnings("ignore", module="PIL")
                 picture = PIL.open(io.BytesIO(data))
                 width, height = picture.size
                 if width * height > MOST_PIXELS:
@@ -74,6 +77,7 @@ class Image:
                         "that are accepted; make it smaller first"
                     )
                 picture.load()
+                return cls.of(upright(picture))
         except DocumentError:
             raise
         except (OSError, ValueError, SyntaxError, PIL.DecompressionBombError) as error:
@@ -81,7 +85,6 @@ class Image:
                 f"{name} cannot be read as a picture ({error}); "
                 "a complete PNG, JPEG or WebP file is expected"
             ) from error
-        return cls.of(picture)
 
     @classmethod
     def read(cls, path: str | Path) -> "Image":
@@ -90,6 +93,14 @@ class Image:
         except OSError as error:
             raise DocumentError(f"cannot read the picture {path}: {error.strerror}") from error
         return cls.decode(data, name=str(path))
+
+
+def upright(picture: PIL.Image) -> PIL.Image:
+    """Turned as its camera says (EXIF); a damaged EXIF says nothing."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except (struct.error, SyntaxError, ValueError, OSError):
+        return picture
 
 
 def fit(picture: Image, side: int) -> Image:

@@ -1,7 +1,11 @@
+import io
+import random
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as PIL
 
 from racm3.document import Document, Image, Text, fit
 from racm3.errors import DocumentError
@@ -83,19 +87,37 @@ def test_a_truncated_picture_is_refused_with_its_name():
 
 @pytest.mark.parametrize(("side", "reason"), [(9_000, "9000x9000 pixels, more"), (20_000, "bomb")])
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(side, reason):
-    import io
-
-    from PIL import Image as PIL
-
     buffer = io.BytesIO()
     PIL.new("1", (side, side)).save(buffer, format="PNG")
     with pytest.raises(DocumentError, match=reason):
         Image.decode(buffer.getvalue())
 
 
-def test_transparency_is_laid_on_white():
-    from PIL import Image as PIL
+def test_a_photograph_stands_as_its_camera_says():
+    """Orientation 6: the first column of the file is the top of the scene."""
+    lying, about = PIL.new("RGB", (40, 20), "blue"), PIL.Exif()
+    lying.paste("red", (30, 0, 40, 20))
+    about[0x0112], about[0x010F] = 6, "maker"
+    whole = about.tobytes()
 
+    def photograph(said: bytes) -> Image:
+        buffer = io.BytesIO()
+        lying.save(buffer, format="JPEG", quality=100, exif=said)
+        return Image.decode(buffer.getvalue())
+
+    standing = photograph(whole)
+    assert (standing.height, standing.width) == (40, 20)
+    assert standing.pixels[37, 10, 0] > 200 > standing.pixels[10, 10, 0]
+    # What is damaged is upright or not, and always the picture.
+    rng = random.Random(0)
+    for _ in range(300):
+        said = bytearray(whole)
+        said[rng.randrange(6, len(said))] = rng.randrange(256)
+        stop = rng.choice([len(said), rng.randrange(6, len(said))])
+        assert photograph(bytes(said[:stop])).pixels.size == 40 * 20 * 3
+
+
+def test_transparency_is_laid_on_white():
     clear = PIL.new("RGBA", (2, 2), (255, 0, 0, 0))
     assert (Image.of(clear).pixels == 255).all()
 
