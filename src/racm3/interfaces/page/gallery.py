@@ -9,8 +9,9 @@ from PIL import Image as PIL
 from PIL import ImageDraw, ImageFont
 
 from racm3.data.sample_world.scenes import Scene
-from racm3.data.sample_world.things import Thing, things
-from racm3.document import Image
+from racm3.data.sample_world.things import SIZES, Thing, things
+from racm3.document import Document, Image
+from racm3.evaluation.invented import invented_things, taught
 from racm3.evaluation.sample_tasks import Shown
 from racm3.runtime import dice, progress, write_whole
 from racm3.system import RACM3, Consulted, Settings
@@ -21,7 +22,7 @@ SHADE = 200
 
 def make_gallery(system: RACM3, settings: Settings, folder: Path) -> Path:
     """Write gallery.html and contact-sheet.png; the path of the page."""
-    lines = list(progress(show_all(system, settings), label="demo", total=10))
+    lines = list(progress(show_all(system, settings), label="demo", total=11))
     write_whole(folder / "gallery.html", page(lines, system, settings))
     write_whole(folder / "contact-sheet.png", sheet(lines).png())
     return folder / "gallery.html"
@@ -53,6 +54,7 @@ def show_all(system: RACM3, settings: Settings) -> list[Shown]:
     moved = Scene((pair[0],), colour="grey", size="small", place="left").captions()[0]
     lines.append(draw_line(system, settings, moved, pair[0]))
     lines.append(draw_line(system, settings, together, pair[0]))
+    lines.append(taught_line(system, settings))
     pictured = prompts()[3][1]
     return [*lines, caption_line(system, settings, pictured), infill_line(system, settings)]
 
@@ -61,6 +63,16 @@ def draw_line(system: RACM3, settings: Settings, caption: str, thing: Thing) -> 
     drawing = system.draw(caption, settings)
     plain = system.without_retrieval.draw(caption, settings)
     note = "never seen in training" if thing.held_out else "seen in training"
+    return Shown(caption, note, drawing.consulted, None, drawing.image, plain.image)
+
+
+def taught_line(system: RACM3, settings: Settings) -> Shown:
+    """A shape that dice made up, as its owner would add it: one picture under its name."""
+    (thing,) = invented_things(1)
+    wiser = taught(system, [Document.of(thing.name, thing.on_white(SIZES["large"]))])
+    caption = Scene((thing,), colour="pink").captions()[0]
+    drawing, plain = wiser.draw(caption, settings), wiser.without_retrieval.draw(caption, settings)
+    note = "added to the memory a moment ago"
     return Shown(caption, note, drawing.consulted, None, drawing.image, plain.image)
 
 
