@@ -28,5 +28,5 @@ def lanes(system: RACM3) -> int:
 
     More than two were not measured: they share Python's lock and take each other's batches.
     """
-    idle = torch.get_num_threads() == 1 and len(os.sched_getaffinity(0)) > 1
+    idle = torch.get_num_threads() == 1 and (os.cpu_count() or 1) > 1
     return 2 if idle and system.engine.model.device.type == "cpu" else 1

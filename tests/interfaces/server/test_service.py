@@ -1,5 +1,6 @@
 """The service behind API and page: earlier states of a memory, and work that can be stopped."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from racm3.document import Document
 from racm3.errors import ConfigError, GenerationError, MemoryStoreError
 from racm3.interfaces.cli.answer import Using
-from racm3.interfaces.cores import take_cores
+from racm3.interfaces.cores import lanes, take_cores
 from racm3.interfaces.page.app import opened_by
 from racm3.interfaces.server.config import ServerConfig
 from racm3.interfaces.server.service import Service
@@ -99,6 +100,23 @@ def test_classifying_can_be_stopped(service):
     shots = {"X": [picture(0)], "Y": [picture(1)]}
     with pytest.raises(GenerationError, match="stopped"):
         service.system.classify(picture(0), shots, watch=watch)
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "expected"), [(1, 2, 2), (1, 16, 2), (1, 1, 1), (2, 2, 1)]
+)
+def test_cores_that_operations_leave_idle_get_a_lane(fresh, monkeypatch, threads, cores, expected):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert lanes(fresh) == expected
+    service = Service(fresh, ServerConfig())
+    assert {len(batcher.lanes) for batcher in service.batchers} == {expected}
+    service.close()
+    service = Service(fresh, ServerConfig(lanes=3))
+    assert {len(batcher.lanes) for batcher in service.batchers} == {3}
+    service.close()
+    with pytest.raises(ConfigError, match="lanes"):
+        ServerConfig(lanes=-1)
 
 
 def test_small_generators_take_one_core_for_an_operation(system, monkeypatch):
