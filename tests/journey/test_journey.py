@@ -14,6 +14,7 @@ import torch
 
 import racm3
 from racm3.data.sample_world.corpus import memory
+from racm3.document import Image
 from racm3.interfaces.cli.main import VERBS, build_parser
 from racm3.interfaces.page.gallery import make_gallery
 from racm3.model.export import open_generator
@@ -223,6 +224,13 @@ import racm3.recipes.build
 
 def test_training_the_sample_system_needs_only_what_a_gpu_machine_has():
     subprocess.run([sys.executable, "-c", FEW], check=True, cwd=ROOT)
+
+
+def test_the_readmes_second_picture_is_made_by_its_script(tmp_path):
+    command = [sys.executable, "runs/own_pictures.py", str(tmp_path)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    made, shown = (folder / "own-pictures.png" for folder in (tmp_path, ROOT / "docs/results"))
+    assert Image.read(made).pixels.shape == Image.read(shown).pixels.shape
 
 
 def test_the_study_script_says_what_racm3_understands(tmp_path):

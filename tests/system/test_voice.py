@@ -44,7 +44,7 @@ def test_sizes_come_with_the_system_and_stay_when_others_speak_for_it(system: RA
     sized.save(tmp_path / "saved")
     opened = RACM3.open(tmp_path / "saved", memory=system.parts.shelf, device="cpu")
     assert opened.voice.sizes == SHOWN
-    voice = opened.voice.through(Engine(opened.engine.model, opened.engine.placing))
+    voice = replace(opened.voice, speaker=Engine(opened.engine.model, opened.engine.placing))
     consulted = [Consulted(0, 1.0, Document.of("a red apple", picture(1)))]
     assert len(voice.read(consulted)[0]) == 3
     assert len(system.voice.read(consulted)[0]) == 2
@@ -72,3 +72,15 @@ def test_the_shipped_system_draws_from_a_folder_of_ones_own_pictures(tmp_path):
         drawing = mine.draw(f"{thing.noun} on a white background", Settings(candidates=1))
         right += recognised(drawing.image, pictures) == number
     assert right >= 5
+
+
+def test_examples_are_read_as_they_are(system: RACM3):
+    """They are scenes: a generator that knows two sizes of a thing has met one of each scene."""
+    shots = {"dax": [picture(0)], "blicket": [picture(1)]}
+    sized = RACM3(replace(system.parts, sizes=SHOWN))
+    plain, other = (one.classify(picture(0), shots) for one in (system, sized))
+    assert other.probabilities == plain.probabilities
+    assert (
+        sized.draw("an apple", like=[picture(0)]).image
+        != system.draw("an apple", like=[picture(0)]).image
+    )

@@ -242,7 +242,8 @@ class RACM3:
             for label, shots in examples.items()
         }
         ask = by_picture if by == "picture" else by_label
-        found = ask(self.voice, picture, shown, watch)
+        # Examples are scenes of their own, met one by one in training: they are read as they are.
+        found = ask(replace(self.voice, sizes=(1.0,)), picture, shown, watch)
         read, how = sum(one_of_each(shown), ()), settings or self.parts.settings
         return Classification("(a picture)", read, self.snapshot, how, found)
 

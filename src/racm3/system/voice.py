@@ -1,6 +1,7 @@
 """From a task and what was consulted to what the generator says, and what it thinks of a saying."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -22,6 +23,7 @@ LONGEST_TEXT = 64
 Watch = Watcher
 
 
+@dataclass(frozen=True)
 class Voice:
     """Codec and engine (or a batcher) together: documents and pictures in, ids said out.
 
@@ -32,12 +34,9 @@ class Voice:
             with a single picture is read in all of them, as a catalogue would show it.
     """
 
-    def __init__(self, codec: Codec, speaker: Speaker, sizes: Sequence[float] = (1.0,)) -> None:
-        self.codec, self.speaker, self.sizes = codec, speaker, sizes
-
-    def through(self, speaker: Speaker) -> "Voice":
-        """The same, said by somebody else."""
-        return Voice(self.codec, speaker, self.sizes)
+    codec: Codec
+    speaker: Speaker
+    sizes: tuple[float, ...] = (1.0,)
 
     def request(self, task: Task, consulted: Sequence[Consulted], settings: Settings) -> Request:
         """Every stream's prompt, with at most two documents in each pass (RA-CM3 §A)."""

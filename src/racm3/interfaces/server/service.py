@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ class Service:
     def _shared(self, system: RACM3) -> RACM3:
         config = self.config
         batcher = Batcher(system.engine, rows=config.rows, lanes=config.lanes or lanes(system))
-        system.voice = system.voice.through(batcher)
+        system.voice = replace(system.voice, speaker=batcher)
         self.batchers.append(batcher)
         return system
 

@@ -1,0 +1,82 @@
+"""README's second picture: drawings of one's own in a folder, and what the shipped system makes of
+them: .venv/bin/python runs/own_pictures.py [folder]."""
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from PIL import Image, ImageDraw
+
+from racm3 import RACM3
+from racm3.data.sources import Tolerance, read_source
+from racm3.evaluation.sample_tasks import Shown
+from racm3.interfaces.page.gallery import sheet
+from racm3.recipes.collection import fill_memory
+from racm3.retrieval.memory import MemoryStore
+from racm3.runtime import write_whole
+
+# Shapes as Pillow's pen knows them, on 256 pixels of white.
+OWN = {
+    "the zorbtech logo": [
+        ("ellipse", (40, 40, 216, 216), "purple"),
+        ("rectangle", (110, 40, 146, 216), "yellow"),
+    ],
+    "the Quillo badge": [
+        ("polygon", (128, 20, 236, 220, 20, 220), "red"),
+        ("ellipse", (98, 120, 158, 180), "white"),
+    ],
+    "my cat Mimi": [
+        ("ellipse", (50, 80, 206, 220), "gray"),
+        ("polygon", (60, 110, 70, 30, 120, 90), "gray"),
+        ("polygon", (196, 110, 186, 30, 136, 90), "gray"),
+        ("ellipse", (85, 125, 115, 155), "green"),
+        ("ellipse", (141, 125, 171, 155), "green"),
+    ],
+    "the Harbour company flag": [
+        ("rectangle", (0, 40, 256, 220), "teal"),
+        ("rectangle", (0, 100, 256, 160), "orange"),
+    ],
+}
+ASKED = (
+    "the zorbtech logo on a blue background",
+    "the small Quillo badge at the left on a yellow background",
+    "my cat Mimi on a pink background",
+    "the Harbour company flag left of the Quillo badge on a white background",
+)
+
+
+def main(folder: Path) -> None:
+    with TemporaryDirectory() as place:
+        pictures = Path(place) / "pictures"
+        draw_own(pictures)
+        system = RACM3.open("sample", device="cpu")
+        memory = MemoryStore.create(
+            Path(place) / "mine", encoder=system.encoder.name, dim=system.encoder.dim
+        )
+        fill_memory(memory, read_source(pictures, Tolerance()), system.encoder)
+        mine = system.remembering(memory)
+        lines = [line(mine, caption) for caption in ASKED]
+    write_whole(folder / "own-pictures.png", sheet(lines).png())
+    print(folder / "own-pictures.png")
+
+
+def draw_own(folder: Path) -> None:
+    """One picture each, with its name beside it, as anyone has them."""
+    folder.mkdir()
+    for number, (name, shapes) in enumerate(OWN.items()):
+        canvas = Image.new("RGB", (256, 256), "white")
+        for shape, corners, colour in shapes:
+            getattr(ImageDraw.Draw(canvas), shape)(corners, fill=colour)
+        canvas.save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(name)
+
+
+def line(system: RACM3, caption: str) -> Shown:
+    drawing = system.draw(caption)
+    plain = system.without_retrieval.draw(caption)
+    note = "one picture each, no training"
+    return Shown(caption, note, drawing.consulted, None, drawing.image, plain.image)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/results"))
