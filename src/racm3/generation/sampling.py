@@ -55,8 +55,8 @@ def keep_top_k(
 
 
 class Nucleus(NamedTuple):
-    """Ids that may be drawn, in the order of their numbers, and their probabilities; nothing that
-    was left out is given to them."""
+    """Some ids in the order of their numbers, and the probability of each, 0 where it may not be
+    drawn; what the others had is not shared out."""
 
     ids: Int[Tensor, "*samples some"]
     probability: Float64[Tensor, "*samples some"]
@@ -64,7 +64,7 @@ class Nucleus(NamedTuple):
 
 def nucleus(logits: Float[Tensor, "*samples vocab"], share: float) -> Nucleus:
     """The smallest set of most probable ids that has `share` of the probability (Holtzman et al.
-    2020); ids beyond it have none."""
+    2020), among ids that hold it."""
     probability, size = logits.softmax(dim=-1), logits.shape[-1]
     if share >= 1:
         return Nucleus(

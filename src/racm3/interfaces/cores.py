@@ -1,4 +1,4 @@
-"""How many cores an operation of a generator takes."""
+"""How many cores an operation of a generator takes, and how many threads begin one."""
 
 import os
 
