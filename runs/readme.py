@@ -14,6 +14,7 @@ STUDIES = {
     "sample world, trained for this": "sample-2h",
     "sample world, from nothing": "sample-1h",
     "photographs": "photographs-2h",
+    "photographs, twice the CM3": "photographs-3h",
 }
 SHOWN = (
     "fidelity",

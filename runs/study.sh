@@ -30,6 +30,7 @@ study 1h sample --tables figure9 table2 table3 table6 table5-relevance table5-al
   table5-diversity
 if test -n "${FLICKR8K:-}"; then
   study 2h photographs --tables table2 table3 table4 table6 table5-relevance table5-alpha equal-documents
+  study 3h photographs --tables table2 table3 table6 table5-relevance equal-documents
 fi
 study trained sample --tables table2 table3 table4 table6 figure8 few-shot-by-picture guidance documents memory
 if test -z "${RESULTS:-}"; then .venv/bin/python runs/readme.py; fi
