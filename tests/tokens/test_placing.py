@@ -15,6 +15,7 @@ PLACING = Placing(VOCABULARY, CELLS, ALIGN)
 # Every cell has a code of its own, so a code tells which cell it stands in.
 PICTURE = tuple(VOCABULARY.image[:CELLS])
 TEXTS = st.lists(st.sampled_from(VOCABULARY.text), min_size=1, max_size=12)
+LONG = st.lists(st.sampled_from(VOCABULARY.text), min_size=1, max_size=5 * ALIGN)
 
 
 def cells_of(ids: list[int], positions: list[int]) -> dict[int, int]:
@@ -23,16 +24,15 @@ def cells_of(ids: list[int], positions: list[int]) -> dict[int, int]:
     return {id_ - VOCABULARY.image.start: at % ALIGN for id_, at in pairs if id_ in PICTURE}
 
 
-@given(TEXTS, TEXTS)
-def test_the_same_cell_of_two_pictures_is_a_multiple_apart(one, other):
+@given(LONG, LONG)
+def test_pictures_stand_at_the_next_multiple_however_long_the_texts_between_them_are(one, other):
+    """And every text, whether it fits before its picture or not, right behind what it follows."""
     ids = [*one, VOCABULARY.break_, *PICTURE, VOCABULARY.break_]
     ids += [*other, VOCABULARY.break_, *PICTURE, VOCABULARY.break_]
-    positions = PLACING.positions(ids)
-    at = [index for index, id_ in enumerate(ids) if id_ in PICTURE]
-    first, second = at[:CELLS], at[CELLS:]
-    apart = {positions[b] - positions[a] for a, b in zip(first, second, strict=True)}
-    assert len(apart) == 1
-    assert apart.pop() % ALIGN == 0
+    first, second = (range(k * ALIGN, k * ALIGN + CELLS) for k in (1, 2))
+    expected = [*range(len(one) + 1), *first, first.stop]
+    expected += [*range(first.stop + 1, first.stop + len(other) + 2), *second, second.stop]
+    assert PLACING.positions(ids) == expected
 
 
 @given(TEXTS, st.integers(0, CELLS - 1), st.integers(1, CELLS))
@@ -54,7 +54,7 @@ def test_walking_on_agrees_with_reading_everything(text, start, length):
     assert [walk.step(id_) for id_ in ids[len(prompt) :]] == PLACING.positions(ids)[len(prompt) :]
 
 
-def test_positions_only_grow_in_what_is_read_and_plain_ones_count():
+def test_positions_only_grow_where_texts_fit_and_plain_ones_count():
     ids = [50, 1, 2, 3, 52, *PICTURE, 52, 7, 52, 33, 54, 35, 55, 36, 37, 52, 50, 54, 34, 53]
     positions = PLACING.positions(ids)
     assert all(a < b for a, b in pairwise(positions))

@@ -12,7 +12,9 @@ class Placing:
 
     Then a picture begins at a multiple of `align` and its cells follow in reading order, also
     behind a masked span and inside one that is infilled: the same cell of two pictures is a fixed
-    distance apart, however long the texts between them are, and attention can learn that distance.
+    distance apart, however long the texts between them are, and attention can learn that distance:
+    the next picture begins at the next multiple, and a text too long for the room before it stands
+    where the picture stands, too.
     Between two spans of one picture nobody can know the cell yet; those ids follow on.
 
     `align` 0 leaves positions plain, which is what other libraries assume of an exported generator.
@@ -49,12 +51,13 @@ class Placing:
 
 @dataclass(slots=True)
 class Walk:
-    """The position of one id after another."""
+    """The position of one id after another; `text` is where what follows the last picture began."""
 
     placing: Placing
     position: int = -1
     first: int | None = None
     cell: int = 0
+    text: int = 0
     gaps: dict[int, int] = field(default_factory=dict)
     last: int = -1
 
@@ -82,6 +85,8 @@ class Walk:
             self.gaps[id_] = self.cell
             self.position, self.cell = self.first + self.cell, self.cell + 1
         else:
+            if self.first is not None:
+                self.text = self.position + 1
             self.position, self.first, self.cell = self.position + 1, None, 0
         self.last = id_
         return self.position
@@ -90,7 +95,8 @@ class Walk:
         """Stand at the grid's next cell; `rest` says how many there are up to its end."""
         align, cells = self.placing.align, self.placing.cells
         if self.first is None:
-            self.first = -(-(self.position + 1) // align) * align
+            before = min(self.position, self.text)
+            self.first = -(-(before + 1) // align) * align
             self.cell = self.gaps.get(self.last, 0)
         if rest is not None:
             self.cell = max(self.cell, cells - rest)
