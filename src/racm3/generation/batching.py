@@ -44,8 +44,8 @@ class Batcher:
     Args:
         engine: Reads, chooses and advances.
         rows: At most this many candidates times streams at once; one request may have more.
-        lanes: Threads that step, each its own answers: as many as there are cores where one
-            operation takes one core, else one.
+        lanes: Threads that step, each its own answers; more than one pays where an operation
+            leaves cores idle.
     """
 
     def __init__(self, engine: Engine, *, rows: int = 64, lanes: int = 1) -> None:
