@@ -126,6 +126,17 @@ def test_a_large_memory_is_indexed_and_searched(place, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["consulted"][0]["id"] == 117
 
 
+def test_a_memory_is_searched_by_its_metadata(place, tmp_path, capsys):
+    rows = [{"text": f"thing {n}", "tags": "spooky" if n == 3 else "plain"} for n in range(6)]
+    (tmp_path / "few.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    clip = f"--clip {place}/system/clip"
+    run(f"memory build {tmp_path}/m {tmp_path}/few.jsonl {clip}")
+    capsys.readouterr()
+    words = "--retriever.strategy bm25 --retriever.columns"
+    run(f"memory search {tmp_path}/m spooky --count 1 --json {clip} {words}", '["tags"]')
+    assert json.loads(capsys.readouterr().out)["hits"][0]["id"] == 3
+
+
 def test_the_memory_verbs(place, tmp_path, capsys):
     shutil.copytree(place / "memory", tmp_path / "m")
     clip = f"--clip {place}/system/clip"
@@ -309,6 +320,7 @@ BROKEN = [
     ("memory build {place}/new {place}/nothing", "there is nothing at", ()),
     ("memory add {place}/memory {place}/source --vectors v.npy --tolerate 1", "another one", ()),
     ("memory search {place}/memory", "the document is empty", ("",)),
+    ("memory search {place}/memory x --retriever.columns", "its columns are", ('["tags"]',)),
     ("memory remove {place}/memory", "either --ids or --where", ()),
     ("memory remove {place}/memory --ids 99", "there is no document 99", ()),
     ("memory show {place}/memory 99", "there is no document 99", ()),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from racm3.document import Document
+from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError
 from racm3.recipes import collection
 from racm3.recipes.collection import fill_memory
@@ -51,6 +51,16 @@ def test_a_filter_comes_before_the_search(store):
     assert store.table("licence = 'cc-by'").ids.tolist() == [1, 3, 5]
     with pytest.raises(MemoryStoreError, match=r"cannot be used .* columns .*licence"):
         store.table("colour = 'red'")
+
+
+def test_texts_and_metadata_are_read_without_pictures(store, monkeypatch):
+    monkeypatch.setattr(Image, "decode", None)
+    assert store.columns == ["licence"]
+    assert store.texts("id > 3") == {4: "SECRETWORD4X", 5: "SECRETWORD5X"}
+    assert store.texts("id > 3", "licence") == {4: "cc0", 5: "cc-by"}
+    assert store.texts(column="nothing") == {}
+    store.add([Entry(Document.of("words"), metadata={"museum": "here"})], some_vectors(1))
+    assert store.texts("id > 4", "museum") == {5: "", 6: "here"}
 
 
 def test_a_removed_document_is_gone_from_every_file(store):

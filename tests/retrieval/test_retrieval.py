@@ -12,14 +12,9 @@ from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.encoder import ClipEncoder, Dropout, embed, mix, unit
 from racm3.retrieval.fusion import by_reciprocal_rank
 from racm3.retrieval.index import Block, ExactIndex
-from racm3.retrieval.lexical import BM25, phrases, stem, words
-from racm3.retrieval.retriever import (
-    Retriever,
-    RetrieverConfig,
-    ask,
-    one_side,
-    two_sided,
-)
+from racm3.retrieval.lexical import BM25, Fields, phrases, stem, words
+from racm3.retrieval.query import ask, one_side
+from racm3.retrieval.retriever import Retriever, RetrieverConfig, two_sided
 from racm3.retrieval.selection import select
 from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
@@ -267,6 +262,35 @@ def test_endings_do_not_count_where_words_are_compared_by_their_stems(encoder):
         config = RetrieverConfig(strategy="bm25", query="text", stems=on, too_similar=None)
         found = Retriever(encoder, shelf, config).neighbours([Document.of(asked)], 1, rng=dice(0))
         assert (found[0][0].id == 1) == on
+
+
+def test_metadata_finds_what_the_text_does_not_say(encoder):
+    texts = ["ghost (halloween)", "a pretzel", "a ghost ship"]
+    tags = ["halloween, spooky monster", "salty", ""]
+    made = [Document.of(text) for text in texts]
+    shelf = ListShelf(made, embed(encoder, made), columns={"tags": tags})
+
+    def found(text: str, *columns: str) -> list[int]:
+        config = RetrieverConfig(strategy="bm25", columns=columns, too_similar=None)
+        hits = Retriever(encoder, shelf, config).lexical.search([text], 3)
+        return hits.ids[0][hits.scores[0] > 0].tolist()
+
+    assert found("something spooky") == found("something spooky", "nothing") == []
+    assert found("something spooky", "tags") == [0]
+    assert found("salty ghost", "tags") == [1, 0, 2]
+    with pytest.raises(ConfigError, match="texts alone"):
+        RetrieverConfig(columns=("tags",), search="indexed")
+
+
+@given(st.lists(st.text("pqr ", max_size=12), min_size=1, max_size=8), st.text("pqr ", max_size=8))
+def test_what_the_text_says_counts_once(texts, asked):
+    """A column that repeats the texts adds nothing, one that shares no word its own BM25."""
+    strange = [text.translate(str.maketrans("pqr", "xyz")) for text in (*texts, asked)]
+    both, others = f"{asked} {strange.pop()}", strange
+    np.testing.assert_array_equal(BM25(texts, beside=texts).scores(asked), 0)
+    hits = Fields([BM25(texts), BM25(others, beside=texts)]).search([both], len(texts))
+    apart = BM25(texts).scores(both) + BM25(others).scores(both)
+    np.testing.assert_allclose(hits.scores[0], apart[hits.ids[0]], rtol=1e-6)
 
 
 def test_clauses_take_turns(encoder, shelf):

@@ -9,7 +9,8 @@ from jaxtyping import Int64
 
 from racm3.document import Document
 from racm3.errors import CheckpointError, ConfigError, Racm3Error
-from racm3.retrieval.retriever import Neighbour, Retriever, ask, one_side, two_sided
+from racm3.retrieval.query import ask, one_side
+from racm3.retrieval.retriever import Neighbour, Retriever, two_sided
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import dice, folder_written_whole, load_json, progress, save_json
 from racm3.tokens.codec import Codec, Kind, Segment, Segments

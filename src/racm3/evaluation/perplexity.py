@@ -10,7 +10,8 @@ from jaxtyping import Float
 from racm3.document import Document
 from racm3.generation.engine import Engine
 from racm3.generation.tasks import passes
-from racm3.retrieval.retriever import Retriever, ask
+from racm3.retrieval.query import ask
+from racm3.retrieval.retriever import Retriever
 from racm3.runtime import dice
 from racm3.tokens.codec import Codec, Kind, Segments, flatten
 from racm3.tokens.context import preamble

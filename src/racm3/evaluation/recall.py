@@ -9,7 +9,8 @@ from jaxtyping import Bool
 from racm3.document import Document, Image, Text
 from racm3.retrieval.encoder import Encoder, embed
 from racm3.retrieval.index import ExactIndex
-from racm3.retrieval.retriever import Retriever, ask
+from racm3.retrieval.query import ask
+from racm3.retrieval.retriever import Retriever
 
 Form = tuple[Literal["text", "image"], Literal["text", "image", "document"]]
 FORMS: tuple[Form, ...] = (

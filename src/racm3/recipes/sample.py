@@ -124,7 +124,8 @@ def sample_cpu() -> SampleRecipe:
         ),
         stream=StreamConfig(rows=4, length=832, align=128),
         # The small CLIP's cosines run high: see docs/log.md.
-        # A caption of two things asks for each. Words find names that the CLIP never met.
+        # A caption of two things asks for each. Words find names that the CLIP never met, and the
+        # memory's keywords what no training said.
         retriever=RetrieverConfig(
             strategy="hybrid",
             too_similar=0.99,
@@ -132,6 +133,7 @@ def sample_cpu() -> SampleRecipe:
             query_dropout=0.0,
             clauses=CLAUSES,
             phrases=True,
+            columns=("keywords",),
         ),
         # 80%, 85% and 90% right at temperatures 1, 0.7 and 0.3 on 40 scenes of seen things; on 60
         # of things that no training met nothing else did better (docs/results/tuning.md).

@@ -53,6 +53,7 @@ class BM25:
     Args:
         texts: What is searched.
         ids: What the texts are called; their numbers by default.
+        beside: What is said of the same documents elsewhere: its words do not count again.
         stems: Words are compared by their stems.
         paired: Phrases of two words count as words, too; these are compared as they are.
         k1: How soon a word that comes again stops to count.
@@ -64,6 +65,7 @@ class BM25:
         texts: Sequence[str],
         ids: Int64[np.ndarray, " docs"] | None = None,
         *,
+        beside: Sequence[str] | None = None,
         stems: bool = False,
         paired: bool = False,
         k1: float = 1.2,
@@ -72,6 +74,9 @@ class BM25:
         self.ids = np.arange(len(texts)) if ids is None else ids
         self.stems, self.paired = stems, paired
         counts = [Counter(self.terms(text)) for text in texts]
+        for count, other in zip(counts, beside or [""] * len(texts), strict=True):
+            for term in self.terms(other):
+                count.pop(term, None)
         lengths = np.array([sum(c.values()) for c in counts], dtype=np.float32)
         average = max(float(lengths.mean()), 1e-9) if len(lengths) else 1.0
         self.size = len(texts)
@@ -93,9 +98,7 @@ class BM25:
 
     def search(self, texts: Sequence[str], count: int) -> Hits:
         """The best of all, those without a shared word last."""
-        scores = np.stack([self.scores(text) for text in texts])
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-        return Hits(self.ids[best], np.take_along_axis(scores, best, axis=1))
+        return _best(self.ids, np.stack([self.scores(text) for text in texts]), count)
 
     def scores(self, query: str) -> Float32[np.ndarray, " docs"]:
         total = np.zeros(self.size, dtype=np.float32)
@@ -104,3 +107,21 @@ class BM25:
                 rows, weights = self.postings[word]
                 total[rows] += weights
         return total
+
+
+class Fields:
+    """Several texts of the same documents: each is searched, and the scores are added."""
+
+    def __init__(self, fields: Sequence[BM25]) -> None:
+        self.fields = fields
+
+    def search(self, texts: Sequence[str], count: int) -> Hits:
+        totals = [sum(field.scores(text) for field in self.fields) for text in texts]
+        return _best(self.fields[0].ids, np.stack(totals), count)
+
+
+def _best(
+    ids: Int64[np.ndarray, " docs"], scores: Float32[np.ndarray, "queries docs"], count: int
+) -> Hits:
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    return Hits(ids[best], np.take_along_axis(scores, best, axis=1))

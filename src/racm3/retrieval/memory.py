@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from jaxtyping import Float32, Int64
 
 from racm3.document import Document
 from racm3.errors import CheckpointError, MemoryStoreError
-from racm3.retrieval import disk
+from racm3.retrieval import disk, history
 from racm3.retrieval.disk import DiskIndex, DiskWords
 from racm3.retrieval.entry import (
     OWN_COLUMNS,
@@ -137,17 +136,9 @@ class MemoryStore:
         if ids:
             self.notes.remember_removed(self.sources(_among(ids)))
             self._table.delete(_among(ids))
-            self._forget_history()
+            history.forget(self._folder)
+            self._table = _connect(self.path).open_table(TABLE)
         return before - len(self)
-
-    def _forget_history(self) -> None:
-        """Rewrite every file that holds deleted rows, then drop all earlier versions."""
-        import lance
-
-        dataset = lance.dataset(str(self.path / f"{TABLE}.lance"))
-        dataset.optimize.compact_files(materialize_deletions_threshold=0.0)
-        dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
-        self._table = _connect(self.path).open_table(TABLE)
 
     def index(
         self,
@@ -171,6 +162,18 @@ class MemoryStore:
 
     def word_index(self, where: str | None = None) -> DiskWords:
         return DiskWords(self._table, where)
+
+    @property
+    def columns(self) -> list[str]:
+        """What the metadata of its documents is called."""
+        return [name for name in self._table.schema.names if name not in OWN_COLUMNS]
+
+    def texts(self, where: str | None = None, column: str = "text") -> dict[int, str]:
+        if column not in ("text", *self.columns):
+            return {}
+        batches = self._scan(["id", column], where)
+        rows = (zip(b["id"].to_pylist(), b[column].to_pylist(), strict=True) for b in batches)
+        return {id_: text or "" for some in rows for id_, text in some}
 
     def ids(self, where: str | None = None) -> Int64[np.ndarray, " docs"]:
         batches = [batch["id"].to_numpy() for batch in self._scan(["id"], where)]
@@ -217,7 +220,7 @@ class MemoryStore:
 
     def entries(self, ids: Sequence[int]) -> list[Entry]:
         """In the order asked for; an id that is not (or no longer) there is named."""
-        extra = [name for name in self._table.schema.names if name not in OWN_COLUMNS]
+        extra = self.columns
         found: dict[int, Entry] = {}
         for start in range(0, len(ids), 1000):
             some = _among(ids[start : start + 1000])
@@ -261,7 +264,7 @@ class MemoryStore:
             "snapshot": self.snapshot,
             "snapshots": self.snapshots(),
             "next_id": self.about["next_id"],
-            "columns": [n for n in self._table.schema.names if n not in OWN_COLUMNS],
+            "columns": self.columns,
             "bytes": sum(path.stat().st_size for path in files),
         }
 
@@ -270,15 +273,11 @@ class MemoryStore:
         columns = ["id", "group", "source", "parts", "vector"]
         batches = self._scan(columns, None, rows=1024)
         found = problems(batches, dim=self.about["dim"], next_id=self.about["next_id"])
-        return found + self._remains()
+        return found + history.remains(self._folder)
 
-    def _remains(self) -> list[str]:
-        """Deleted rows that still lie in a file."""
-        import lance
-
-        dataset = lance.dataset(str(self.path / f"{TABLE}.lance"))
-        deleted = sum(f.count_rows() < f.physical_rows for f in dataset.get_fragments())
-        return [f"{deleted} files still hold removed documents; remove them again"] * bool(deleted)
+    @property
+    def _folder(self) -> Path:
+        return self.path / f"{TABLE}.lance"
 
 
 def _among(ids: Sequence[int]) -> str:

@@ -10,15 +10,14 @@ import numpy as np
 from jaxtyping import Int64
 
 from racm3.document import Document, Image, Text
-from racm3.errors import ConfigError, DocumentError
+from racm3.errors import ConfigError
 from racm3.retrieval.encoder import Dropout, Encoder, embed
 from racm3.retrieval.fusion import MEANING_AND_WORDS, by_reciprocal_rank, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits, Index
-from racm3.retrieval.lexical import BM25, Words
+from racm3.retrieval.lexical import BM25, Fields, Words
+from racm3.retrieval.query import ask, clauses, words_of
 from racm3.retrieval.selection import select
 from racm3.retrieval.shelf import Indexed, Shelf, Table, joined
-
-Side = Literal["text", "image", "both"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +40,8 @@ class RetrieverConfig:
         phrases: Words are also compared two by two, so that `hourglass not done` is not `hourglass
             done`. That helps with names; among free captions less is found (docs/log.md). An index
             made by `racm3 memory index` knows single words alone.
+        columns: Metadata whose words find documents, too: a catalogue's keywords, say. Only the
+            search sees them; a memory that has no such column is searched by its texts alone.
         resident_gb: Vectors of a memory up to this size stay in RAM between searches; those of a
             larger one are read from disk, block by block, for every batch of queries.
         search: exact looks at every document, indexed asks what `racm3 memory index` made.
@@ -58,6 +59,7 @@ class RetrieverConfig:
     clauses: str = ""
     stems: bool = True
     phrases: bool = False
+    columns: tuple[str, ...] = ()
     resident_gb: float = 4.0
     search: Literal["exact", "indexed"] = "exact"
     probes: int = 32
@@ -68,6 +70,10 @@ class RetrieverConfig:
             raise ConfigError(f"query_dropout {self.query_dropout} does not lie in [0, 1)")
         if min(self.candidates, self.probes, self.refine) < 1:
             raise ConfigError("candidates, probes and refine must be at least 1")
+        if self.columns and self.search == "indexed":
+            raise ConfigError(
+                "an index knows the words of texts alone; leave `columns` out, or search exactly"
+            )
         try:
             re.compile(self.clauses)
         except re.error as error:
@@ -137,8 +143,16 @@ class Retriever:
     def lexical(self) -> Words:
         if self.config.search == "indexed":
             return self._indexed.word_index(self.where)
-        texts = [document.text for document in self.shelf.documents(self.ids.tolist())]
-        return BM25(texts, self.ids, stems=self.config.stems, paired=self.config.phrases)
+        stems, paired, said = self.config.stems, self.config.phrases, self._said("text")
+        fields = [BM25(said, self.ids, stems=stems, paired=paired)]
+        for column in self.config.columns:
+            texts = self._said(column)
+            fields.append(BM25(texts, self.ids, beside=said, stems=stems, paired=paired))
+        return Fields(fields)
+
+    def _said(self, column: str) -> list[str]:
+        found = self.shelf.texts(self.where, column)
+        return [found.get(id_, "") for id_ in self.ids.tolist()]
 
     @property
     def _indexed(self) -> Indexed:
@@ -221,7 +235,7 @@ class Retriever:
         return Hits(ids, np.where(ids >= 0, scores, -np.inf).astype(np.float32))
 
     def _by_words(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
-        asked = [_words(query, dropout) for query in queries]
+        asked = [words_of(query, dropout) for query in queries]
         return self.lexical.search(asked, self.config.candidates)
 
     def fetch(self, neighbours: Sequence[Neighbour]) -> list[Document]:
@@ -232,39 +246,6 @@ class Retriever:
         documents = self.shelf.documents(ids)
         kind = {"document": None, "text": Text, "image": Image}[self.config.modality]
         return [document.only(kind) if kind else document for document in documents]
-
-
-def clauses(query: Document, pattern: str) -> list[Document]:
-    """What a query asks for, one thing at a time; pictures are asked for on their own beside it."""
-    if not query.text.strip():
-        return [query]
-    parts = [part.strip() for part in re.split(pattern, query.text) if part and part.strip()]
-    pictures = query.only(Image)
-    return [Document.of(part) for part in parts] + ([pictures] if pictures.parts else [])
-
-
-def _words(query: Document, dropout: Dropout | None) -> str:
-    if not query.text.strip():
-        raise DocumentError("BM25 searches by words, but the query has no text")
-    words = query.text.split()
-    return " ".join(words[i] for i in dropout.keep(len(words))) if dropout else query.text
-
-
-def one_side(document: Document, rng: np.random.Generator) -> Document:
-    """A training query: the text or the picture of a document, never both (§3.2)."""
-    sides = [document.only(kind) for kind in (Text, Image)]
-    usable = [side for side in sides if side.parts]
-    return usable[rng.integers(len(usable))]
-
-
-def ask(document: Document, side: Side) -> Document:
-    """The side of a document that a query by `side` uses."""
-    if side == "both":
-        return document
-    query = document.only(Text if side == "text" else Image)
-    if not query.parts:
-        raise DocumentError(f"the document has no {side} to query by")
-    return query
 
 
 def two_sided(

@@ -1,6 +1,6 @@
 """Where documents are kept, as searching sees it: blocks of vectors, and documents by id."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -46,6 +46,11 @@ class Shelf(Protocol):
         """In the order asked for."""
         ...
 
+    def texts(self, where: str | None = None, column: str = "text") -> dict[int, str]:
+        """What every document that passes the filter says, by id, or what stands in a column of
+        its metadata; nothing where there is none. Pictures are not read."""
+        ...
+
 
 @runtime_checkable
 class Indexed(Shelf, Protocol):
@@ -66,16 +71,18 @@ def joined(blocks: Iterable[Table], dim: int) -> Table:
 
 
 class ListShelf:
-    """A few documents in a list, each its own group unless said otherwise."""
+    """A few documents in a list, each its own group unless said otherwise; `columns` hold their
+    metadata by name."""
 
     def __init__(
         self,
         documents: Sequence[Document],
         vectors: Float32[np.ndarray, "docs dim"],
         groups: Sequence[str] | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         ids = np.arange(len(vectors), dtype=np.int64)
-        self._documents = list(documents)
+        self._documents, self._columns = list(documents), dict(columns or {})
         self._table = Table(ids, list(groups or map(str, ids)), vectors)
 
     @property
@@ -99,3 +106,9 @@ class ListShelf:
 
     def documents(self, ids: Sequence[int]) -> list[Document]:
         return [self._documents[i] for i in ids]
+
+    def texts(self, where: str | None = None, column: str = "text") -> dict[int, str]:
+        ids = self.ids(where).tolist()
+        if column == "text":
+            return dict(zip(ids, (one.text for one in self._documents), strict=True))
+        return dict(zip(ids, self._columns[column], strict=True)) if column in self._columns else {}

@@ -98,13 +98,18 @@ def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -
         codec=Codec(TextTokenizer.open(folder / "text"), image),
         encoder=encoder,
         generators=generators,
-        retriever=RetrieverConfig(**about["retriever"]),
+        retriever=_retriever(about["retriever"]),
         shelf=_shelf(folder, shelf, encoder, about.get("memory")),
         name=SAMPLE if folder == sample_folder() else folder.name,
         align=about["align"],
         settings=recommended(folder),
         sizes=tuple(about.get("sizes", (1.0,))),
     )
+
+
+def _retriever(about: dict[str, Any]) -> RetrieverConfig:
+    """JSON has lists where the configuration has tuples."""
+    return RetrieverConfig(**{**about, "columns": tuple(about.get("columns", ()))})
 
 
 def recommended(folder: Path) -> Settings:
@@ -166,7 +171,8 @@ class SampleShelf(ListShelf):
                 f"{folder / VECTORS} has shape {vectors.shape}, expected "
                 f"{(len(things()), encoder_dim)}; install racm3 again"
             )
-        super().__init__([], vectors, [thing.name for thing in things()])
+        words = [", ".join(thing.keywords) for thing in things()]
+        super().__init__([], vectors, [thing.name for thing in things()], {"keywords": words})
         self._things = things()
 
     @property
@@ -175,6 +181,11 @@ class SampleShelf(ListShelf):
 
     def documents(self, ids: Sequence[int]) -> list[Document]:
         return [self._things[i].document() for i in ids]
+
+    def texts(self, where: str | None = None, column: str = "text") -> dict[int, str]:
+        if column != "text":
+            return super().texts(where, column)
+        return dict(zip(self.ids(where).tolist(), (one.text for one in self._things), strict=True))
 
 
 class EmptyShelf(ListShelf):

@@ -37,12 +37,16 @@ class Thing:
         vowel = spelt.startswith(tuple("aeiou")) and not spelt.startswith(("one", "uni", "eu"))
         return f"{'an' if vowel else 'a'} {self.name}"
 
-    def document(self) -> Document:
-        """How the memory shows the thing: its name and a few keywords, and its picture on white,
-        large and small, as a catalogue would. A scene can have it in either size."""
+    @property
+    def text(self) -> str:
+        """What the memory says of the thing: its name and a few keywords."""
         words = [word for word in self.keywords if word not in self.name][:2]
-        text = f"{self.name} ({', '.join(words)})" if words else self.name
-        return Document.of(text, *(self.on_white(pixels) for pixels in SIZES.values()))
+        return f"{self.name} ({', '.join(words)})" if words else self.name
+
+    def document(self) -> Document:
+        """How the memory shows the thing: its text, and its picture on white, large and small, as a
+        catalogue would. A scene can have it in either size."""
+        return Document.of(self.text, *(self.on_white(pixels) for pixels in SIZES.values()))
 
     def on_white(self, pixels: int) -> Image:
         """The picture so large in the middle of white."""

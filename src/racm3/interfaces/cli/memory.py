@@ -209,6 +209,11 @@ def search(
     store = MemoryStore.open(memory, snapshot=snapshot)
     parts = [text] if text.strip() else []
     query = Document.of(*parts, *([Image.read(picture)] if picture else [])).require_parts()
+    if unknown := set(retriever.columns) - set(store.columns):
+        raise MemoryStoreError(
+            f"the metadata has no {', '.join(sorted(unknown))}; its columns are "
+            f"{', '.join(store.columns) or 'none'}"
+        )
     asked = Retriever(open_encoder(clip), store, retriever, where=where)
     found = asked.neighbours([query], count, rng=dice(0))[0]
     documents = store.documents([neighbour.id for neighbour in found])
