@@ -43,9 +43,8 @@ def test_chance_is_one_in_as_many_as_there_are_things():
 def test_losses_are_the_models_own(system):
     """Against the training side's perplexity of the same packed documents."""
     documents = system.parts.shelf.documents(range(4))
-    engine, codec = system.engine, system.codec
     for kind, name in ((Kind.IMAGE, "image"), (Kind.TEXT, "text")):
-        losses = document_losses(engine, codec, documents, [[]] * 4, kind)
+        losses = document_losses(system.voice, documents, [[]] * 4, kind)
         ours = perplexity(losses.losses, losses.counts).value
         assert ours == pytest.approx(_reference(system, documents)[f"{name}_perplexity"], rel=1e-4)
 

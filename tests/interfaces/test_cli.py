@@ -222,7 +222,8 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
     both = json.dumps({"racm3": f"{out}/ra/final", "cm3": f"{out}/cm3/final"})
     run(f"assemble {out}/system --tokenizer {out}/tok/final --text {out}/text "
         f"--retriever.strategy hybrid --clip {out}/clip/final --memory {out}/memory "
-        "--generators", both)  # fmt: skip
+        "--sizes [1.0,0.5] --generators", both)  # fmt: skip
+    assert RACM3.open(out / "system").voice.sizes == (1.0, 0.5)
     assert RACM3.open(out / "system").parts.retriever.strategy == "hybrid"
     assert len(RACM3.open(out / "system").parts.shelf) == 5
     run(f"draw guitar --out {out}/a.png --system {out}/system")

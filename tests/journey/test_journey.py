@@ -23,7 +23,7 @@ from racm3.recipes.collection import Beginning
 from racm3.recipes.further import Further
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
-from racm3.recipes.sample import tiny, tiny_course
+from racm3.recipes.sample import tiny, tiny_course, tiny_decoder
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.plan import chosen
 from racm3.system import RACM3, Settings
@@ -47,7 +47,7 @@ def test_the_whole_sample_recipe_ends_in_a_system_that_answers(run, tmp_path):
     assert system.snapshot.startswith("sample world")
     page = make_gallery(system, Settings(), tmp_path).read_text()
     assert (tmp_path / "contact-sheet.png").exists()
-    assert page.count("<tr>") == 12
+    assert page.count("<tr>") == 13
     assert 'src="http' not in page
     assert "never seen in training" in page
 
@@ -105,6 +105,15 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     assert 0 < (rows[0] - rows[1]).norm() < 0.5 * rows[0].norm()
     new_logs = {f"{name}-3.log.jsonl" for name in ("racm3", "cm3")}
     assert {log.name for log in (tmp_path / "again" / "system").glob("*.jsonl")} == logs | new_logs
+    # And a decoder that is told more of these codes; the generators stay.
+    Further(tiny_decoder(), tmp_path / "last", after=tmp_path / "again" / "system").system()
+    last = RACM3.open(tmp_path / "last" / "system", device="cpu")
+    assert (last.codec.image.encode(pictures) == codes).all()
+    assert last.codec.image.decode(codes) != polished.decode(codes)
+    kept = zip(*(one.parts.generators["cm3"].parameters() for one in (again, last)), strict=True)
+    assert all((one == other).all() for one, other in kept)
+    last_logs = {log.name for log in (tmp_path / "last" / "system").glob("*.jsonl")}
+    assert last_logs == logs | new_logs | {"decoder-0.log.jsonl"}
 
 
 def test_what_ships_is_small():

@@ -119,7 +119,7 @@ def test_the_channel_is_bayes_rule(system):
     for label, shots in examples.items():
         said = [Document.of(label, picture(9))] * 2
         shown = [[Document.of(label, shot)] for shot in shots]
-        losses = document_losses(system.engine, system.codec, said, shown, Kind.IMAGE).losses
+        losses = document_losses(system.voice, said, shown, Kind.IMAGE).losses
         likely[label] = np.exp(-losses.astype(np.longdouble)).mean()
     found = system.classify(picture(9), examples, by="picture").probabilities
     odds = float(np.log(likely["X"]) - np.log(likely["Y"]))

@@ -10,12 +10,14 @@ from racm3.data.sources import Tolerance, read_source
 from racm3.document import Document, Image
 from racm3.errors import ConfigError
 from racm3.evaluation.invented import invented_things, recognised
+from racm3.evaluation.perplexity import document_losses
 from racm3.generation.engine import Engine
+from racm3.recipes.study.worlds import finished
 from racm3.retrieval.encoder import embed
 from racm3.retrieval.shelf import ListShelf
 from racm3.system import RACM3, Settings
-from racm3.system.results import Consulted
 from racm3.system.voice import in_sizes
+from racm3.tokens.codec import Kind
 from tests.conftest import picture
 
 
@@ -45,9 +47,23 @@ def test_sizes_come_with_the_system_and_stay_when_others_speak_for_it(system: RA
     opened = RACM3.open(tmp_path / "saved", memory=system.parts.shelf, device="cpu")
     assert opened.voice.sizes == SHOWN
     voice = replace(opened.voice, speaker=Engine(opened.engine.model, opened.engine.placing))
-    consulted = [Consulted(0, 1.0, Document.of("a red apple", picture(1)))]
-    assert len(voice.read(consulted)[0]) == 3
-    assert len(system.voice.read(consulted)[0]) == 2
+    shown = [Document.of("a red apple", picture(1))]
+    assert len(voice.read(shown)[0]) == 3
+    assert len(system.voice.read(shown)[0]) == 2
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_perplexity_is_of_documents_as_an_answer_reads_them(system: RACM3, kind):
+    documents, plain = system.parts.shelf.documents(range(2)), system.voice
+    one = [[Document.of("a red apple", picture(1))]] * 2
+    both = [[in_sizes(document, SHOWN, 16) for document in shown] for shown in one]
+    sized = document_losses(replace(plain, sizes=SHOWN), documents, one, kind)
+    np.testing.assert_array_equal(
+        sized.losses, document_losses(plain, documents, both, kind).losses
+    )
+    assert (sized.losses != document_losses(plain, documents, one, kind).losses).all()
+    world = finished(replace(system.parts, sizes=SHOWN), documents)
+    assert world.sizes == SHOWN
 
 
 @pytest.mark.parametrize("sizes", [(), (0.0,), (1.5, 0.5)])

@@ -8,11 +8,12 @@ import torch.nn.functional as F
 
 from racm3.errors import CheckpointError, ConfigError
 from racm3.model.growing import with_other_codes
-from racm3.tokens.image import to_pixels
+from racm3.tokens.image import ImageTokenizer, to_pixels
 from racm3.tokens.vocabulary import Vocabulary
-from racm3.tokens.vqgan.growing import grown, parents
+from racm3.tokens.vqgan.growing import detailed, grown, parents
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.tokens.vqgan.quantizer import Codebook, MovingAverages
+from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
 from tests.conftest import TINY_VQGAN, picture, tiny_generator
 
 
@@ -50,6 +51,39 @@ def test_as_many_codes_are_the_same_ones_and_fewer_are_refused(vqgan):
     assert (same.codebook.vectors == vqgan.codebook.vectors).all()
     with pytest.raises(ConfigError, match="32 codes already"):
         grown(vqgan, 31, pixels)
+
+
+def test_details_are_nothing_at_first_and_stay_with_their_codes(vqgan):
+    codes = torch.arange(32).reshape(2, 4, 4)
+    more = detailed(vqgan, 5).eval()
+    pixels = to_pixels([picture(i) for i in range(24)])
+    with torch.inference_mode():
+        torch.testing.assert_close(more.decode(codes), vqgan.decode(codes))
+        assert (more.encode(pixels) == vqgan.encode(pixels)).all()
+        more.details.weight += torch.randn(32, 5)
+        assert (more.decode(codes) - vqgan.decode(codes)).abs().max() > 0.01
+    finer = grown(more, 40, pixels)
+    assert finer.details is not None
+    assert (finer.details.weight[:32] == more.details.weight).all()
+    assert torch.isin(finer.details.weight[32:], more.details.weight).all()
+    assert detailed(more, 5) is more
+    with pytest.raises(ConfigError, match="5 numbers"):
+        detailed(more, 4)
+
+
+def test_a_decoder_that_learns_alone_learns_details(vqgan, tmp_path):
+    pixels = to_pixels([picture(i) for i in range(8)])
+    more, config = detailed(vqgan, 5), TokenizerTraining(steps=4, decoder_only=True, warmup=1)
+    before, codes = more.details.weight.clone(), vqgan.encode(pixels)
+    learner = TokenizerLearner(more, config, lambda _: pixels, pixels, torch.device("cpu"))
+    for step in range(4):
+        learner.learn_from(step)
+    assert (more.details.weight != before).any()
+    assert (more.encode(pixels) == codes).all()
+    learner.export(tmp_path)
+    opened = ImageTokenizer.open(tmp_path).vqgan
+    with torch.inference_mode():
+        torch.testing.assert_close(opened.decode(codes), more.decode(codes))
 
 
 def test_a_parent_stands_where_its_child_stands(vqgan):

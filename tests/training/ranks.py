@@ -11,8 +11,9 @@ from racm3.training.loop import LoopConfig, train
 from tests.training.tiny import learner, material
 
 
-def one_update(folder: Path, shard: bool) -> None:
-    one = learner(material(), rank=rank.number, world=rank.world, shard=shard)
+def one_update(folder: Path, shard: bool, recompute: bool) -> None:
+    ways = {"shard": shard, "recompute": recompute}
+    one = learner(material(), rank=rank.number, world=rank.world, **ways)
     mark = one.stream.bookmark()
     batch = next(one.stream)
     one.stream.seek(mark)
@@ -38,5 +39,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     rank = join_world()
     place, what = Path(sys.argv[1]), sys.argv[2]
-    two_halves(place) if what == "halves" else one_update(place, what == "shard")
+    if what == "halves":
+        two_halves(place)
+    else:
+        one_update(place, what != "copies", what == "again")
     torch.distributed.destroy_process_group()

@@ -30,7 +30,7 @@ def together(place: Path, what: str) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["copies", "shard"])
+@pytest.mark.parametrize("what", ["copies", "shard", "again"])
 def test_two_ranks_learn_what_one_process_learns_from_both_shares(tmp_path, what):
     together(tmp_path, what)
     found = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]

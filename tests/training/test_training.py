@@ -18,9 +18,10 @@ from racm3.runtime import autocast, multiplies_bf16
 from racm3.tokens.context import Packed, pack
 from racm3.tokens.placing import Placing
 from racm3.training import checkpoint
-from racm3.training.generator import GeneratorTraining, begin_with_codes
+from racm3.training import objective as objectives
+from racm3.training.generator import GeneratorLearner, GeneratorTraining, begin_with_codes
 from racm3.training.loop import LoopConfig, train
-from racm3.training.objective import batch, objective
+from racm3.training.objective import Batch, batch, objective
 from racm3.training.schedule import learning_rate
 from racm3.training.vqgan import edge_loss
 from tests.conftest import tiny_generator
@@ -113,6 +114,35 @@ def test_warm_up_then_linear_decay():
     assert rates[4] == 1.0
     assert all(a > b for a, b in pairwise(rates[4:]))
     assert rates[-1] == pytest.approx(1 / 8)
+
+
+def kept(one: GeneratorLearner, rows: Batch) -> tuple[int, torch.Tensor]:
+    """Bytes that wait for the backward pass, weights apart, and the loss."""
+    found, weights = {}, {p.untyped_storage().data_ptr() for p in one.model.parameters()}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            found[storage.data_ptr()] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = one.summed_loss(rows, rows.weight(0.1))
+    return sum(storage.nbytes() for storage in found.values()), loss
+
+
+def test_computing_again_changes_memory_and_nothing_else(prepared, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(objectives, "PIECE", 50)
+    plain, again = (learner(prepared, recompute=on, z_loss=1e-3) for on in (False, True))
+    rows = batch(next(plain.stream), torch.device("cpu"))
+    (much, loss), (little, same) = (kept(one, rows) for one in (plain, again))
+    assert little < much / 4
+    torch.testing.assert_close(loss, same)
+    for one, total in ((plain, loss), (again, same)):
+        total.backward()
+        assert one.model.embed_tokens.weight.grad is not None
+    for mine, theirs in zip(plain.model.parameters(), again.model.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
 
 
 def test_accumulating_micro_batches_is_one_large_batch(prepared):  # noqa: F811

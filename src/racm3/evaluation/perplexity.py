@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 
 from racm3.document import Document
-from racm3.generation.engine import Engine
 from racm3.generation.tasks import passes
 from racm3.retrieval.query import ask
 from racm3.retrieval.retriever import Retriever
 from racm3.runtime import dice
-from racm3.tokens.codec import Codec, Kind, Segments, flatten
+from racm3.system.voice import Voice
+from racm3.tokens.codec import Kind, Segments, flatten
 from racm3.tokens.context import preamble
 
 Neighbours = Literal["retrieved", "random"]
@@ -27,8 +27,7 @@ class Losses(NamedTuple):
 
 
 def document_losses(
-    engine: Engine,
-    codec: Codec,
+    voice: Voice,
     documents: Sequence[Document],
     shown: Sequence[Sequence[Document]],
     kind: Kind,
@@ -38,14 +37,12 @@ def document_losses(
     More than two documents are read two at a time and the probabilities of the passes averaged
     (RA-CM3 §A), as generation does.
     """
-    vocabulary = codec.vocabulary
+    vocabulary = voice.codec.vocabulary
     losses, counts = [], []
     for document, before in zip(documents, shown, strict=True):
-        main = codec.encode([document])[0]
-        groups = passes(codec.encode(before))
-        scores = torch.stack(
-            [engine.score(preamble(g, vocabulary), flatten(main, vocabulary)) for g in groups]
-        )
+        ids = flatten(main := voice.codec.encode([document])[0], vocabulary)
+        groups = passes(voice.read(before))
+        scores = torch.stack([voice.speaker.score(preamble(g, vocabulary), ids) for g in groups])
         mixed = (scores.double().logsumexp(dim=0) - np.log(len(groups))).numpy()
         wanted = _places(main, kind)
         losses.append(-float(mixed[wanted].sum()))

@@ -10,13 +10,21 @@ import numpy as np
 from racm3 import __version__
 from racm3.data.sample_world.corpus import memory, scenes
 from racm3.data.sample_world.scenes import Scene
-from racm3.data.sample_world.things import Thing, held_out_things, seen_things, things
+from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity, perplexity
 from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import Row, mean, table
 from racm3.evaluation.report import perplexity as perplexity_estimate
-from racm3.evaluation.sample_tasks import Shown, captions, drawings, infills, teaching, tellings
+from racm3.evaluation.sample_tasks import (
+    Shown,
+    captions,
+    drawings,
+    infills,
+    paraphrases,
+    teaching,
+    tellings,
+)
 from racm3.runtime import dice, save_json, write_whole
 from racm3.system import RACM3, Settings
 from racm3.tokens.codec import Kind
@@ -44,6 +52,7 @@ def evaluate(
         some_wrong = list[Shown]()
         rows += drawings(system, baseline, some, settings, f"{each} held-out thing(s)", some_wrong)
         wrong += some_wrong[:FAILURES]
+    rows += paraphrases(system, baseline, settings)
     alone = draw(held_out_things(), things_each=1)
     flags = [thing for thing in held_out_things() if thing.group == "Flags"]
     whole = [one for one in scenes(flags, 3 * count, seed=EVALUATION + seed, things_each=1)]
@@ -96,9 +105,9 @@ def recall(system: RACM3, seed: int) -> list[Row]:
     other = [
         (row, Document.of(" ".join(words)))
         for row, thing in enumerate(every)
-        if len(words := unsaid(thing)) > 1
+        if len(words := thing.unsaid) > 1
     ]
-    unheard = "keywords that no training text had"
+    unheard = "keywords that no text says of the thing"
     looked_up = retriever.neighbours([query for _, query in other], 5, rng=dice(seed, 32))
     for k in (1, 5):
         for name, queries in (("text", by_name), ("picture", pictured)):
@@ -116,12 +125,6 @@ def recall(system: RACM3, seed: int) -> list[Row]:
     return rows
 
 
-def unsaid(thing: Thing) -> list[str]:
-    """Keywords of a thing that stand neither in its name nor in its memory document."""
-    said = thing.document().text
-    return [word for word in thing.keywords if word not in said]
-
-
 def perplexities(
     system: RACM3,
     baseline: RACM3,
@@ -130,11 +133,11 @@ def perplexities(
     where: str,
 ) -> list[Row]:
     """By K; the baseline never reads documents. Random documents show what the right ones do."""
-    documents, codec = [document for _, document in some], system.codec
+    documents = [document for _, document in some]
     name = "image" if kind is Kind.IMAGE else "text"
     nothing = [[] for _ in documents]  # type: list[list[Document]]
     plain = perplexity_estimate(
-        *perplexity.document_losses(baseline.engine, codec, documents, nothing, kind)
+        *perplexity.document_losses(baseline.voice, documents, nothing, kind)
     )
     rows = []
     for count, way in ((0, "retrieved"), (1, "retrieved"), (2, "retrieved"), (2, "random")):
@@ -145,7 +148,7 @@ def perplexities(
             count,
             neighbours="random" if way == "random" else "retrieved",
         )
-        losses = perplexity.document_losses(system.engine, codec, documents, shown, kind)
+        losses = perplexity.document_losses(system.voice, documents, shown, kind)
         label = f"{name} perplexity, K = {count}" + (" random" if way == "random" else "")
         rows.append(Row(label, where, perplexity_estimate(*losses), plain))
     return rows

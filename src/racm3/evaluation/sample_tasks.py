@@ -7,7 +7,7 @@ import numpy as np
 
 from racm3.data.sample_world.corpus import classes
 from racm3.data.sample_world.scenes import Scene
-from racm3.data.sample_world.things import things
+from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
 from racm3.evaluation.attributes import Attributes, obeyed
@@ -85,6 +85,24 @@ def drawings(
             for i, name in enumerate(Attributes._fields)
             if attributes
         ),
+    ]
+
+
+def paraphrases(system: RACM3, baseline: RACM3, settings: Settings) -> list[Row]:
+    """Held-out things asked for by two or more keywords that stand in no text of theirs."""
+    right, plain, found = [], [], []
+    some = [thing for thing in held_out_things() if len(thing.unsaid) > 1]
+    for number, thing in enumerate(progress(some, label="paraphrases")):
+        scene, mine = Scene((thing,)), replace(settings, seed=settings.seed + number)
+        caption = f"a {' '.join(thing.unsaid)} on a {scene.colour} background"
+        drawing, other = (one.draw(caption, mine) for one in (system, baseline))
+        right.append(float(fidelity.faithful(drawing.image, scene)))
+        plain.append(float(fidelity.faithful(other.image, scene)))
+        found.append(float(any(one.title == thing.text for one in drawing.consulted)))
+    where = "held-out things by keywords that no text says of them"
+    return [
+        Row(f"fidelity[{fidelity.NAME}]", where, mean(right), mean(plain)),
+        Row("all things among the consulted", where, mean(found)),
     ]
 
 
@@ -186,7 +204,7 @@ def captions(
         said, other = (one.caption(picture, mine) for one in (system, baseline))
         named.append(float(thing.name in said.text))
         plain.append(float(thing.name in other.text))
-        found.append(float(any(one.title == thing.document().text for one in said.consulted)))
+        found.append(float(any(one.title == thing.text for one in said.consulted)))
         if not named[-1]:
             note = f"names it wrongly: {thing.name}"
             wrong.append(

@@ -1,11 +1,12 @@
 """Ids to logits: the decoder itself. It knows nothing of tokens, losses or sampling."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from racm3.errors import ConfigError
 from racm3.model.attention import Attention, RMSNorm, Rotation, rotation, row_major
@@ -54,10 +55,18 @@ class Layer(nn.Module):
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
+Then = Callable[[Float[Tensor, "batch seq width"], Float[Tensor, "vocab width"]], Tensor]
+
+
 class Transformer(nn.Module):
-    """Parameter names are Qwen3's, so exporting is a copy; the head may be tied."""
+    """Parameter names are Qwen3's, so exporting is a copy; the head may be tied.
+
+    With `recompute` only what stands between the layers is kept for the backward pass (Chen et al.
+    2016, arXiv 1604.06174).
+    """
 
     layers: Sequence[Layer]
+    recompute = False
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -118,7 +127,10 @@ class Transformer(nn.Module):
         packing = None if sample is None else Packing.of(sample)
         by, x = self.rotation(positions), self.embed(ids, positions)
         for layer in self.layers:
-            x = layer(x, by, packing)
+            if self.recompute:
+                x = checkpoint(layer, x, by, packing, use_reentrant=False)
+            else:
+                x = layer(x, by, packing)
         return self.norm(x)
 
     @property
@@ -134,8 +146,13 @@ class Transformer(nn.Module):
         ids: Int[Tensor, "batch seq"],
         positions: Int[Tensor, "batch seq"] | None = None,
         sample: Int[Tensor, "batch seq"] | None = None,
-    ) -> Float[Tensor, "batch seq vocab"]:
-        return self.logits(self.hidden(ids, positions, sample))
+        *,
+        then: Then | None = None,
+    ) -> Tensor:
+        """Logits, of shape (batch, seq, vocab), or what `then` makes of the hidden states and the
+        head instead."""
+        hidden = self.hidden(ids, positions, sample)
+        return self.logits(hidden) if then is None else then(hidden, self.head)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -26,6 +26,7 @@ from racm3.system.parts import GENERATORS, EmptyShelf, Parts, save_parts, write_
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
+from racm3.tokens.vqgan.growing import detailed
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.training.clip import ClipLearner, new_clip
 from racm3.training.loop import LoopConfig, train
@@ -170,7 +171,10 @@ class Build:
         learnt = self.tokenizer()
         if self.recipe.decoder is None:
             return learnt
-        return self._tokenizer(lambda: learnable(learnt), self.recipe.decoder, "decoder")
+        more = self.recipe.vqgan.detail
+        return self._tokenizer(
+            lambda: detailed(learnable(learnt), more), self.recipe.decoder, "decoder"
+        )
 
     def clip(self) -> ClipEncoder:
         return train_clip(self.recipe, self.folder / "clip", self.where)
@@ -238,7 +242,7 @@ def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     encoder = ClipEncoder.open(run / "clip" / "final")
     image = "tokenizer" if recipe.decoder is None else "decoder"
     codec = Codec(TextTokenizer.open(run / "text"), ImageTokenizer.open(run / image / "final"))
-    last = {name: run / name / str(recipe.numbers[-1]) for name in GENERATORS}
+    last = {name: run / name / str(recipe.numbers.stop - 1) for name in GENERATORS}
     models = {name: open_generator(folder / "final") for name, folder in last.items()}
     shelf = EmptyShelf(encoder.dim)
     align = recipe.stream.align

@@ -1,6 +1,5 @@
 """One more course for a finished sample system: its codebook refined, its weights going on."""
 
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -32,8 +31,9 @@ class Further(Build):
 
     CLIP and text tokenizer are taken over. The image tokenizer gets the recipe's number of codes
     and goes on learning; each generator starts from its weights there, each code as the one that
-    stood in its place. With `keep_codes` the image tokenizer is taken over, too. Courses are
-    numbered on from those whose logs lie beside the weights, so each meets things of its own.
+    stood in its place. With `keep_codes` the image tokenizer is taken over, too, and without any
+    course the generators are. Courses are numbered on from those whose logs lie beside the weights,
+    so each meets things of its own.
 
     Raises:
         CheckpointError: There is no system at `after`.
@@ -67,6 +67,12 @@ class Further(Build):
     def text(self) -> TextTokenizer:
         return TextTokenizer.open(self._taken_over("text", "text"))
 
+    def _generator(self, recipe: SampleRecipe, name: str) -> None:
+        if recipe.courses:
+            super()._generator(recipe, name)
+        else:
+            self._taken_over(name, f"{name}/{recipe.numbers.stop - 1}/final")
+
     def beginning(self, name: str, codec: Codec) -> Beginning:
         if self.recipe.keep_codes:
             return Beginning(weights=self.after / name)
@@ -78,13 +84,17 @@ class Further(Build):
 
     def system(self) -> None:
         """Everything that is still missing, then the system folder, with what was logged before."""
+        self.clip()
+        self.text()
         super().system()
+        anew = {"tokenizer": not self.recipe.keep_codes, "decoder": self.recipe.decoder is not None}
         for log in self.after.glob(LOGS):
-            name = log.name
-            if not self.recipe.keep_codes:
-                name = re.sub("^(tokenizer|decoder)", r"\1-0", name)
-            if not (self.folder / "system" / name).exists():
-                write_whole(self.folder / "system" / name, thinned(log))
+            part, place = log.name.removesuffix(".log.jsonl"), self.folder / "system" / log.name
+            if anew.get(part):
+                before = len(list(self.after.glob(f"{part}-*.log.jsonl")))
+                place = place.with_name(f"{part}-{before}.log.jsonl")
+            if not place.exists():
+                write_whole(place, thinned(log))
 
     @property
     def _old(self) -> ImageTokenizer:

@@ -185,6 +185,17 @@ def course_cpu() -> SampleRecipe:
     return replace(further_cpu(), decoder=None, keep_codes=True)
 
 
+def decoder_cpu() -> SampleRecipe:
+    """A decoder that is told more of every code, for what `further_cpu` or `course_cpu` made."""
+    return replace(
+        further_cpu(),
+        vqgan=VQGANConfig(codes=4096, local=True, detail=64),
+        decoder=replace(_sharpened(8000), edges=0.0, decoder_only=True),
+        keep_codes=True,
+        courses=(),
+    )
+
+
 def sample_gpu() -> SampleRecipe:
     """For one H200-class card, untried on one: a larger tokenizer and generator, far more data."""
     base = sample_cpu()
@@ -261,6 +272,12 @@ def tiny_further() -> SampleRecipe:
     )
 
 
+def tiny_decoder() -> SampleRecipe:
+    """The same, its decoder alone, after any of these."""
+    base = tiny_further()
+    return replace(base, vqgan=replace(base.vqgan, detail=4), keep_codes=True, courses=())
+
+
 def tiny_course() -> SampleRecipe:
     """The same after `tiny_further`."""
     return replace(tiny_further(), decoder=None, keep_codes=True)
@@ -270,8 +287,10 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "sample_cpu": sample_cpu,
     "further_cpu": further_cpu,
     "course_cpu": course_cpu,
+    "decoder_cpu": decoder_cpu,
     "sample_gpu": sample_gpu,
     "tiny": tiny,
     "tiny_further": tiny_further,
     "tiny_course": tiny_course,
+    "tiny_decoder": tiny_decoder,
 }

@@ -48,7 +48,7 @@ class Voice:
             )
         prompts = streams(
             task,
-            passes(self.read(consulted)),
+            passes(self.read([one.document for one in consulted])),
             self.codec.vocabulary,
             count=settings.guidance.streams(settings.sampling),
             keep_documents=settings.guidance.keep_documents,
@@ -77,13 +77,15 @@ class Voice:
         self, task: Task, consulted: Sequence[Consulted], ids: Sequence[int]
     ) -> Float[Tensor, " seq"]:
         """Log-probability of every id as the task's answer, after the first two documents."""
-        group, vocabulary = passes(self.read(consulted))[:1], self.codec.vocabulary
+        shown, vocabulary = [one.document for one in consulted], self.codec.vocabulary
+        group = passes(self.read(shown))[:1]
         (prompt,) = streams(task, group, vocabulary, count=1, keep_documents=True)
         return self.speaker.score(prompt, ids)
 
-    def read(self, consulted: Sequence[Consulted]) -> list[Segments]:
+    def read(self, documents: Sequence[Document]) -> list[Segments]:
+        """Documents as they stand before an answer, their pictures in the sizes that are known."""
         side = self.codec.image.side
-        return self.codec.encode([in_sizes(one.document, self.sizes, side) for one in consulted])
+        return self.codec.encode([in_sizes(one, self.sizes, side) for one in documents])
 
     def segment(self, picture: Image) -> Segment:
         return self.codec.encode([Document.of(picture)])[0][0]

@@ -18,7 +18,7 @@ from racm3.tokens.vqgan.family import FamilyConfig, FamilyVQGAN
 from racm3.tokens.vqgan.model import VQGAN
 
 AT_ONCE = 64
-DECODING = ("decoder", "post_quant_conv")
+DECODING = ("decoder", "details", "post_quant_conv")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from racm3.tokens.context import Packed
 from racm3.tokens.vocabulary import Vocabulary
 from racm3.training.checkpoint import named, optimizer_tensors, restore_optimizer, under
 from racm3.training.muon import Muon
-from racm3.training.objective import Batch, batch, objective, token_nll
+from racm3.training.objective import Batch, batch, objective, summed_in_pieces, token_nll
 from racm3.training.schedule import learning_rate
 from racm3.training.sharding import full, shard, sliced, whole
 
@@ -42,6 +43,8 @@ class GeneratorTraining:
         accumulate: Micro-batches added up before each update.
         precision: fp32, bf16 (mixed), or auto: bf16 where the hardware multiplies it.
         compile: Use torch.compile.
+        recompute: Keep what stands between the layers and compute the rest again in the backward
+            pass, the logits a piece at a time: the forward pass twice, a fraction of the memory.
         shard: Slice weights, gradients and optimizer state over the ranks of torchrun (FSDP2)
             where each of them would hold all of it otherwise.
         seed: Decides initialisation.
@@ -59,6 +62,7 @@ class GeneratorTraining:
     accumulate: int = 1
     precision: str = "fp32"
     compile: bool = False
+    recompute: bool = False
     shard: bool = False
     seed: int = 0
 
@@ -85,6 +89,7 @@ class GeneratorLearner:
             )
         self.model, self.config, self.stream = model.to(device), config, stream
         self.validation, self.device = validation, device
+        self.model.recompute = config.recompute
         if config.shard:
             shard(self.model)
         self.optimizers = optimizers(model, config)
@@ -117,8 +122,11 @@ class GeneratorLearner:
         return {"loss": loss.item(), "grad_norm": full(norm).item(), "lr": rate}
 
     def _summed_loss(self, one: Batch, weight: Float[Tensor, "rows seq"]) -> Float[Tensor, ""]:
-        logits = self.model(one.ids, one.positions, one.sample)
-        return objective(logits, one.targets, weight, z_loss=self.config.z_loss).summed
+        parts, z_loss = (one.ids, one.positions, one.sample), self.config.z_loss
+        if not self.config.recompute:
+            return objective(self.model(*parts), one.targets, weight, z_loss=z_loss).summed
+        loss = partial(summed_in_pieces, targets=one.targets, weight=weight, z_loss=z_loss)
+        return self.model(*parts, then=loss)
 
     def validate(self) -> dict[str, float]:
         """Image and text perplexity of the main documents; nothing where there are none."""

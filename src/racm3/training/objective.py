@@ -7,8 +7,12 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from racm3.tokens.context import MAIN, Packed
+
+# Places whose logits are there at once where they are not kept.
+PIECE = 1024
 
 
 class Batch(NamedTuple):
@@ -58,6 +62,26 @@ def objective(
     if z_loss:
         nll = nll + z_loss * logits.float().logsumexp(dim=-1).square()
     return Losses((nll * weight).sum(), weight.sum())
+
+
+def summed_in_pieces(
+    hidden: Float[Tensor, "rows seq width"],
+    head: Float[Tensor, "vocab width"],
+    targets: Int[Tensor, "rows seq"],
+    weight: Float[Tensor, "rows seq"],
+    *,
+    z_loss: float = 0.0,
+) -> Float[Tensor, ""]:
+    """The objective's sum, of logits that are there for a piece of the batch at a time; the
+    backward pass makes them again."""
+
+    def piece(h: Tensor, t: Tensor, w: Tensor) -> Tensor:
+        return objective(F.linear(h, head)[None], t[None], w[None], z_loss=z_loss).summed
+
+    whole = (hidden.flatten(0, 1), targets.flatten(), weight.flatten())
+    pieces = zip(*(one.split(PIECE) for one in whole), strict=True)
+    summed = [checkpoint(piece, *parts, use_reentrant=False) for parts in pieces]
+    return torch.stack(summed).sum()
 
 
 def token_nll(

@@ -141,7 +141,7 @@ class TokenizerLearner:
         with autocast(self.device, config.precision):
             features = self.vqgan.features(real)
             quantized = self.vqgan.codebook(features)
-            made = self.vqgan.decoder(quantized.vectors).float()
+            made = self.vqgan.painted(quantized.vectors, quantized.codes).float()
         l1 = (made - real).abs().mean()
         loss = config.absolute * l1 + config.squared * (made - real).square().mean()
         loss = loss + config.edges * edge_loss(made, real)

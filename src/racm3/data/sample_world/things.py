@@ -43,6 +43,11 @@ class Thing:
         words = [word for word in self.keywords if word not in self.name][:2]
         return f"{self.name} ({', '.join(words)})" if words else self.name
 
+    @property
+    def unsaid(self) -> list[str]:
+        """Keywords that the memory lists beside it, but neither its name nor its text says."""
+        return [word for word in self.keywords if word not in self.text]
+
     def document(self) -> Document:
         """How the memory shows the thing: its text, and its picture on white, large and small, as a
         catalogue would. A scene can have it in either size."""

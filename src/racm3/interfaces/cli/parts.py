@@ -25,6 +25,7 @@ def assemble(
     clip: Path,
     generators: dict[str, Path],
     align: int = 0,
+    sizes: tuple[float, ...] = (1.0,),
     retriever: RetrieverConfig = RetrieverConfig(),
     memory: Path | None = None,
 ) -> None:
@@ -37,13 +38,16 @@ def assemble(
         clip: A CLIP or SigLIP folder.
         generators: Generators by name: '{"racm3": "runs/mine/final"}'.
         align: The `--stream.align` that they were trained with.
+        sizes: The sizes in which they know documents' pictures, as shares of a picture: a document
+            with one picture is read in all of them. '[1.0, 0.5]' for the sample system's.
         retriever: How the system looks documents up: `--retriever.strategy hybrid` also by words.
         memory: What it consults where no other memory is given; it stays where it is.
     """
     encoder = open_dual(clip)
     codec = Codec(TextTokenizer.open(text), ImageTokenizer.open(tokenizer))
     models = {name: open_generator(folder) for name, folder in generators.items()}
-    parts = Parts(codec, encoder, models, retriever, EmptyShelf(encoder.dim), out.name, align)
+    shelf = EmptyShelf(encoder.dim)
+    parts = Parts(codec, encoder, models, retriever, shelf, out.name, align, sizes=sizes)
     kept = None if memory is None else os.path.relpath(memory.resolve(), out.resolve())
     save_parts(parts, out, memory=kept)
     print(out)

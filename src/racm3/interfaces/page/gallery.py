@@ -19,11 +19,12 @@ from racm3.system.parts import SampleShelf
 from racm3.system.results import picture_html
 
 SHADE = 200
+KEYWORDED = "mirror ball"
 
 
 def make_gallery(system: RACM3, settings: Settings, folder: Path) -> Path:
     """Write gallery.html and contact-sheet.png; the path of the page."""
-    lines = list(progress(show_all(system, settings), label="demo", total=11))
+    lines = list(progress(show_all(system, settings), label="demo", total=12))
     write_whole(folder / "gallery.html", page(lines, system, settings))
     write_whole(folder / "contact-sheet.png", sheet(lines).png())
     return folder / "gallery.html"
@@ -58,6 +59,7 @@ def show_all(system: RACM3, settings: Settings) -> Iterator[Shown]:
     yield draw_line(system, settings, moved, pair[0])
     yield draw_line(system, settings, together, pair[0])
     if isinstance(system.parts.shelf, SampleShelf):  # nobody's own memory is read whole for this
+        yield keyword_line(system, settings)
         yield taught_line(system, settings)
     yield caption_line(system, settings, prompts()[3][1])
     yield infill_line(system, settings)
@@ -67,6 +69,15 @@ def draw_line(system: RACM3, settings: Settings, caption: str, thing: Thing) -> 
     drawing = system.draw(caption, settings)
     plain = system.without_retrieval.draw(caption, settings)
     note = "never seen in training" if thing.held_out else "seen in training"
+    return Shown(caption, note, drawing.consulted, None, drawing.image, plain.image)
+
+
+def keyword_line(system: RACM3, settings: Settings) -> Shown:
+    """Asked by words that stand in no text, only among the keywords that the memory lists."""
+    (thing,) = (thing for thing in things() if thing.name == KEYWORDED)
+    caption = f"a {' '.join(thing.unsaid)} on a yellow background"
+    drawing, plain = (one.draw(caption, settings) for one in (system, system.without_retrieval))
+    note = "asked by keywords of the memory's alone"
     return Shown(caption, note, drawing.consulted, None, drawing.image, plain.image)
 
 

@@ -121,10 +121,12 @@ def _system(asked: Asked, world: World, budget: Budget, folder: Path) -> RACM3:
         config = replace(config, strategy="random")
     model = learn(asked.learnt, world, budget, folder)
     generators = {"racm3": model}
-    shelf = _memory(asked, world)
     return RACM3(
-        Parts(world.codec, world.encoder, generators, config, shelf, world.name, world.align)
-    )
+        Parts(
+            world.codec, world.encoder, generators, config, _memory(asked, world), world.name,
+            world.align, sizes=world.sizes,
+        )
+    )  # fmt: skip
 
 
 def _settings(asked: Asked, budget: Budget, number: int) -> Settings:
@@ -146,7 +148,7 @@ def perplexities(asked: Asked, world: World, budget: Budget, folder: Path) -> An
     kinds = (Kind.IMAGE,) if asked.strategy == "bm25" else (Kind.IMAGE, Kind.TEXT)
     for kind in kinds:
         shown = perplexity.look_up(retriever, known, kind, count, neighbours=how)
-        losses, counts = perplexity.document_losses(system.engine, world.codec, known, shown, kind)
+        losses, counts = perplexity.document_losses(system.voice, known, shown, kind)
         name = "image" if kind is Kind.IMAGE else "text"
         found |= {f"{name}_losses": losses, f"{name}_counts": counts}
     found["image_values"] = np.full(len(known), 3 * world.codec.image.side**2)

@@ -51,6 +51,7 @@ class World:
         scenes: For every unseen document, the scene it shows, where that is known.
         classes: Pictures by class, for few-shot episodes.
         stand_ins: What stands in for what the papers use, for the head of every report.
+        sizes: The sizes in which the generators know documents' pictures (see `Voice`).
         trained: A finished system's generators, by name.
         base: The folder of a trained CM3 that runs may start from.
         private: Whether its documents may not be passed on, so that no report shows one.
@@ -66,6 +67,7 @@ class World:
     references: Sequence[Sequence[str]]
     align: int
     stand_ins: str
+    sizes: tuple[float, ...] = (1.0,)
     scenes: Sequence[Scene] = ()
     classes: Sequence[Sequence[Image]] = field(default_factory=list)
     trained: Mapping[str, Transformer] = field(default_factory=dict)
@@ -99,6 +101,7 @@ def sample_world(budget: Budget, folder: Path, *, system: Path | None = None) ->
         unseen=[document for _, document in unseen],
         references=[scene.captions() for scene, _ in unseen],
         align=parts.align,
+        sizes=parts.sizes,
         stand_ins="Scenes of drawn things instead of photographs; a small CLIP and VQGAN trained "
         "on them; unseen documents show things that no generator was trained on.",
         scenes=[scene for scene, _ in unseen],
@@ -122,6 +125,7 @@ def finished(parts: Parts, documents: Sequence[Document]) -> World:
         align=parts.align,
         stand_ins=f"{len(documents)} documents of their owner's instead of COCO; "
         f"memory: {parts.shelf.snapshot_name}.",
+        sizes=parts.sizes,
         trained=parts.generators,
     )
 

@@ -12,7 +12,9 @@ class VQGANConfig:
     The papers' tokenizer is 256 pixels, 8-fold, with 8192 codes; a picture becomes one code for
     every `downsampling` x `downsampling` pixels. A `local` encoder sees every such square by
     itself, so that a code says what is there whatever stands elsewhere: what is copied from one
-    picture to another stays recognisable. The decoder sees the whole grid either way.
+    picture to another stays recognisable. The decoder sees the whole grid either way, and with
+    `detail` so many numbers of every code that the encoder does not know: a decoder can learn to
+    tell more of codes that are given.
     """
 
     side: int = 64
@@ -23,6 +25,7 @@ class VQGANConfig:
     codes: int = 1024
     code_width: int = 16
     local: bool = False
+    detail: int = 0
 
     def __post_init__(self) -> None:
         if min(self.side, self.patch, self.codes, self.code_width, *self.widths) < 1:

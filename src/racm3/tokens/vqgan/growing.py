@@ -1,4 +1,5 @@
-"""A finer codebook for a trained VQGAN, and which old code each new one is heir to."""
+"""A finer codebook for a trained VQGAN, which old code each new one is heir to, and more to tell of
+a code."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -55,7 +56,34 @@ def grown(
             sums = torch.zeros_like(vectors).index_add_(0, members, features)
             vectors = F.normalize(sums + PULL * vectors, dim=1)
     finer = VQGAN(replace(vqgan.config, codes=codes))
-    finer.load_state_dict({**vqgan.state_dict(), "codebook.vectors": vectors.clone()})
+    state = {**vqgan.state_dict(), "codebook.vectors": vectors.clone()}
+    if vqgan.details is not None:
+        known = vqgan.details.weight.detach()
+        heirs = _nearest(vectors[len(old) :], old)
+        state["details.weight"] = torch.cat([known, known[heirs]])
+    finer.load_state_dict(state)
+    return finer
+
+
+def detailed(vqgan: VQGAN, detail: int, *, seed: int = 0) -> VQGAN:
+    """The same VQGAN whose codes have `detail` numbers more for its decoder; all of them are zero.
+
+    Raises:
+        ConfigError: They have another number of these already.
+    """
+    if vqgan.config.detail == detail:
+        return vqgan
+    if vqgan.config.detail:
+        raise ConfigError(f"codes have {vqgan.config.detail} numbers for the decoder, not {detail}")
+    state, dice = vqgan.state_dict(), torch_dice(torch.device("cpu"), seed, 23)
+    known = state["decoder.0.weight"]
+    unheard = known.new_empty(len(known), detail, *known.shape[2:])
+    bound = (unheard[0].numel() + known[0].numel()) ** -0.5
+    unheard.uniform_(-bound, bound, generator=dice)
+    state["decoder.0.weight"] = torch.cat([known, unheard], dim=1)
+    state["details.weight"] = known.new_zeros(vqgan.config.codes, detail)
+    finer = VQGAN(replace(vqgan.config, detail=detail))
+    finer.load_state_dict(state)
     return finer
 
 

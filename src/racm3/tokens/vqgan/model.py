@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -57,7 +58,8 @@ class VQGAN(nn.Module):
                 down.append(nn.Conv2d(width, wider, kernel, stride=2, padding=margin))
         self.encoder = nn.Sequential(*down, nn.Conv2d(last, config.code_width, 1))
         self.codebook = Codebook(config.codes, config.code_width)
-        up: list[nn.Module] = [nn.Conv2d(config.code_width, last, 3, padding=1)]
+        self.details = nn.Embedding(config.codes, config.detail) if config.detail else None
+        up: list[nn.Module] = [nn.Conv2d(config.code_width + config.detail, last, 3, padding=1)]
         backwards = config.widths[::-1]
         for width, narrower in zip(backwards, (*backwards[1:], None), strict=True):
             up += [ResidualBlock(width) for _ in range(config.decoder_blocks)]
@@ -79,4 +81,17 @@ class VQGAN(nn.Module):
     def decode(
         self, codes: Int[Tensor, "batch rows columns"]
     ) -> Float[Tensor, "batch 3 height width"]:
-        return torch.clamp(self.decoder(self.codebook.look_up(codes)).float(), -1, 1)
+        return torch.clamp(self.painted(self.codebook.look_up(codes), codes).float(), -1, 1)
+
+    def painted(
+        self,
+        vectors: Float[Tensor, "batch dim rows columns"],
+        codes: Int[Tensor, "batch rows columns"],
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """What the decoder makes of codes, given by their vectors and their numbers."""
+        if self.details is not None:
+            details = rearrange(
+                self.details(codes), "batch rows columns dim -> batch dim rows columns"
+            )
+            vectors = torch.cat([vectors, details.to(vectors.dtype)], dim=1)
+        return self.decoder(vectors)
