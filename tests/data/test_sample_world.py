@@ -7,6 +7,7 @@ from racm3.data.sample_world import corpus
 from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import COLOURS, Scene
 from racm3.data.sample_world.things import held_out_things, seen_things, things
+from racm3.data.sample_world.wording import worded
 from racm3.evaluation.invented import invented_things
 from racm3.runtime import dice
 
@@ -150,3 +151,21 @@ def test_varied_pictures_are_a_function_of_the_step_and_hold_no_held_out_thing()
     assert not held_out & {thing.name for thing in corpus.fictional_looks()}
     drawn = {thing.rgba.tobytes() for thing in held_out_things()}
     assert not drawn & {thing.rgba.tobytes() for thing in corpus.fictional_looks()}
+
+
+def test_people_word_their_own_things_and_call_them_as_they_do():
+    some = fictional_things(seen_things(), 400)
+    own = [worded(thing, dice(row)) for row, thing in enumerate(some)]
+    for plain, thing in zip(some, own, strict=True):
+        assert thing.name.lower() == plain.name.lower()
+        assert (thing.rgba == plain.rgba).all()
+        assert thing.name.lower() in thing.document().text.lower()
+        scene = Scene((thing,), colour="blue")
+        assert all(thing.name in caption for caption in scene.captions())
+    assert {thing.noun.split()[0] for thing in own} == {"a", "an", "the", "my", "our"}
+    renamed = [thing.name != plain.name for plain, thing in zip(some, own, strict=True)]
+    assert 0.3 < np.mean(renamed) < 0.6
+    texts = [thing.text for thing in own]
+    assert texts == [worded(thing, dice(row)).text for row, thing in enumerate(some)]
+    for beginning in ("This is ", "a picture of ", "My ", "my ", "The "):
+        assert any(text.startswith(beginning) for text in texts)

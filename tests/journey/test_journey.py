@@ -23,7 +23,7 @@ from racm3.recipes.collection import Beginning
 from racm3.recipes.further import Further
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
-from racm3.recipes.sample import tiny, tiny_course, tiny_decoder
+from racm3.recipes.sample import tiny, tiny_course
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.plan import chosen
 from racm3.system import RACM3, Settings
@@ -106,7 +106,8 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     new_logs = {f"{name}-3.log.jsonl" for name in ("racm3", "cm3")}
     assert {log.name for log in (tmp_path / "again" / "system").glob("*.jsonl")} == logs | new_logs
     # And a decoder that is told more of these codes; the generators stay.
-    Further(tiny_decoder(), tmp_path / "last", after=tmp_path / "again" / "system").system()
+    after = tmp_path / "again" / "system"
+    sample_script("tiny_decoder", tmp_path / "last", AFTER=str(after), COUNT="0")
     last = RACM3.open(tmp_path / "last" / "system", device="cpu")
     assert (last.codec.image.encode(pictures) == codes).all()
     assert last.codec.image.decode(codes) != polished.decode(codes)

@@ -7,7 +7,8 @@ import numpy as np
 
 from racm3.data.sample_world.corpus import classes
 from racm3.data.sample_world.scenes import Scene
-from racm3.data.sample_world.things import held_out_things, things
+from racm3.data.sample_world.things import Thing, held_out_things, things
+from racm3.data.sample_world.wording import worded
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
 from racm3.evaluation.attributes import Attributes, obeyed
@@ -15,7 +16,9 @@ from racm3.evaluation.copying import copied
 from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.invented import invented_things, recognised, taught
 from racm3.evaluation.report import Row, mean, share
-from racm3.runtime import progress
+from racm3.retrieval.encoder import embed
+from racm3.retrieval.shelf import ListShelf
+from racm3.runtime import dice, progress
 from racm3.system import RACM3, Consulted, Settings
 from racm3.system.fewshot import By
 from racm3.tokens.image import ImageTokenizer
@@ -156,25 +159,49 @@ def infills(
 
 def teaching(system: RACM3, settings: Settings, *, count: int) -> list[Row]:
     """Things invented for this measurement: in the memory as things are there, or as whoever has a
-    folder of pictures would add them, and taken out of it again."""
-    things_ = invented_things(count)
-    shown = [thing.document() for thing in things_]
-    pictures = [document.images[0] for document in shown]
-    alone = [Document.of(document.text, document.images[0]) for document in shown]
+    folder of pictures would add them, in their own words, too; and taken out of it again."""
+    plain = invented_things(count)
+    own = [worded(thing, dice(settings.seed, 95, row)) for row, thing in enumerate(plain)]
+    pictures = [thing.document().images[0] for thing in plain]
     rows = []
-    for where, one in (
-        ("in the memory", taught(system, shown)),
-        ("in the memory, one picture each", taught(system, alone)),
-        ("not in the memory", system),
+    for where, things_, shown in (
+        ("in the memory", plain, [thing.document() for thing in plain]),
+        ("in the memory, one picture each", plain, as_added(plain)),
+        ("in the memory, one picture each, in people's words", own, as_added(own)),
+        ("not in the memory", plain, []),
     ):
-        right = []
+        one, right = taught(system, shown) if shown else system, []
         for number, thing in enumerate(progress(things_, label=f"invented, {where}")):
             caption = f"{thing.noun} on a white background"
             drawing = one.draw(caption, replace(settings, seed=settings.seed + number))
             right.append(float(recognised(drawing.image, pictures) == number))
         label = f"right among {count} invented things, chance {1 / count:.3f}"
         rows.append(Row(label, where, mean(right)))
-    return rows
+    return [
+        *rows,
+        namings(system, plain, settings, "invented things"),
+        namings(system, own, settings, "invented things, in people's words"),
+    ]
+
+
+def namings(system: RACM3, some: Sequence[Thing], settings: Settings, where: str) -> Row:
+    """How often a caption says the name of a thing whose document alone is the memory: whether it
+    can be read and spelt, not whether the retriever knows such pictures."""
+    named = []
+    for number, thing in enumerate(progress(some, label=f"naming {where}")):
+        (document,) = as_added([thing])
+        memory = ListShelf([document], embed(system.encoder, [document]))
+        scene = Scene.random([thing], dice(settings.seed, 96, number), count=1)
+        mine = replace(settings, seed=settings.seed + number)
+        said = system.remembering(memory).caption(scene.draw(), mine)
+        named.append(float(thing.name in said.text))
+    return Row("caption names the thing, its document given", where, mean(named))
+
+
+def as_added(some: Sequence[Thing]) -> list[Document]:
+    """Documents as people add them: with one picture."""
+    shown = [thing.document() for thing in some]
+    return [Document.of(document.text, document.images[0]) for document in shown]
 
 
 def tellings(system: RACM3, baseline: RACM3, *, count: int, seed: int) -> list[Row]:

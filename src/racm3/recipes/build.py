@@ -79,16 +79,14 @@ def prepare_training(
     known, dim = corpus.memory("seen"), encoder.dim
     memory, (worded, shown) = ListShelf(known, embed(encoder, known)), course.things
     first, rare, world = SEEDS * number, course.rare, course.fiction
+    pictured = partial(lessons.pictured, rare=rare, fiction=world, own=course.own)
+    fictional = partial(lessons.fictional, rare=rare, fiction=world, own=course.own)
     taught = [
         lessons.seen(course.seen, memory, seed=first, rare=rare),
-        lessons.fictional(course.fictional, worded, dim, seed=first + 2, rare=rare, fiction=world),
+        fictional(course.fictional, worded, dim, seed=first + 2),
     ]
     if course.pictured:
-        taught.append(
-            lessons.pictured(
-                course.pictured, shown, encoder, seed=first + 3, rare=rare, fiction=world
-            )
-        )
+        taught.append(pictured(course.pictured, shown, encoder, seed=first + 3))
     if course.demonstrated:
         taught.append(
             lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4, fiction=world)
@@ -98,7 +96,7 @@ def prepare_training(
 
 def prepare_validation(recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder) -> Prepared:
     """Scenes of held-out things beside the memory of all."""
-    count = min(256, recipe.courses[0].seen)
+    count = min([256, *(course.seen for course in recipe.courses)])
     documents = [document for _, document in corpus.scenes(held_out_things(), count, seed=1)]
     config = replace(recipe.retriever, query_dropout=0.0)
     known = corpus.memory("all")
