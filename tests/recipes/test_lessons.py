@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from racm3.data.sample_world.wording import Worded
 from racm3.errors import Racm3Error
 from racm3.recipes import lessons
 from racm3.retrieval.retriever import RetrieverConfig
@@ -24,20 +23,6 @@ def test_a_demonstration_stands_beside_its_own_label_and_another_one(codec, enco
         assert document.text in pair
         places.append(pair.index(document.text))
     assert 0.2 < np.mean(places) < 0.8
-
-
-def test_documents_in_peoples_words_are_found_and_a_share_of_none_changes_nothing(codec, encoder):
-    alike, own = (lessons.fictional(30, 20, encoder.dim, own=share) for share in (0.0, 1.0))
-    assert alike.documents == lessons.fictional(30, 20, encoder.dim).documents
-    shown = own.memory.documents(range(20))
-    assert all(isinstance(thing, Worded) for thing in lessons._made_up(20, 0, 1.0))
-    assert {a.text for a in shown} != {a.text for a in alike.memory.documents(range(20))}
-    config = RetrieverConfig(query_dropout=0.0, too_similar=None)
-    made = lessons.prepare_lessons(codec, encoder, [own], config, draws=1)
-    for row, document in enumerate(own.documents):
-        near = [said(codec, made.memory[int(at)]) for at in made.neighbours[row, 0]]
-        names = [thing.name for thing in lessons._made_up(20, 0, 1.0) if thing.text in near]
-        assert any(name in document.text for name in names)
 
 
 def test_neighbours_of_other_documents_are_refused(codec, encoder):

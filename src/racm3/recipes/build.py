@@ -79,14 +79,16 @@ def prepare_training(
     known, dim = corpus.memory("seen"), encoder.dim
     memory, (worded, shown) = ListShelf(known, embed(encoder, known)), course.things
     first, rare, world = SEEDS * number, course.rare, course.fiction
-    pictured = partial(lessons.pictured, rare=rare, fiction=world, own=course.own)
-    fictional = partial(lessons.fictional, rare=rare, fiction=world, own=course.own)
     taught = [
         lessons.seen(course.seen, memory, seed=first, rare=rare),
-        fictional(course.fictional, worded, dim, seed=first + 2),
+        lessons.fictional(course.fictional, worded, dim, seed=first + 2, rare=rare, fiction=world),
     ]
     if course.pictured:
-        taught.append(pictured(course.pictured, shown, encoder, seed=first + 3))
+        taught.append(
+            lessons.pictured(
+                course.pictured, shown, encoder, seed=first + 3, rare=rare, fiction=world
+            )
+        )
     if course.demonstrated:
         taught.append(
             lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4, fiction=world)

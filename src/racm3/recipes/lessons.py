@@ -13,7 +13,6 @@ from racm3.data.sample_world import corpus
 from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import RARE, Scene
 from racm3.data.sample_world.things import Thing, seen_things
-from racm3.data.sample_world.wording import worded
 from racm3.document import Document, Image
 from racm3.retrieval.encoder import Encoder, embed
 from racm3.retrieval.index import ExactIndex
@@ -22,7 +21,7 @@ from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
 from racm3.tokens.codec import Codec
 
-DEMONSTRATIONS, OWN = 67, 73
+DEMONSTRATIONS = 67
 
 
 @dataclass(frozen=True)
@@ -50,20 +49,13 @@ def seen(count: int, memory: ListShelf, *, seed: int = 0, rare: float = RARE) ->
 
 
 def fictional(
-    count: int,
-    number: int,
-    dim: int,
-    *,
-    seed: int = 2,
-    rare: float = RARE,
-    fiction: int = 0,
-    own: float = 0.0,
+    count: int, number: int, dim: int, *, seed: int = 2, rare: float = RARE, fiction: int = 0
 ) -> Lessons:
-    """Scenes of `number` fictional things beside theirs, a share of `own` in people's own words.
+    """Scenes of `number` fictional things beside theirs.
 
     A made-up name means nothing to a frozen CLIP, so these are looked up by their words.
     """
-    made_up = _made_up(number, fiction, own)
+    made_up = _made_up(number, fiction)
     shelf = ListShelf([thing.document() for thing in made_up], np.zeros((number, dim), np.float32))
     return Lessons(corpus.lessons(made_up, count, seed=seed, rare=rare), shelf, worded=True)
 
@@ -76,14 +68,13 @@ def pictured(
     seed: int = 3,
     rare: float = RARE,
     fiction: int = 0,
-    own: float = 0.0,
 ) -> Lessons:
     """Scenes of one fictional thing each, beside what whoever captions would find by the picture.
 
     A CLIP finds nearly all that it has met, and it has met no fictional thing: so the right
     document comes first, and after it what looks most like the scene and is called something else.
     """
-    made_up = _made_up(number, fiction, own)
+    made_up = _made_up(number, fiction)
     known = [thing.document() for thing in made_up]
     vectors = embed(encoder, [document.only(Image) for document in known])
     drawn = corpus.scenes(made_up, count, seed=seed, pairs=0.0, rare=rare)
@@ -117,12 +108,8 @@ def _labelled(thing: Thing, rng: np.random.Generator) -> Document:
 
 
 @cache
-def _made_up(number: int, fiction: int, own: float = 0.0) -> tuple[Thing, ...]:
-    found = []
-    for row, thing in enumerate(fictional_things(seen_things(), number, seed=fiction)):
-        rng = dice(fiction, OWN, row)
-        found.append(worded(thing, rng) if rng.random() < own else thing)
-    return tuple(found)
+def _made_up(number: int, fiction: int) -> tuple[Thing, ...]:
+    return fictional_things(seen_things(), number, seed=fiction)
 
 
 def prepare_lessons(

@@ -27,7 +27,6 @@ class Course:
         things: How many fictional things there are to look up by words, and by the picture.
         rare: The chance of each rare look of a scene (striped, checked, tilted).
         fiction: Which fictional things: their seed. A further course's is its number.
-        own: The share of them that bear such names, in such texts, as people's own pictures do.
         training: The schedule.
     """
 
@@ -38,7 +37,6 @@ class Course:
     things: tuple[int, int]
     rare: float = RARE
     fiction: int = 0
-    own: float = 0.0
     training: GeneratorTraining
 
 
@@ -187,24 +185,6 @@ def course_cpu() -> SampleRecipe:
     return replace(further_cpu(), decoder=None, keep_codes=True)
 
 
-def words_cpu() -> SampleRecipe:
-    """A short course in which documents are worded as people word theirs; its codes stay."""
-    return replace(
-        course_cpu(),
-        courses=(
-            Course(
-                seen=3_000,
-                fictional=8_000,
-                pictured=5_000,
-                things=(5_000, 2_000),
-                rare=0.12,
-                own=0.5,
-                training=_schedule(600, lr=1e-3),
-            ),
-        ),
-    )
-
-
 def decoder_cpu() -> SampleRecipe:
     """A decoder that is told more of every code, for what `further_cpu` or `course_cpu` made."""
     return replace(
@@ -307,7 +287,6 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "sample_cpu": sample_cpu,
     "further_cpu": further_cpu,
     "course_cpu": course_cpu,
-    "words_cpu": words_cpu,
     "decoder_cpu": decoder_cpu,
     "sample_gpu": sample_gpu,
     "tiny": tiny,
