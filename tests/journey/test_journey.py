@@ -23,7 +23,7 @@ from racm3.recipes.collection import Beginning
 from racm3.recipes.further import Further
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
-from racm3.recipes.sample import tiny, tiny_course
+from racm3.recipes.sample import tiny, tiny_course, tiny_further
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.plan import chosen
 from racm3.system import RACM3, Settings
@@ -115,6 +115,9 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     assert all((one == other).all() for one, other in kept)
     last_logs = {log.name for log in (tmp_path / "last" / "system").glob("*.jsonl")}
     assert last_logs == logs | new_logs | {"decoder-0.log.jsonl"}
+    # A codebook that is refined after that keeps what its decoder is told.
+    finer = Further(tiny_further(), tmp_path / "finer", after=tmp_path / "last" / "system")
+    assert finer.decoder().vqgan.config.detail == last.codec.image.vqgan.config.detail == 4
 
 
 def test_what_ships_is_small():

@@ -278,7 +278,8 @@ CURVES = """
 import json, torch
 from tests.training.tiny import learner, material
 torch.set_num_threads(1)
-runs = [learner(material(), compile=compiled) for compiled in (False, True)]
+ways = ({}, {"compile": True}, {"compile": True, "recompute": True})
+runs = [learner(material(), **way) for way in ways]
 print(json.dumps([[run.learn_from(step)["loss"] for step in range(3)] for run in runs]))
 """
 
@@ -289,6 +290,7 @@ def test_a_compiled_run_learns_the_same():
     run = subprocess.run(
         [sys.executable, "-c", CURVES], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    plain, compiled = json.loads(run.stdout.splitlines()[-1])
+    plain, compiled, again = json.loads(run.stdout.splitlines()[-1])
     assert compiled == pytest.approx(plain, rel=1e-4)
+    assert again == pytest.approx(plain, rel=1e-4)
     assert plain[0] != plain[1]

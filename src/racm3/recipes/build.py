@@ -171,10 +171,12 @@ class Build:
         learnt = self.tokenizer()
         if self.recipe.decoder is None:
             return learnt
-        more = self.recipe.vqgan.detail
-        return self._tokenizer(
-            lambda: detailed(learnable(learnt), more), self.recipe.decoder, "decoder"
-        )
+
+        def begin() -> VQGAN:
+            vqgan, detail = learnable(learnt), self.recipe.vqgan.detail
+            return detailed(vqgan, detail) if detail else vqgan  # what has some keeps them
+
+        return self._tokenizer(begin, self.recipe.decoder, "decoder")
 
     def clip(self) -> ClipEncoder:
         return train_clip(self.recipe, self.folder / "clip", self.where)

@@ -72,7 +72,7 @@ def joined(blocks: Iterable[Table], dim: int) -> Table:
 
 class ListShelf:
     """A few documents in a list, each its own group unless said otherwise; `columns` hold their
-    metadata by name."""
+    metadata by name, and `text` where that is known without them."""
 
     def __init__(
         self,
@@ -82,7 +82,8 @@ class ListShelf:
         columns: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         ids = np.arange(len(vectors), dtype=np.int64)
-        self._documents, self._columns = list(documents), dict(columns or {})
+        self._documents = list(documents)
+        self._columns = {"text": [document.text for document in documents], **(columns or {})}
         self._table = Table(ids, list(groups or map(str, ids)), vectors)
 
     @property
@@ -108,7 +109,5 @@ class ListShelf:
         return [self._documents[i] for i in ids]
 
     def texts(self, where: str | None = None, column: str = "text") -> dict[int, str]:
-        ids = self.ids(where).tolist()
-        if column == "text":
-            return dict(zip(ids, (one.text for one in self._documents), strict=True))
-        return dict(zip(ids, self._columns[column], strict=True)) if column in self._columns else {}
+        ids, known = self.ids(where).tolist(), self._columns
+        return dict(zip(ids, known[column], strict=True)) if column in known else {}

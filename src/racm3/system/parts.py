@@ -171,8 +171,11 @@ class SampleShelf(ListShelf):
                 f"{folder / VECTORS} has shape {vectors.shape}, expected "
                 f"{(len(things()), encoder_dim)}; install racm3 again"
             )
-        words = [", ".join(thing.keywords) for thing in things()]
-        super().__init__([], vectors, [thing.name for thing in things()], {"keywords": words})
+        columns = {
+            "text": [thing.text for thing in things()],
+            "keywords": [", ".join(thing.keywords) for thing in things()],
+        }
+        super().__init__([], vectors, [thing.name for thing in things()], columns)
         self._things = things()
 
     @property
@@ -181,11 +184,6 @@ class SampleShelf(ListShelf):
 
     def documents(self, ids: Sequence[int]) -> list[Document]:
         return [self._things[i].document() for i in ids]
-
-    def texts(self, where: str | None = None, column: str = "text") -> dict[int, str]:
-        if column != "text":
-            return super().texts(where, column)
-        return dict(zip(self.ids(where).tolist(), (one.text for one in self._things), strict=True))
 
 
 class EmptyShelf(ListShelf):

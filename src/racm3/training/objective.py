@@ -73,7 +73,7 @@ def summed_in_pieces(
     z_loss: float = 0.0,
 ) -> Float[Tensor, ""]:
     """The objective's sum, of logits that are there for a piece of the batch at a time; the
-    backward pass makes them again."""
+    backward pass makes them again. `F.linear_cross_entropy` in chunks knows no z-loss."""
 
     def piece(h: Tensor, t: Tensor, w: Tensor) -> Tensor:
         return objective(F.linear(h, head)[None], t[None], w[None], z_loss=z_loss).summed
