@@ -15,7 +15,7 @@ from common import arguments, seconds, show, sizes
 from racm3.document import Document
 from racm3.recipes.collection import fill_memory
 from racm3.retrieval.disk import found_share
-from racm3.retrieval.encoder import unit
+from racm3.retrieval.embedding import unit
 from racm3.retrieval.index import Block, ExactIndex
 from racm3.retrieval.memory import Entry, MemoryStore
 

@@ -8,7 +8,7 @@ import numpy as np
 from common import arguments, seconds, show, sizes
 
 from racm3.document import Document
-from racm3.retrieval.encoder import unit
+from racm3.retrieval.embedding import unit
 from racm3.retrieval.index import ExactIndex
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.retrieval.shelf import ListShelf

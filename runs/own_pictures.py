@@ -50,8 +50,9 @@ def main(folder: Path) -> None:
         pictures = Path(place) / "pictures"
         draw_own(pictures)
         system = RACM3.open("sample", device="cpu")
+        known, place = system.encoder, Path(place)
         memory = MemoryStore.create(
-            Path(place) / "mine", encoder=system.encoder.name, dim=system.encoder.dim
+            place / "mine", encoder=known.name, dim=known.dim, sides=known.sides
         )
         fill_memory(memory, read_source(pictures, Tolerance()), system.encoder)
         mine = system.remembering(memory)

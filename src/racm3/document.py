@@ -4,7 +4,9 @@ import hashlib
 import io
 import struct
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from PIL import ImageOps
 from racm3.errors import DocumentError
 
 MOST_PIXELS = 64_000_000
+# Of a picture in several sizes: more than the encoders that know sizes look at.
+ENOUGH = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,17 @@ def reduced(picture: Image, most: int) -> Image:
     return Image.of(picture.pil().resize((width, height), PIL.Resampling.BICUBIC))
 
 
+def shrunk(square: Image, size: float) -> Image:
+    """The picture so large in the middle of white."""
+    if size == 1:
+        return square
+    side = round(square.width * size)
+    canvas = PIL.new("RGB", (square.width, square.height), "white")
+    place = (square.width - side) // 2
+    canvas.paste(square.pil().resize((side, side), PIL.Resampling.LANCZOS), (place, place))
+    return Image.of(canvas)
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """Text and images in reading order; a captioned picture is the commonest kind."""
@@ -149,6 +164,21 @@ class Document:
         """The same document with pictures of at most so many pixels on their shorter side."""
         parts = (reduced(p, most) if isinstance(p, Image) else p for p in self.parts)
         return Document(tuple(parts))
+
+    def in_sizes(self, sizes: Sequence[float], side: int | None = None) -> "Document":
+        """A document whose only picture is there in each size; any other one as it is.
+
+        Args:
+            sizes: Shares of a square, in whose middle the picture stands on white.
+            side: The square's side in pixels; else the picture's shorter one, at most 256.
+        """
+        if len(self.images) != 1 or tuple(sizes) == (1.0,):
+            return self
+        (picture,) = self.images
+        square = fit(picture, side or min(picture.height, picture.width, ENOUGH))
+        shown = [shrunk(square, size) for size in sizes]
+        parts = ([part] if isinstance(part, Text) else shown for part in self.parts)
+        return Document(tuple(chain.from_iterable(parts)))
 
     def require_parts(self) -> "Document":
         """The document itself, or a sentence saying that there is nothing in it."""

@@ -13,7 +13,7 @@ from racm3.data.sources import read_source
 from racm3.document import Image, Text
 from racm3.errors import MemoryStoreError, SourceError
 from racm3.recipes.collection import fill_memory
-from racm3.retrieval.encoder import embed
+from racm3.retrieval.embedding import embed
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.exchange import export_memory, restore_memory
 from racm3.retrieval.memory import MemoryStore

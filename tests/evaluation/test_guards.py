@@ -10,7 +10,7 @@ from racm3.evaluation.copying import CopyMeter
 from racm3.evaluation.fewshot import LABELS, episodes, right_answers
 from racm3.evaluation.leakage import Guard, clean, difference_hash, find_leaks
 from racm3.evaluation.recall import FORMS, table_four
-from racm3.retrieval.encoder import embed, unit
+from racm3.retrieval.embedding import embed, unit
 from racm3.retrieval.index import ExactIndex
 from tests.conftest import picture
 

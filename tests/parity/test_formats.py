@@ -16,7 +16,7 @@ from racm3.generation.sampling import GREEDY
 from racm3.model.export import open_generator
 from racm3.model.growing import extended
 from racm3.recipes.collection import Beginning
-from racm3.retrieval.encoder import Dropout, embed
+from racm3.retrieval.embedding import Dropout, embed
 from racm3.retrieval.shelf import ListShelf
 from racm3.retrieval.siglip import open_dual
 from racm3.runtime import save_json

@@ -39,7 +39,7 @@ from racm3.recipes.study.tables import TABLES
 from racm3.recipes.study.verdicts import METRICS, compare, estimate
 from racm3.recipes.study.workers import divide
 from racm3.recipes.study.worlds import World, photographs, view
-from racm3.retrieval.encoder import unit
+from racm3.retrieval.embedding import unit
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf
 from tests.conftest import picture

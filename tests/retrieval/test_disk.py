@@ -6,7 +6,7 @@ import pytest
 from racm3.document import Document
 from racm3.errors import ConfigError, MemoryStoreError
 from racm3.retrieval.disk import FEWEST, DiskIndex, found_share
-from racm3.retrieval.encoder import embed, unit
+from racm3.retrieval.embedding import embed, unit
 from racm3.retrieval.index import ExactIndex
 from racm3.retrieval.lexical import BM25
 from racm3.retrieval.memory import Entry, MemoryStore

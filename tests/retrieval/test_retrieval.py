@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from racm3.document import Document, Image, Text
 from racm3.errors import CheckpointError, ConfigError, DocumentError
-from racm3.retrieval.encoder import ClipEncoder, Dropout, embed, mix, unit
+from racm3.retrieval.embedding import Dropout, embed, mix, unit
+from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.fusion import by_reciprocal_rank
 from racm3.retrieval.index import Block, ExactIndex
 from racm3.retrieval.lexical import BM25, Fields, phrases, stem, words

@@ -13,10 +13,9 @@ from racm3.evaluation.invented import invented_things, recognised
 from racm3.evaluation.perplexity import document_losses
 from racm3.generation.engine import Engine
 from racm3.recipes.study.worlds import finished
-from racm3.retrieval.encoder import embed
+from racm3.retrieval.embedding import embed
 from racm3.retrieval.shelf import ListShelf
 from racm3.system import RACM3, Settings
-from racm3.system.voice import in_sizes
 from racm3.tokens.codec import Kind
 from tests.conftest import picture
 
@@ -25,7 +24,7 @@ def test_one_picture_is_shown_as_the_memory_shows_a_thing():
     """What was pasted on white and shrunk is what was shrunk and pasted on white."""
     for thing in held_out_things()[::20]:
         known = thing.document()
-        shown = in_sizes(Document.of(known.text, known.images[0]), SHOWN, 64)
+        shown = Document.of(known.text, known.images[0]).in_sizes(SHOWN, 64)
         assert [type(part) for part in shown.parts] == [type(part) for part in known.parts]
         for mine, theirs in zip(shown.images, known.images, strict=True):
             apart = np.abs(mine.pixels.astype(float) - theirs.pixels)
@@ -35,10 +34,10 @@ def test_one_picture_is_shown_as_the_memory_shows_a_thing():
 def test_what_is_known_in_no_other_size_is_read_as_it_is():
     one, words = Document.of("a", picture(1)), Document.of("a")
     two = Document.of("a", picture(1), picture(2))
-    assert in_sizes(one, (1.0,), 16) is one
-    assert in_sizes(two, SHOWN, 16) is two
-    assert in_sizes(words, SHOWN, 16) is words
-    assert len(in_sizes(Document.of(picture(1), "a", "b"), SHOWN, 16).parts) == 4
+    assert one.in_sizes((1.0,), 16) is one
+    assert two.in_sizes(SHOWN, 16) is two
+    assert words.in_sizes(SHOWN, 16) is words
+    assert len(Document.of(picture(1), "a", "b").in_sizes(SHOWN, 16).parts) == 4
 
 
 def test_sizes_come_with_the_system_and_stay_when_others_speak_for_it(system: RACM3, tmp_path):
@@ -56,7 +55,7 @@ def test_sizes_come_with_the_system_and_stay_when_others_speak_for_it(system: RA
 def test_perplexity_is_of_documents_as_an_answer_reads_them(system: RACM3, kind):
     documents, plain = system.parts.shelf.documents(range(2)), system.voice
     one = [[Document.of("a red apple", picture(1))]] * 2
-    both = [[in_sizes(document, SHOWN, 16) for document in shown] for shown in one]
+    both = [[document.in_sizes(SHOWN, 16) for document in shown] for shown in one]
     sized = document_losses(replace(plain, sizes=SHOWN), documents, one, kind)
     np.testing.assert_array_equal(
         sized.losses, document_losses(plain, documents, both, kind).losses

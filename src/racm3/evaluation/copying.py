@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from racm3.document import Image
-from racm3.retrieval.encoder import Encoder
+from racm3.retrieval.embedding import Encoder
 from racm3.retrieval.index import Index
 from racm3.tokens.image import ImageTokenizer
 

@@ -13,7 +13,7 @@ from PIL import Image as PIL
 
 from racm3.document import Image
 from racm3.errors import CheckpointError
-from racm3.retrieval.encoder import Encoder
+from racm3.retrieval.embedding import Encoder
 from racm3.runtime import progress
 from racm3.tokens.image import ImageTokenizer, to_pixels
 

@@ -7,7 +7,7 @@ from PIL import ImageDraw
 
 from racm3.data.sample_world.things import Thing
 from racm3.document import Document, Image
-from racm3.retrieval.encoder import embed
+from racm3.retrieval.embedding import embed_memory
 from racm3.retrieval.shelf import ListShelf, joined
 from racm3.runtime import dice
 from racm3.system import RACM3
@@ -54,7 +54,7 @@ def taught(system: RACM3, documents: list[Document]) -> RACM3:
     """The same system with some documents more in its memory; nothing is trained."""
     parts = system.parts
     known = joined(parts.shelf.blocks(), parts.encoder.dim)
-    vectors = np.concatenate([known.vectors, embed(parts.encoder, documents)])
+    vectors = np.concatenate([known.vectors, embed_memory(parts.encoder, documents)])
     everything = parts.shelf.documents(known.ids.tolist()) + documents
     return system.remembering(ListShelf(everything, vectors))
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from racm3.document import Document, Image, Text
-from racm3.retrieval.encoder import Encoder, embed
+from racm3.retrieval.embedding import Encoder, embed, embed_memory
 from racm3.retrieval.index import ExactIndex
 from racm3.retrieval.query import ask
 from racm3.retrieval.retriever import Retriever
@@ -45,6 +45,6 @@ def table_four(
     side, wanted = form
     kind = {"text": Text, "image": Image, "document": None}[wanted]
     answers = [one.only(kind) if kind else one for one in documents]
-    index = ExactIndex.of(np.arange(len(documents)), embed(encoder, answers))
+    index = ExactIndex.of(np.arange(len(documents)), embed_memory(encoder, answers))
     hits = index.search(embed(encoder, [ask(one, side) for one in asking or documents]), k)
     return (hits.ids == np.arange(len(documents))[:, None]).any(axis=1)

@@ -21,6 +21,7 @@ from racm3.evaluation.sample_tasks import (
     captions,
     drawings,
     infills,
+    own_pictures,
     paraphrases,
     teaching,
     tellings,
@@ -58,10 +59,11 @@ def evaluate(
     whole = [one for one in scenes(flags, 3 * count, seed=EVALUATION + seed, things_each=1)]
     large = [one for one in whole if one[0].size == "large"][:count]
     some_wrong = []
-    rows += captions(system, baseline, alone, settings, some_wrong)
+    rows += captions(system, baseline, alone, settings, "1 held-out thing", some_wrong)
     wrong += some_wrong[:FAILURES]
     rows += infills(system, baseline, large, settings)
     rows += teaching(system, settings, count=min(count, 24))
+    rows += own_pictures(system, baseline, settings, count=min(count, 48))
     rows += tellings(system, baseline, count=count, seed=seed)
     return rows, wrong
 

@@ -15,13 +15,17 @@ from racm3.evaluation.attributes import Attributes, obeyed
 from racm3.evaluation.copying import copied
 from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.invented import invented_things, recognised, taught
+from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import Row, mean, share
-from racm3.retrieval.encoder import embed
+from racm3.retrieval.embedding import embed_memory
 from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice, progress
 from racm3.system import RACM3, Consulted, Settings
 from racm3.system.fewshot import By
 from racm3.tokens.image import ImageTokenizer
+
+# Scenes that each of one's own things is asked by.
+VIEWS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +194,32 @@ def namings(system: RACM3, some: Sequence[Thing], settings: Settings, where: str
     named = []
     for number, thing in enumerate(progress(some, label=f"naming {where}")):
         (document,) = as_added([thing])
-        memory = ListShelf([document], embed(system.encoder, [document]))
+        memory = ListShelf([document], embed_memory(system.encoder, [document]))
         scene = Scene.random([thing], dice(settings.seed, 96, number), count=1)
         mine = replace(settings, seed=settings.seed + number)
         said = system.remembering(memory).caption(scene.draw(), mine)
         named.append(float(thing.name in said.text))
     return Row("caption names the thing, its document given", where, mean(named))
+
+
+def own_pictures(system: RACM3, baseline: RACM3, settings: Settings, *, count: int) -> list[Row]:
+    """Invented things added with one picture each, asked by scenes of them among all that is
+    known: whether theirs is the first document, and what is said of it."""
+    some = invented_things(count)
+    knowing, before = taught(system, as_added(some)), len(system.library.retriever().ids)
+    drawn = [(row, dice(settings.seed, 97, row, n)) for row in range(count) for n in range(VIEWS)]
+    scenes = [Scene.random([some[row]], rng, count=1) for row, rng in drawn]
+    asked, right = (
+        [Document.of(scene.draw()) for scene in scenes],
+        [before + row for row, _ in drawn],
+    )
+    hits = recalled(knowing.library.retriever(), asked, right, k=1).astype(float)
+    where = "invented things, one picture each, among all"
+    told = [(scene, scene.document(rng)) for scene, (_, rng) in zip(scenes, drawn, strict=True)]
+    return [
+        Row("recall@1, picture to document", where, mean(hits.tolist())),
+        *captions(knowing, baseline, told[::VIEWS], settings, where, []),
+    ]
 
 
 def as_added(some: Sequence[Thing]) -> list[Document]:
@@ -220,12 +244,13 @@ def captions(
     baseline: RACM3,
     some: Sequence[tuple[Scene, Document]],
     settings: Settings,
+    where: str,
     wrong: list[Shown],
 ) -> list[Row]:
     """How often a caption says the name of the thing that the picture shows, and how often its
     document was found; what does not name it is added to `wrong`."""
     named, plain, found = [], [], []
-    for number, (scene, document) in enumerate(progress(some, label="captions")):
+    for number, (scene, document) in enumerate(progress(some, label=f"captions, {where}")):
         mine, picture = replace(settings, seed=settings.seed + number), document.images[0]
         thing = scene.things[0]
         said, other = (one.caption(picture, mine) for one in (system, baseline))
@@ -237,7 +262,6 @@ def captions(
             wrong.append(
                 Shown("(what is this?)", note, said.consulted, picture, said.text, other.text)
             )
-    where = "1 held-out thing"
     return [
         Row("caption names the thing", where, mean(named), mean(plain)),
         Row("the thing among the consulted, by picture", where, mean(found)),

@@ -18,7 +18,8 @@ from racm3.model.export import open_generator
 from racm3.recipes import collection, lessons
 from racm3.recipes.collection import Beginning
 from racm3.recipes.sample import SampleRecipe
-from racm3.retrieval.encoder import ClipEncoder, embed
+from racm3.retrieval.embedding import embed_memory
+from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import device, write_whole
@@ -58,7 +59,7 @@ def train_tokenizer(
 
 def train_clip(recipe: SampleRecipe, folder: Path, where: torch.device) -> ClipEncoder:
     if not (folder / "final").exists():
-        encoder = new_clip(recipe.clip, corpus.captions("all"))
+        encoder = new_clip(recipe.clip, corpus.captions("all"), sides=recipe.sides)
         pairs = partial(corpus.clip_pairs, batch=recipe.clip_batch)
         learner = ClipLearner(encoder, recipe.clip, pairs, corpus.named_pictures(), where)
         train(learner, loop(recipe.clip.steps, recipe.save_every), folder)
@@ -77,7 +78,7 @@ def prepare_training(
     """The material of a course: scenes of seen and of fictional things, each beside its memory."""
     course = recipe.courses[number - recipe.begun]
     known, dim = corpus.memory("seen"), encoder.dim
-    memory, (worded, shown) = ListShelf(known, embed(encoder, known)), course.things
+    memory, (worded, shown) = ListShelf(known, embed_memory(encoder, known)), course.things
     first, rare, world = SEEDS * number, course.rare, course.fiction
     taught = [
         lessons.seen(course.seen, memory, seed=first, rare=rare),
@@ -102,7 +103,7 @@ def prepare_validation(recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder)
     documents = [document for _, document in corpus.scenes(held_out_things(), count, seed=1)]
     config = replace(recipe.retriever, query_dropout=0.0)
     known = corpus.memory("all")
-    retriever = Retriever(encoder, ListShelf(known, embed(encoder, known)), config)
+    retriever = Retriever(encoder, ListShelf(known, embed_memory(encoder, known)), config)
     return prepare(codec, documents, retriever, depth=2, draws=1)
 
 

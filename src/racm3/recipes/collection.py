@@ -19,7 +19,7 @@ from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.model.growing import extended, with_other_codes
 from racm3.model.transformer import Transformer
-from racm3.retrieval.encoder import Encoder, embed
+from racm3.retrieval.embedding import Encoder, embed_memory, require_alike
 from racm3.retrieval.memory import Entry, MemoryStore
 from racm3.retrieval.notes import digest
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
@@ -65,6 +65,8 @@ def fill_memory(
     """
     known, stream = store.sources(), enumerate(entries)
     removed = frozenset[str]() if again else store.notes.removed()
+    if vectors is None and encoder is not None:
+        require_alike(store.about, encoder)
     added = skipped = stay = seen = 0
     while batch := _batch(stream, min(len(store) // SHARE, MOST)):
         new = [(row, entry) for row, entry in batch if entry.source not in known]
@@ -77,7 +79,7 @@ def fill_memory(
             _enough(vectors, seen)
             rows = vectors[[row for row, _ in fresh]]
         elif encoder is not None:
-            rows = embed(encoder, [entry.document for _, entry in fresh])
+            rows = embed_memory(encoder, [entry.document for _, entry in fresh])
         else:
             raise ConfigError("either an encoder or vectors must be given")
         added += len(store.add([entry for _, entry in fresh], rows))

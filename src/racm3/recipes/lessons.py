@@ -14,7 +14,7 @@ from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import RARE, Scene
 from racm3.data.sample_world.things import Thing, seen_things
 from racm3.document import Document, Image
-from racm3.retrieval.encoder import Encoder, embed
+from racm3.retrieval.embedding import Encoder, embed, embed_memory
 from racm3.retrieval.index import ExactIndex
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.retrieval.shelf import ListShelf
@@ -76,7 +76,7 @@ def pictured(
     """
     made_up = _made_up(number, fiction)
     known = [thing.document() for thing in made_up]
-    vectors = embed(encoder, [document.only(Image) for document in known])
+    vectors = embed_memory(encoder, [document.only(Image) for document in known])
     drawn = corpus.scenes(made_up, count, seed=seed, pairs=0.0, rare=rare)
     documents = [document for _, document in drawn]
     place = {thing.name: row for row, thing in enumerate(made_up)}

@@ -217,7 +217,9 @@ class Own:
         if (place / "about.json").exists():
             store = MemoryStore.open(place)
         else:
-            store = MemoryStore.create(place, encoder=encoder.name, dim=encoder.dim)
+            store = MemoryStore.create(
+                place, encoder=encoder.name, dim=encoder.dim, sides=encoder.sides
+            )
         entries = read_source(self.source, self.tolerance)
         filled = collection.fill_memory(store, progress(entries, label="memory"), encoder)
         self.stay_removed = filled.stay_removed

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from racm3.data.sample_world.scenes import RARE, RELATIONS
+from racm3.data.sample_world.things import SHOWN
 from racm3.data.stream import StreamConfig
 from racm3.generation.sampling import Sampling
 from racm3.model.config import GeneratorConfig
+from racm3.retrieval.embedding import AVERAGE, Sides
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.system.results import Settings
 from racm3.tokens.vqgan.config import VQGANConfig
@@ -48,6 +50,7 @@ class SampleRecipe:
         decoder: A second schedule, for the decoder alone: codes stay as they are.
         courses: What the generators learn from, one after the other.
         further: It goes on from a finished system (`recipes/further.py`).
+        sides: What a document of the memory is to the CLIP.
         begun: How many courses they have behind them, which the system to go on from says.
         keep_codes: The image tokenizer of the system to go on from stays as it is.
     """
@@ -58,6 +61,7 @@ class SampleRecipe:
     decoder: TokenizerTraining | None = None
     clip: ClipTraining
     clip_batch: int
+    sides: Sides = AVERAGE
     text_vocabulary: int
     courses: tuple[Course, ...]
     further: bool = False
@@ -92,6 +96,8 @@ def sample_cpu() -> SampleRecipe:
         tokenizer_batch=32,
         clip=ClipTraining(steps=2000, precision="auto", width=192, patch=16),
         clip_batch=192,
+        # It has met no name of one's own: what these say to it hides the picture, see docs/log.md.
+        sides=Sides(text=0.125, sizes=SHOWN),
         text_vocabulary=2048,
         courses=(
             Course(
@@ -235,6 +241,7 @@ def tiny() -> SampleRecipe:
         tokenizer_batch=4,
         clip=ClipTraining(steps=6, width=48, layers=1, dim=16, vocabulary=300, patch=16, warmup=2),
         clip_batch=8,
+        sides=Sides(text=0.25, sizes=SHOWN),
         text_vocabulary=300,
         courses=(
             Course(

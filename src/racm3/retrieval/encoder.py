@@ -1,99 +1,27 @@
-"""From documents to unit vectors: the frozen mixed-modal encoder of RA-CM3 §3.2."""
+"""A frozen CLIP folder as an encoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from PIL import Image as PIL
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from racm3.document import Document, Image
-from racm3.errors import CheckpointError, DocumentError
+from racm3.document import Image
+from racm3.errors import CheckpointError
 from racm3.retrieval.clip import Clip, ClipConfig
-from racm3.runtime import load_json, progress
+from racm3.retrieval.embedding import AVERAGE, Dropout, Sides, Vectors, unit
+from racm3.runtime import load_json
 from racm3.tokens.image import load_weights
 from racm3.tokens.text import open_tokenizer
 
-Vectors = Float32[np.ndarray, "docs dim"]
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
-
-
-@dataclass(frozen=True, slots=True)
-class Dropout:
-    """Query dropout (§3.2): forget a share of the tokens or patches; training only."""
-
-    rate: float
-    rng: np.random.Generator
-
-    def keep(self, count: int) -> list[int]:
-        """Which of `count` things survive; always at least one."""
-        survivors = np.flatnonzero(self.rng.random(count) >= self.rate)
-        return survivors.tolist() if len(survivors) else [int(self.rng.integers(count))]
-
-    def keep_exactly(self, count: int) -> list[int]:
-        """A random subset of fixed size, so that a batch of pictures stays rectangular."""
-        size = max(1, round(count * (1 - self.rate)))
-        return sorted(self.rng.choice(count, size, replace=False).tolist())
-
-
-@runtime_checkable
-class Encoder(Protocol):
-    """Anything that puts texts and pictures on one unit sphere."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def dim(self) -> int: ...
-
-    def texts(self, texts: Sequence[str], dropout: Dropout | None = None) -> Vectors: ...
-
-    def images(self, pictures: Sequence[Image], dropout: Dropout | None = None) -> Vectors: ...
-
-
-def unit(vectors: Float[np.ndarray, "docs dim"]) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-
-
-def mix(text: Vectors | None, image: Vectors | None) -> Vectors:
-    """Average whichever sides there are, on the unit sphere before and after."""
-    sides = [unit(side) for side in (text, image) if side is not None]
-    if not sides:
-        raise DocumentError("nothing to embed: the document has neither text nor an image")
-    return unit(np.mean(sides, axis=0))
-
-
-def embed(
-    encoder: Encoder,
-    documents: Sequence[Document],
-    *,
-    dropout: Dropout | None = None,
-    label: str | None = None,
-) -> Vectors:
-    """One unit vector a document: its text side and its picture side, mixed."""
-    vectors = np.zeros((len(documents), encoder.dim), dtype=np.float32)
-    batches = range(0, len(documents), 64)
-    for start in progress(batches, label=label, total=len(batches)) if label else batches:
-        some = documents[start : start + 64]
-        texts = {i: d.text for i, d in enumerate(some) if d.text.strip()}
-        owners = [i for i, d in enumerate(some) for _ in d.images]
-        pictures = [picture for d in some for picture in d.images]
-        of_text = dict(zip(texts, encoder.texts(list(texts.values()), dropout), strict=True))
-        of_image = encoder.images(pictures, dropout)
-        for i, document in enumerate(some):
-            document.require_parts()
-            mine = [v for v, owner in zip(of_image, owners, strict=True) if owner == i]
-            text = of_text[i][None] if i in of_text else None
-            image = np.mean(mine, axis=0, keepdims=True) if mine else None
-            vectors[start + i] = mix(text, image)[0]
-    return vectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +75,15 @@ class ClipEncoder:
     """A frozen CLIP folder as an encoder; long texts are read in windows, never cut."""
 
     def __init__(
-        self, clip: Clip, tokenizer: Tokenizer, preprocess: Preprocessing, *, name: str
+        self,
+        clip: Clip,
+        tokenizer: Tokenizer,
+        preprocess: Preprocessing,
+        *,
+        name: str,
+        sides: Sides = AVERAGE,
     ) -> None:
-        self.clip = clip.eval().requires_grad_(False)
+        self.sides, self.clip = sides, clip.eval().requires_grad_(False)
         self.tokenizer, self.preprocess, self._name = tokenizer, preprocess, name
         # Windows do our cutting and padding; a tokenizer.json may carry its own.
         self.tokenizer.no_truncation()
@@ -220,6 +154,7 @@ class ClipEncoder:
         save_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
         tensors = self.clip.state_dict().items()
         state = {k: v.detach().cpu().to(dtype).contiguous() for k, v in tensors}
+        self.sides.save(folder)
         save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
     @classmethod
@@ -232,7 +167,8 @@ class ClipEncoder:
         preprocess = Preprocessing.read(folder)
         # The last two components, so that a moved folder keeps its name.
         name = "/".join(Path(where).parts[-2:])
-        return cls(clip.to(device or "cpu"), tokenizer, preprocess, name=name)
+        sides = Sides.read(folder)
+        return cls(clip.to(device or "cpu"), tokenizer, preprocess, name=name, sides=sides)
 
 
 def over_windows(vectors: Float[Tensor, "windows dim"], counts: Sequence[int]) -> Vectors:

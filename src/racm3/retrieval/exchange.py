@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from racm3.errors import MemoryStoreError, SourceError
+from racm3.retrieval.embedding import Sides
 from racm3.retrieval.entry import OWN_COLUMNS
 from racm3.retrieval.memory import MemoryStore
 from racm3.runtime import folder_written_whole
@@ -20,6 +21,7 @@ def export_memory(store: MemoryStore, path: Path) -> int:
     import pyarrow.parquet as parquet
 
     about = {name: store.about[name] for name in ("encoder", "dim", "next_id")}
+    about["sides"] = store.about.get("sides")
     about["removed"] = sorted(store.notes.removed())
     temporary, count, writer = path.with_name(f".{path.name}.tmp"), 0, None
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +57,10 @@ def restore_memory(path: Path, folder: Path) -> MemoryStore:
     if folder.exists():
         raise MemoryStoreError(f"there is something at {folder} already; choose another folder")
     with folder_written_whole(folder) as temporary:
-        store = MemoryStore.create(temporary, encoder=about["encoder"], dim=about["dim"])
+        sides = Sides.of(about.get("sides"))
+        store = MemoryStore.create(
+            temporary, encoder=about["encoder"], dim=about["dim"], sides=sides
+        )
         for batch in file.iter_batches(256):
             store.append(batch, next_id=about["next_id"])
         store.notes.keep_away(about.get("removed", ()))

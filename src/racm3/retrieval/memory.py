@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from racm3.document import Document
 from racm3.errors import CheckpointError, MemoryStoreError
 from racm3.retrieval import disk, history
 from racm3.retrieval.disk import DiskIndex, DiskWords
+from racm3.retrieval.embedding import AVERAGE, Sides
 from racm3.retrieval.entry import (
     OWN_COLUMNS,
     Entry,
@@ -40,7 +42,9 @@ class MemoryStore:
         self.notes = Notes(path)
 
     @classmethod
-    def create(cls, path: str | Path, *, encoder: str, dim: int) -> "MemoryStore":
+    def create(
+        cls, path: str | Path, *, encoder: str, dim: int, sides: Sides = AVERAGE
+    ) -> "MemoryStore":
         path = Path(path)
         if (path / "about.json").exists():
             raise MemoryStoreError(
@@ -48,6 +52,7 @@ class MemoryStore:
             )
         path.mkdir(parents=True, exist_ok=True)
         about = {"format": FORMAT, "encoder": encoder, "dim": dim, "next_id": 0}
+        about["sides"] = asdict(sides)
         table = _connect(path).create_table(TABLE, schema=schema(dim), exist_ok=True)
         save_json(path / "about.json", about)
         return cls(path, about, table, pinned=False)

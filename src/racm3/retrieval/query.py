@@ -7,7 +7,7 @@ import numpy as np
 
 from racm3.document import Document, Image, Text
 from racm3.errors import DocumentError
-from racm3.retrieval.encoder import Dropout
+from racm3.retrieval.embedding import Dropout
 
 Side = Literal["text", "image", "both"]
 

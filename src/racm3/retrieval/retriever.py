@@ -11,7 +11,7 @@ from jaxtyping import Int64
 
 from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError
-from racm3.retrieval.encoder import Dropout, Encoder, embed
+from racm3.retrieval.embedding import Dropout, Encoder, embed
 from racm3.retrieval.fusion import MEANING_AND_WORDS, by_reciprocal_rank, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits, Index
 from racm3.retrieval.lexical import BM25, Fields, Words

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from racm3.document import Image
 from racm3.errors import CheckpointError
-from racm3.retrieval.encoder import ClipEncoder, Dropout, Vectors, find_folder, over_windows, unit
+from racm3.retrieval.embedding import AVERAGE, Dropout, Sides, Vectors, unit
+from racm3.retrieval.encoder import ClipEncoder, find_folder, over_windows
 from racm3.runtime import load_json, save_json
 from racm3.tokens.text import open_tokenizer
 
@@ -22,9 +23,15 @@ class SiglipEncoder:
     """A frozen SigLIP folder as an encoder; long texts are read in windows, never cut."""
 
     def __init__(
-        self, model: Any, tokenizer: Tokenizer, preprocess: dict[str, Any], *, name: str
+        self,
+        model: Any,
+        tokenizer: Tokenizer,
+        preprocess: dict[str, Any],
+        *,
+        name: str,
+        sides: Sides = AVERAGE,
     ) -> None:
-        self.model = model.eval().requires_grad_(False)
+        self.sides, self.model = sides, model.eval().requires_grad_(False)
         self.tokenizer, self.preprocess, self._name = tokenizer, preprocess, name
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
@@ -96,6 +103,7 @@ class SiglipEncoder:
         self.model.float()
         self.tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
         save_json(folder / "preprocessor_config.json", self.preprocess)
+        self.sides.save(folder)
 
     @classmethod
     def open(cls, where: str | Path, *, device: torch.device | None = None) -> "SiglipEncoder":
@@ -111,7 +119,8 @@ class SiglipEncoder:
         model = model.to(device or "cpu")
         tokenizer = open_tokenizer(folder / "tokenizer.json")
         preprocess = load_json(folder / "preprocessor_config.json")
-        return cls(model, tokenizer, preprocess, name="/".join(Path(where).parts[-2:]))
+        name, sides = "/".join(Path(where).parts[-2:]), Sides.read(folder)
+        return cls(model, tokenizer, preprocess, name=name, sides=sides)
 
 
 Dual = ClipEncoder | SiglipEncoder

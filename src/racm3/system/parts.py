@@ -13,7 +13,8 @@ from racm3.document import Document
 from racm3.errors import CheckpointError, ConfigError, VocabularyMismatch
 from racm3.model.export import open_generator, save_generator
 from racm3.model.transformer import Transformer
-from racm3.retrieval.encoder import ClipEncoder, Encoder, embed
+from racm3.retrieval.embedding import Encoder, embed_memory
+from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf, Shelf
@@ -199,5 +200,5 @@ def write_sample_vectors(folder: Path, encoder: ClipEncoder) -> None:
     """Encode the pack once, so that nobody has to wait for it."""
     from racm3.data.sample_world.corpus import memory
 
-    vectors = embed(encoder, memory("all"), label="memory")
+    vectors = embed_memory(encoder, memory("all"), label="memory")
     np.save(folder / VECTORS, vectors.astype(np.float16), allow_pickle=False)

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from jaxtyping import Bool, Float
-from PIL import Image as PIL
 from torch import Tensor
 
-from racm3.document import Document, Image, Text, fit
+from racm3.document import Document, Image, fit
 from racm3.errors import GenerationError
 from racm3.generation.batching import Speaker
 from racm3.generation.talk import Request, Said, Watcher
@@ -85,7 +83,7 @@ class Voice:
     def read(self, documents: Sequence[Document]) -> list[Segments]:
         """Documents as they stand before an answer, their pictures in the sizes that are known."""
         side = self.codec.image.side
-        return self.codec.encode([in_sizes(one, self.sizes, side) for one in documents])
+        return self.codec.encode([one.in_sizes(self.sizes, side) for one in documents])
 
     def segment(self, picture: Image) -> Segment:
         return self.codec.encode([Document.of(picture)])[0][0]
@@ -135,21 +133,3 @@ class Voice:
         patch = self.codec.image.config.downsampling
         keep = np.kron(cells, np.ones((patch, patch), dtype=bool))[..., None]
         return Image(np.where(keep, drawn.pixels, original.pixels))
-
-
-def in_sizes(document: Document, sizes: Sequence[float], side: int) -> Document:
-    """A document whose only picture is there in each size; any other one as it is."""
-    if len(document.images) != 1 or tuple(sizes) == (1.0,):
-        return document
-    shown = [shrunk(fit(document.images[0], side), size) for size in sizes]
-    parts = ([part] if isinstance(part, Text) else shown for part in document.parts)
-    return Document(tuple(chain.from_iterable(parts)))
-
-
-def shrunk(picture: Image, size: float) -> Image:
-    """The picture so large in the middle of white."""
-    side = round(picture.width * size)
-    canvas = PIL.new("RGB", (picture.width, picture.height), "white")
-    place = (picture.width - side) // 2
-    canvas.paste(picture.pil().resize((side, side), PIL.Resampling.LANCZOS), (place, place))
-    return Image.of(canvas)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from racm3.document import Document, Image
 from racm3.retrieval.clip import Clip, ClipConfig, TowerConfig
+from racm3.retrieval.embedding import AVERAGE, Sides
 from racm3.retrieval.encoder import BEGIN, END, ClipEncoder, Preprocessing, pad
 from racm3.runtime import autocast
 from racm3.tokens.text import train_bpe
@@ -57,7 +58,7 @@ class ClipTraining:
     seed: int = 0
 
 
-def new_clip(config: ClipTraining, texts: Sequence[str]) -> ClipEncoder:
+def new_clip(config: ClipTraining, texts: Sequence[str], *, sides: Sides = AVERAGE) -> ClipEncoder:
     """An untrained CLIP whose tokenizer has been fitted to the texts."""
     tokenizer = train_bpe(texts, size=config.vocabulary, specials=(BEGIN, END))
     tower: dict[str, Any] = {
@@ -86,7 +87,7 @@ def new_clip(config: ClipTraining, texts: Sequence[str]) -> ClipEncoder:
     preprocess = Preprocessing(
         resize=config.side, crop=config.side, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
     )
-    return ClipEncoder(clip, tokenizer, preprocess, name="untrained")
+    return ClipEncoder(clip, tokenizer, preprocess, name="untrained", sides=sides)
 
 
 def contrastive_loss(

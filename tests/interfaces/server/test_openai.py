@@ -10,7 +10,7 @@ from PIL import Image as PIL
 
 from racm3.document import Document, Image
 from racm3.interfaces.server.pictures import to_url
-from racm3.retrieval.encoder import embed
+from racm3.retrieval.embedding import embed
 from racm3.system import Settings
 from tests.conftest import picture
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,9 +13,10 @@ from racm3.interfaces.cli.answer import Using
 from racm3.interfaces.cores import lanes, take_cores
 from racm3.interfaces.page.app import opened_by
 from racm3.interfaces.server.config import ServerConfig
-from racm3.interfaces.server.service import Service
+from racm3.interfaces.server.service import Service, changeable
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
+from racm3.retrieval.shelf import ListShelf, joined
 from racm3.system import RACM3
 from tests.conftest import picture
 
@@ -75,6 +77,19 @@ def test_a_link_opens_the_state_that_it_was_made_with(service):
     assert state.value == then
     *_, state = opened_by(service, {"prompt": "a zebra", "snapshot": service.system.snapshot})
     assert state.value == 0
+
+
+def test_a_copied_memory_keeps_what_answers_look_up_by(system: RACM3):
+    """Its keywords, too: a page must find what the command line finds."""
+    tags = [f"tag{row}" for row in range(len(system.parts.shelf.ids()))]
+    parts, known = system.parts, joined(system.parts.shelf.blocks(), system.encoder.dim)
+    documents = parts.shelf.documents(known.ids.tolist())
+    shelf = ListShelf(documents, known.vectors, columns={"tags": tags})
+    config = replace(parts.retriever, columns=("tags", "nothing"), strategy="hybrid")
+    copied = changeable(RACM3(replace(parts, shelf=shelf, retriever=config)))
+    store = copied.parts.shelf
+    assert list(store.texts(column="tags").values()) == tags
+    assert store.texts() == shelf.texts()
 
 
 def test_adding_that_is_stopped_adds_nothing(service):

@@ -11,6 +11,7 @@ from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError, SourceError
 from racm3.recipes.collection import fill_memory, remove_documents
 from racm3.retrieval.disk import found_share
+from racm3.retrieval.embedding import AVERAGE
 from racm3.retrieval.exchange import export_memory, restore_memory
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
@@ -101,7 +102,8 @@ def _fill(
     if not (memory / "about.json").exists():
         name = encoder.name if encoder else str(vectors)
         dim = encoder.dim if encoder else (own.shape[1] if own is not None else 0)
-        store = MemoryStore.create(memory, encoder=name, dim=dim)
+        sides = encoder.sides if encoder else AVERAGE
+        store = MemoryStore.create(memory, encoder=name, dim=dim, sides=sides)
     else:
         store = MemoryStore.open(memory)
         if encoder and encoder.dim != store.about["dim"]:

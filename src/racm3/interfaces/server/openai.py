@@ -19,7 +19,7 @@ from racm3.interfaces.server.desk import Desk
 from racm3.interfaces.server.native import chained, sse
 from racm3.interfaces.server.pictures import Pictures, to_base64
 from racm3.interfaces.server.service import Service
-from racm3.retrieval.encoder import embed
+from racm3.retrieval.embedding import embed
 from racm3.system import RACM3, Settings
 from racm3.system.results import Drawing
 from racm3.system.voice import Watch

@@ -15,7 +15,7 @@ from racm3.generation.batching import Batcher
 from racm3.interfaces.cores import lanes
 from racm3.interfaces.server.config import ServerConfig
 from racm3.recipes.collection import remove_documents
-from racm3.retrieval.encoder import embed
+from racm3.retrieval.embedding import embed_memory, require_alike
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.runtime import dice
@@ -123,12 +123,13 @@ class Service:
 
         The watcher is told how many are encoded. It may raise to stop: then nothing was added.
         """
-        store, vectors = self.store, []
+        store, encoder, vectors = self.store, self.system.encoder, []
+        require_alike(store.about, encoder)
         for start in range(0, len(entries), FEW):
             if watch:
                 watch([[start]])
             some = [entry.document for entry in entries[start : start + FEW]]
-            vectors.append(embed(self.system.encoder, some))
+            vectors.append(embed_memory(encoder, some))
         with self.changing:
             ids = store.add(entries, np.concatenate(vectors))
             self.refresh()
@@ -161,16 +162,21 @@ class Service:
 
 def changeable(system: RACM3) -> RACM3:
     """The same system with a copy of its memory that can be changed, gone when the process ends."""
-    shelf = system.parts.shelf
+    shelf, known = system.parts.shelf, system.encoder
     folder = Path(tempfile.mkdtemp(prefix="racm3-memory-"))
     store = MemoryStore.create(
-        folder / "memory", encoder=system.encoder.name, dim=system.encoder.dim
+        folder / "memory", encoder=known.name, dim=known.dim, sides=known.sides
     )
+    columns = {name: shelf.texts(column=name) for name in system.parts.retriever.columns}
+    told = {name: said for name, said in columns.items() if said}
     for block in shelf.blocks():
         for start in range(0, len(block.ids), AT_ONCE):
             some = slice(start, start + AT_ONCE)
             documents = shelf.documents(block.ids[some].tolist())
-            entries = [Entry(document, source="sample") for document in documents]
+            entries = [
+                Entry(document, "sample", {name: said[id_] for name, said in told.items()})
+                for id_, document in zip(block.ids[some].tolist(), documents, strict=True)
+            ]
             store.add(entries, block.vectors[some])
     system.parts.shelf = store
     system.library.refresh()

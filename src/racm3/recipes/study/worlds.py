@@ -22,7 +22,7 @@ from racm3.recipes.collection import train_text, train_tokenizer
 from racm3.recipes.lessons import Lessons
 from racm3.recipes.study.budgets import Budget
 from racm3.recipes.study.workers import alone
-from racm3.retrieval.encoder import Dropout, Encoder, embed
+from racm3.retrieval.embedding import AVERAGE, Dropout, Encoder, embed_memory
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf, Shelf
 from racm3.runtime import device, dice
@@ -133,6 +133,8 @@ def finished(parts: Parts, documents: Sequence[Document]) -> World:
 class StoredEncoder:
     """Vectors that were computed elsewhere, looked up by caption and by picture."""
 
+    sides = AVERAGE
+
     def __init__(
         self, name: str, texts: dict[str, np.ndarray], pictures: dict[str, np.ndarray]
     ) -> None:
@@ -201,7 +203,7 @@ def photographs(budget: Budget, folder: Path, data: Path) -> World:
         pictures[fingerprint(seen)] = pictures[fingerprint(picture)]
         learnt.append(Document.of(captions[said], seen))
     groups = [frozenset({str(row % number)}) for row in range(SAID * number)]
-    shelf = ListShelf(remembered, embed(encoder, remembered))
+    shelf = ListShelf(remembered, embed_memory(encoder, remembered))
     return World(
         name="photographs",
         codec=_photo_codec(budget, folder, remembered, learnt),

@@ -1,0 +1,166 @@
+"""From documents to unit vectors: the frozen mixed-modal encoder of RA-CM3 §3.2."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from racm3.document import Document, Image
+from racm3.errors import ConfigError, DocumentError, MemoryStoreError
+from racm3.runtime import load_json, progress, save_json
+
+Vectors = Float32[np.ndarray, "docs dim"]
+SIDES = "documents.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout:
+    """Query dropout (§3.2): forget a share of the tokens or patches; training only."""
+
+    rate: float
+    rng: np.random.Generator
+
+    def keep(self, count: int) -> list[int]:
+        """Which of `count` things survive; always at least one."""
+        survivors = np.flatnonzero(self.rng.random(count) >= self.rate)
+        return survivors.tolist() if len(survivors) else [int(self.rng.integers(count))]
+
+    def keep_exactly(self, count: int) -> list[int]:
+        """A random subset of fixed size, so that a batch of pictures stays rectangular."""
+        size = max(1, round(count * (1 - self.rate)))
+        return sorted(self.rng.choice(count, size, replace=False).tolist())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """What a document of the memory is to an encoder: so much text, and its picture in these sizes.
+
+    The paper averages both sides. To an encoder that has met few names most texts are noise, which
+    hides what the picture shows; and one that has met small things finds them by small pictures.
+
+    Args:
+        text: The text side's share of the vector, in [0, 1].
+        sizes: The sizes, as shares of a picture, in which a document's only picture is looked at.
+
+    Raises:
+        ConfigError: A share is none.
+    """
+
+    text: float = 0.5
+    sizes: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.text <= 1:
+            raise ConfigError(f"the text side's share {self.text} is not in [0, 1]")
+        if not self.sizes or not all(0 < size <= 1 for size in self.sizes):
+            raise ConfigError(f"sizes {self.sizes} are not shares of a picture, in (0, 1]")
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any] | None) -> "Sides":
+        """From JSON; the paper's average where it says nothing."""
+        if about is None:
+            return cls()
+        try:
+            return cls(text=float(about["text"]), sizes=tuple(map(float, about["sizes"])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f'{about} must look like {{"text": 0.5, "sizes": [1.0]}} ({error!r})'
+            ) from error
+
+    @classmethod
+    def read(cls, folder: Path) -> "Sides":
+        """What an encoder's folder says."""
+        return cls.of(load_json(folder / SIDES) if (folder / SIDES).exists() else None)
+
+    def save(self, folder: Path) -> None:
+        if self != AVERAGE:
+            save_json(folder / SIDES, asdict(self))
+
+
+AVERAGE = Sides()
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Anything that puts texts and pictures on one unit sphere."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def sides(self) -> Sides: ...
+
+    def texts(self, texts: Sequence[str], dropout: Dropout | None = None) -> Vectors: ...
+
+    def images(self, pictures: Sequence[Image], dropout: Dropout | None = None) -> Vectors: ...
+
+
+def require_alike(about: Mapping[str, Any], encoder: Encoder) -> None:
+    """
+    Raises:
+        MemoryStoreError: The documents of the memory that says this of itself became vectors in
+            another way than the encoder would go with further ones.
+    """
+    made = Sides.of(about.get("sides"))
+    if made != encoder.sides:
+        raise MemoryStoreError(
+            f"this memory's documents were looked at as {made}, but {encoder.name} looks at them "
+            f"as {encoder.sides}, so others would not be comparable; build the memory anew with "
+            "`racm3 memory build`"
+        )
+
+
+def unit(vectors: Float[np.ndarray, "docs dim"]) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def mix(text: Vectors | None, image: Vectors | None, *, share: float = 0.5) -> Vectors:
+    """Whichever sides there are, the text's by its share, on the unit sphere before and after."""
+    if text is None and image is None:
+        raise DocumentError("nothing to embed: the document has neither text nor an image")
+    if text is None or image is None:
+        return unit(image if text is None else text)  # type: ignore[arg-type]
+    return unit(share * unit(text) + (1 - share) * unit(image))
+
+
+def embed(
+    encoder: Encoder,
+    documents: Sequence[Document],
+    *,
+    dropout: Dropout | None = None,
+    share: float = 0.5,
+    label: str | None = None,
+) -> Vectors:
+    """One unit vector a document: its text side and its picture side, mixed."""
+    vectors = np.zeros((len(documents), encoder.dim), dtype=np.float32)
+    batches = range(0, len(documents), 64)
+    for start in progress(batches, label=label, total=len(batches)) if label else batches:
+        some = documents[start : start + 64]
+        texts = {i: d.text for i, d in enumerate(some) if d.text.strip()}
+        owners = [i for i, d in enumerate(some) for _ in d.images]
+        pictures = [picture for d in some for picture in d.images]
+        of_text = dict(zip(texts, encoder.texts(list(texts.values()), dropout), strict=True))
+        of_image = encoder.images(pictures, dropout)
+        for i, document in enumerate(some):
+            document.require_parts()
+            mine = [v for v, owner in zip(of_image, owners, strict=True) if owner == i]
+            text = of_text[i][None] if i in of_text else None
+            image = np.mean(mine, axis=0, keepdims=True) if mine else None
+            vectors[start + i] = mix(text, image, share=share)[0]
+    return vectors
+
+
+def embed_memory(
+    encoder: Encoder, documents: Sequence[Document], *, label: str | None = None
+) -> Vectors:
+    """The same of documents that a memory holds, each as `encoder.sides` says."""
+    sides = encoder.sides
+    shown = [document.in_sizes(sides.sizes) for document in documents]
+    return embed(encoder, shown, share=sides.text, label=label)
