@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from PIL import Image, ImageDraw
+from PIL import Image as PIL
+from PIL import ImageDraw
 
 from racm3 import RACM3
 from racm3.data.sources import Tolerance, read_source
+from racm3.document import Image
 from racm3.evaluation.sample_tasks import Shown
 from racm3.interfaces.page.gallery import sheet
 from racm3.recipes.collection import fill_memory
@@ -43,20 +45,25 @@ ASKED = (
     "my cat Mimi on a pink background",
     "the Harbour company flag left of the Quillo badge on a white background",
 )
+# And on another colour, to be told what it is.
+DESCRIBED = {"the zorbtech logo": "lightgreen", "my cat Mimi": "khaki"}
+NOTE = "one picture each, no training"
 
 
 def main(folder: Path) -> None:
-    with TemporaryDirectory() as place:
-        pictures = Path(place) / "pictures"
+    with TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        pictures = place / "pictures"
         draw_own(pictures)
         system = RACM3.open("sample", device="cpu")
-        known, place = system.encoder, Path(place)
+        known = system.encoder
         memory = MemoryStore.create(
             place / "mine", encoder=known.name, dim=known.dim, sides=known.sides
         )
         fill_memory(memory, read_source(pictures, Tolerance()), system.encoder)
         mine = system.remembering(memory)
-        lines = [line(mine, caption) for caption in ASKED]
+        lines = [drawn(mine, caption) for caption in ASKED]
+        lines += [described(mine, name, colour) for name, colour in DESCRIBED.items()]
     write_whole(folder / "own-pictures.png", sheet(lines).png())
     print(folder / "own-pictures.png")
 
@@ -64,19 +71,27 @@ def main(folder: Path) -> None:
 def draw_own(folder: Path) -> None:
     """One picture each, with its name beside it, as anyone has them."""
     folder.mkdir()
-    for number, (name, shapes) in enumerate(OWN.items()):
-        canvas = Image.new("RGB", (256, 256), "white")
-        for shape, corners, colour in shapes:
-            getattr(ImageDraw.Draw(canvas), shape)(corners, fill=colour)
-        canvas.save(folder / f"{number}.png")
+    for number, name in enumerate(OWN):
+        canvas(name, "white").save(folder / f"{number}.png")
         (folder / f"{number}.txt").write_text(name)
 
 
-def line(system: RACM3, caption: str) -> Shown:
-    drawing = system.draw(caption)
-    plain = system.without_retrieval.draw(caption)
-    note = "one picture each, no training"
-    return Shown(caption, note, drawing.consulted, None, drawing.image, plain.image)
+def canvas(name: str, background: str) -> PIL.Image:
+    drawn = PIL.new("RGB", (256, 256), background)
+    for shape, corners, colour in OWN[name]:
+        getattr(ImageDraw.Draw(drawn), shape)(corners, fill=colour)
+    return drawn
+
+
+def drawn(system: RACM3, caption: str) -> Shown:
+    drawing, plain = system.draw(caption), system.without_retrieval.draw(caption)
+    return Shown(caption, NOTE, drawing.consulted, None, drawing.image, plain.image)
+
+
+def described(system: RACM3, name: str, background: str) -> Shown:
+    picture = Image.of(canvas(name, background))
+    said, plain = system.caption(picture), system.without_retrieval.caption(picture)
+    return Shown("(what is this?)", NOTE, said.consulted, picture, said.text, plain.text)
 
 
 if __name__ == "__main__":
