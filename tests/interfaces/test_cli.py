@@ -1,5 +1,6 @@
 """Every verb, started as a person would start it, on good and on broken input."""
 
+import inspect
 import json
 import shutil
 from dataclasses import replace
@@ -147,6 +148,9 @@ def test_the_memory_verbs(place, tmp_path, capsys):
     assert "guitar" in json.loads(capsys.readouterr().out)["hits"][0]["text"]
     run(f"memory show {tmp_path}/m {hits[0]['id']} --out {tmp_path}/s.png")
     assert hits[0]["text"] in capsys.readouterr().out
+    run(f"memory search {tmp_path}/m --json {clip} --picture {tmp_path}/s.png", "")
+    near = json.loads(capsys.readouterr().out)["hits"]
+    assert near[0]["id"] == hits[0]["id"], "what is most like a picture is no near-copy to skip"
     failing(f"memory index {tmp_path}/m", "6 documents are searched at once", capsys)
     run(f"memory remove {tmp_path}/m --ids {hits[0]['id']}")
     run(f"memory verify {tmp_path}/m")
@@ -351,7 +355,13 @@ def test_help_teaches_every_option(verb, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*verb, "--help"])
     assert stopped.value.code == 0
-    assert "usage: racm3" in capsys.readouterr().out
+    said, shown = VERBS, " ".join(capsys.readouterr().out.split())
+    for name in verb:
+        said = said[name]
+    before, _, _ = inspect.getdoc(said).partition("Args:")
+    assert "usage: racm3" in shown
+    # Words are broken at hyphens where a line ends.
+    assert " ".join(before.split()).replace("- ", "-") in shown.replace("- ", "-")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from racm3 import __version__
 from racm3.errors import Racm3Error
-from racm3.interfaces.cli import answer, evaluate, memory, parts, serve, study, train
+from racm3.interfaces.cli import answer, browse, evaluate, memory, parts, serve, study, train
 from racm3.system import Settings
 from racm3.system.parts import recommended, sample_folder
 
@@ -36,9 +36,9 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
         "add": memory.add,
         "remove": memory.remove,
         "index": memory.index,
-        "search": memory.search,
-        "show": memory.show,
-        "stats": memory.stats,
+        "search": browse.search,
+        "show": browse.show,
+        "stats": browse.stats,
         "verify": memory.verify,
         "export": memory.export,
         "restore": memory.restore,
@@ -80,6 +80,11 @@ def first_line(text: str | None) -> str:
     return (text or "").strip().splitlines()[0]
 
 
+def explanation(verb: Verb) -> str:
+    """What a docstring says before its arguments."""
+    return inspect.cleandoc(verb.__doc__ or "").partition("\n\nArgs:")[0]
+
+
 def item_type(verb: Verb, name: str) -> type | None:
     """What a list option holds: `--like a.png b.png` reads better than a repeated option."""
     annotation = verb.__annotations__[name]
@@ -95,7 +100,7 @@ def described(verb: Verb, name: str) -> str:
 
 def leaf(verb: Verb, settings: Settings) -> ArgumentParser:
     """A verb's parser: its own arguments, with `Using` and `Settings` spread out."""
-    parser = ArgumentParser(description=first_line(verb.__doc__))
+    parser = ArgumentParser(description=explanation(verb))
     parser.add_argument("--config", action="config", help="A YAML file with any of these options.")
     wanted = set(verb.__annotations__)
     lists = {name: kind for name in wanted if (kind := item_type(verb, name))}

@@ -1,4 +1,4 @@
-"""Verbs on an external memory."""
+"""Verbs that make, change and check an external memory."""
 
 import json as json_
 from pathlib import Path
@@ -7,16 +7,15 @@ import numpy as np
 
 from racm3.data.rows import Tolerance
 from racm3.data.sources import read_source, require
-from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError, SourceError
 from racm3.recipes.collection import fill_memory, remove_documents
 from racm3.retrieval.disk import found_share
 from racm3.retrieval.embedding import AVERAGE
 from racm3.retrieval.exchange import export_memory, restore_memory
 from racm3.retrieval.memory import MemoryStore
-from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.siglip import Dual, open_dual
-from racm3.runtime import device, dice, load_json, progress, save_json
+from racm3.runtime import device, load_json, progress, save_json
 from racm3.system.parts import sample_folder
 
 
@@ -181,83 +180,6 @@ def index(
             f"{len(store)} documents indexed; of the 10 nearest of some of them {found:.1%} are "
             f"found at {usual.probes} probes, more with a larger --retriever.probes"
         )
-
-
-def search(
-    memory: Path,
-    text: str,
-    *,
-    picture: Path | None = None,
-    count: int = 5,
-    where: str | None = None,
-    clip: str = "sample",
-    snapshot: int | None = None,
-    retriever: RetrieverConfig = RetrieverConfig(),
-    json: bool = False,
-) -> None:
-    """Find the nearest documents to a text, a picture, or both; near-copies are skipped.
-
-    Args:
-        memory: The memory's folder.
-        text: Words to search by; "" searches by the picture alone.
-        picture: A picture to search by.
-        count: How many to find.
-        where: A filter that is applied before the search.
-        clip: The CLIP that the memory was built with.
-        snapshot: Search an earlier state.
-        retriever: How to search: `--retriever.strategy hybrid` also by words.
-        json: Print JSON.
-    """
-    store = MemoryStore.open(memory, snapshot=snapshot)
-    parts = [text] if text.strip() else []
-    query = Document.of(*parts, *([Image.read(picture)] if picture else [])).require_parts()
-    if unknown := set(retriever.columns) - set(store.columns):
-        raise MemoryStoreError(
-            f"the metadata has no {', '.join(sorted(unknown))}; its columns are "
-            f"{', '.join(store.columns) or 'none'}"
-        )
-    asked = Retriever(open_encoder(clip), store, retriever, where=where)
-    found = asked.neighbours([query], count, rng=dice(0))[0]
-    documents = store.documents([neighbour.id for neighbour in found])
-    rows = [
-        {"id": n.id, "score": round(n.score, 4), "text": d.text}
-        for n, d in zip(found, documents, strict=True)
-    ]
-    if json:
-        print(json_.dumps({"snapshot": store.snapshot, "hits": rows}, ensure_ascii=False))
-    else:
-        for row in rows:
-            print(f"{row['id']}\t{row['score']:.3f}\t{row['text']}")
-
-
-def show(memory: Path, id: int, *, out: Path | None = None) -> None:
-    """Show one document: text, source, metadata; its first picture can be saved.
-
-    Args:
-        memory: The memory's folder.
-        id: Which document.
-        out: Where the picture goes (PNG).
-    """
-    entry = MemoryStore.open(memory).entries([id])[0]
-    about = {"id": id, "text": entry.document.text, "source": entry.source, **entry.metadata}
-    about["pictures"] = ", ".join(f"{i.width}x{i.height}" for i in entry.document.images)
-    for key, value in about.items():
-        print(f"{key}\t{value}")
-    if out is not None:
-        if not entry.document.images:
-            raise MemoryStoreError(f"document {id} has no picture to save")
-        out.write_bytes(entry.document.images[0].png())
-
-
-def stats(memory: Path, *, json: bool = False) -> None:
-    """Say how many documents a memory holds, who encoded them, and which snapshots there are.
-
-    Args:
-        memory: The memory's folder.
-        json: Print JSON.
-    """
-    found = MemoryStore.open(memory).stats()
-    print(json_.dumps(found) if json else "\n".join(f"{k}\t{v}" for k, v in found.items()))
 
 
 def verify(memory: Path) -> None:
