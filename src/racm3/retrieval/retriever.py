@@ -171,15 +171,17 @@ class Retriever:
         rng: np.random.Generator,
         training: bool = False,
         exclude: Sequence[frozenset[str]] | None = None,
+        near_copies: bool = False,
     ) -> list[list[Neighbour]]:
         """The neighbours of each query, best first; `count` or as many as the memory has.
 
-        A training query is one side of its document, never both (`one_side`), with dropout.
+        A training query is one side of its document, never both (`one_side`), with dropout. What
+        is `too_similar` is kept where `near_copies` are looked for.
         """
         hits = self._candidates(queries, rng, training)
         # A walk looks at few candidates: where all vectors are at hand, none is copied.
         table, found = self.resident or self.rows(hits.ids[hits.ids >= 0]), []
-        by_vectors = self.config.strategy in ("clip", "hybrid")
+        by_vectors = self.config.strategy in ("clip", "hybrid") and not near_copies
         for row, (ids, scores) in enumerate(zip(hits.ids, hits.scores, strict=True)):
             ids, scores = ids[ids >= 0], scores[ids >= 0]
             kept = select(

@@ -92,6 +92,19 @@ def test_a_copied_memory_keeps_what_answers_look_up_by(system: RACM3):
     assert store.texts() == shelf.texts()
 
 
+def test_who_searches_is_shown_near_copies_and_who_answers_is_not(system: RACM3):
+    config = replace(system.parts.retriever, too_similar=0.9)
+    strict = Service(changeable(RACM3(replace(system.parts, retriever=config))), ServerConfig())
+    try:
+        (same,) = strict.add([Entry(Document.of("a guitar", picture(1)))])
+        asked = Document.of("a guitar", picture(1))
+        copies = {same, 1}
+        assert {one.id for one in strict.search(asked, 2, None)} == copies
+        assert not copies & {one.id for one in strict.search(asked, 4, None, near_copies=False)}
+    finally:
+        strict.close()
+
+
 def test_adding_that_is_stopped_adds_nothing(service):
     told: list[Said] = []
 

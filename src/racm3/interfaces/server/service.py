@@ -100,12 +100,23 @@ class Service:
             return self.earlier[snapshot]
 
     def search(
-        self, query: Document, count: int, where: str | None, system: RACM3 | None = None
+        self,
+        query: Document,
+        count: int,
+        where: str | None,
+        system: RACM3 | None = None,
+        *,
+        near_copies: bool = True,
     ) -> list[Consulted]:
-        """The nearest documents, near-copies skipped; in the memory of `system`, or the newest."""
+        """The nearest documents in the memory of `system`, or the newest.
+
+        Who searches wants near-copies, too; who answers reads none (`near_copies`).
+        """
         system = system or self.system
         retriever = system.library.retriever(where)
-        found = retriever.neighbours([query.require_parts()], count, rng=dice(0))[0]
+        (found,) = retriever.neighbours(
+            [query.require_parts()], count, rng=dice(0), near_copies=near_copies
+        )
         documents = system.parts.shelf.documents([one.id for one in found])
         return [
             Consulted(one.id, one.score, document)
@@ -154,9 +165,8 @@ class Service:
         """What is read instead when some documents may not be: the next ones take their place."""
         if not leave_out:
             return None
-        wider = self.search(
-            Document.of(caption), settings.documents + len(leave_out), settings.where, system
-        )
+        count = settings.documents + len(leave_out)
+        wider = self.search(Document.of(caption), count, settings.where, system, near_copies=False)
         return [one for one in wider if one.id not in leave_out][: settings.documents]
 
 
