@@ -17,7 +17,8 @@ from racm3.evaluation.perplexity import document_losses
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.retrieval.memory import Entry, MemoryStore
-from racm3.system import RACM3, Settings
+from racm3.retrieval.retriever import RetrieverConfig
+from racm3.system import RACM3, Consulted, Settings
 from racm3.system.parts import Parts
 from racm3.tokens.codec import Kind
 from tests.conftest import picture, tiny_generator
@@ -42,6 +43,33 @@ def test_the_same_prompt_settings_and_memory_give_the_same_answer(system, settin
     assert list(one.scores) == sorted(one.scores, reverse=True)
     other = system.draw("a guitar on red", replace(settings, seed=1))
     assert other.images != one.images
+
+
+@pytest.mark.parametrize(
+    ("strategy", "question", "worded"),
+    [
+        ("clip", Document.of("a guitar"), False),
+        ("clip", Document.of(picture(7)), False),
+        ("hybrid", Document.of(picture(7)), False),
+        ("hybrid", Document.of("a guitar"), True),
+        ("bm25", Document.of("a guitar"), True),
+    ],
+)
+def test_what_is_not_near_enough_is_not_read(system, strategy, question, worded):
+    """But where words were searched, they decide: what they found may mean nothing to a CLIP."""
+    config = RetrieverConfig(strategy=strategy, too_similar=None)
+    mine = RACM3(replace(system.parts, retriever=config))
+
+    def read(least: float | None) -> tuple[Consulted, ...]:
+        return mine.consult(question, Settings(documents=6, least=least))
+
+    scores = sorted(one.score for one in read(None))
+    between = (scores[-2] + scores[-3]) / 2
+    near = tuple(one for one in read(None) if one.score >= between)
+    assert worded or len(near) == 2
+    assert read(-1.0) == read(None)
+    assert read(between) == (read(None) if worded else near)
+    assert read(1e9) == (read(None) if worded else ())
 
 
 def test_what_is_consulted_changes_what_is_drawn(system):

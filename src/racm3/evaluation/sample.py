@@ -1,6 +1,7 @@
 """Everything that is claimed of the sample system, measured by one command."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from racm3.evaluation.sample_tasks import (
     teaching,
     tellings,
 )
+from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice, save_json, write_whole
 from racm3.system import RACM3, Settings
 from racm3.tokens.codec import Kind
@@ -48,6 +50,7 @@ def evaluate(
     for name, which in (("seen", seen_things()), ("held-out", held_out_things())):
         for kind in (Kind.IMAGE, Kind.TEXT):
             rows += perplexities(system, baseline, draw(which), kind, f"scenes of {name} things")
+    rows += unknown(system, baseline, draw(held_out_things(), things_each=1), settings)
     for each in (1, 2):
         some = scenes(held_out_things(), count, seed=EVALUATION + seed, things_each=each)
         some_wrong = list[Shown]()
@@ -153,6 +156,29 @@ def perplexities(
         losses = perplexity.document_losses(system.voice, documents, shown, kind)
         label = f"{name} perplexity, K = {count}" + (" random" if way == "random" else "")
         rows.append(Row(label, where, perplexity_estimate(*losses), plain))
+    return rows
+
+
+def unknown(
+    system: RACM3, baseline: RACM3, some: Sequence[tuple[Scene, Document]], settings: Settings
+) -> list[Row]:
+    """What describing loses where the memory lacks the thing: by whatever is nearest, and by what
+    is near enough to be read."""
+    shelf, documents = system.parts.shelf, [document for _, document in some]
+    kept = [row for row, thing in enumerate(things()) if not thing.held_out]
+    less = system.remembering(ListShelf(shelf.documents(kept), shelf.rows(kept).vectors))
+    questions = [document.only(Image) for document in documents]
+    rows, nothing = [], [[] for _ in documents]  # type: list[Row], list[list[Document]]
+    plain = perplexity_estimate(
+        *perplexity.document_losses(baseline.voice, documents, nothing, Kind.TEXT)
+    )
+    for label, least in (("", None), (", near enough", settings.least)):
+        how = replace(settings, documents=2, least=least)
+        found = [less.consult(question, how) for question in questions]
+        shown = [[one.document for one in read] for read in found]
+        losses = perplexity.document_losses(system.voice, documents, shown, Kind.TEXT)
+        name, where = f"text perplexity, K = 2{label}", "held-out things that the memory lacks"
+        rows.append(Row(name, where, perplexity_estimate(*losses), plain))
     return rows
 
 

@@ -1,12 +1,15 @@
 """What is read before answering: looked up in the memory, or handed in."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from racm3.document import Document, Image
-from racm3.retrieval.retriever import Retriever
+from racm3.retrieval.retriever import Neighbour, Retriever, RetrieverConfig
 from racm3.runtime import dice
 from racm3.system.parts import Parts
 from racm3.system.results import Consulted, Settings
+
+Scored = TypeVar("Scored", Neighbour, Consulted)
 
 
 class Library:
@@ -32,17 +35,28 @@ class Library:
         self._retrievers.clear()
 
     def consult(self, query: Document, settings: Settings) -> tuple[Consulted, ...]:
-        """The nearest documents that pass the filter, best first."""
+        """The nearest documents that pass the filter and are near enough, best first."""
         retriever = self.retriever(settings.where)
         if not settings.documents or retriever.empty:
             return ()
         rng = dice(settings.seed, 1)
         found = retriever.neighbours([query], settings.documents, rng=rng)[0]
+        found = near_enough(found, query, settings, retriever.config)
         documents = retriever.fetch(found)
         return tuple(
             Consulted(neighbour.id, neighbour.score, document)
             for neighbour, document in zip(found, documents, strict=True)
         )
+
+
+def near_enough(
+    found: Sequence[Scored], query: Document, settings: Settings, config: RetrieverConfig
+) -> list[Scored]:
+    """Without what scores too little by the encoder; what words were searched for stays."""
+    worded = config.strategy == "bm25" or (config.strategy == "hybrid" and query.text.strip())
+    if settings.least is None or worded:
+        return list(found)
+    return [one for one in found if one.score is None or one.score >= settings.least]
 
 
 def given(documents: Sequence[Document | Image | Consulted]) -> tuple[Consulted, ...]:

@@ -31,6 +31,8 @@ class Settings:
         sampling: How ids are drawn.
         guidance: Classifier-free guidance.
         where: SQL filter over the memory's metadata, applied before the search.
+        least: Documents with a lower score are not read, since a wrong one misleads more than none.
+            A score is the CLIP's inner product: where words are searched, too, they decide instead.
     """
 
     seed: int = 0
@@ -39,6 +41,7 @@ class Settings:
     sampling: Sampling = field(default_factory=Sampling)
     guidance: Guidance = field(default_factory=Guidance)
     where: str | None = None
+    least: float | None = None
 
     def __post_init__(self) -> None:
         if self.documents < 0 or self.candidates < 1:

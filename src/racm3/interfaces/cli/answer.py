@@ -231,6 +231,8 @@ def show(answer: Answer, json: bool, text: str) -> None:
     for one in answer.consulted:
         score = "given" if one.score is None else f"{one.score:.2f}"
         print(f"  consulted\t{score}\t{one.title}")
+    if not answer.consulted:
+        print("  consulted\tnothing")
 
 
 def show_drawing(drawing: Drawing, out: Path, json: bool) -> None:

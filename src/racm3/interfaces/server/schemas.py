@@ -73,6 +73,9 @@ class How(BaseModel):
         [], max_length=2, description="how much each consulted document counts: 0 not at all"
     )
     where: str | None = Field(None, max_length=1000, description="SQL over the memory's metadata")
+    least: float | None = Field(
+        None, ge=-1, le=1, description="documents that score less are not read; -1 reads all"
+    )
     snapshot: Snapshot = None
     influence: bool = Field(False, description="say how much each consulted document mattered")
 
@@ -83,7 +86,7 @@ class How(BaseModel):
         if self.guidance is not None:
             guidance = replace(guidance, weight=self.guidance)
         guidance = replace(guidance, documents=tuple(self.weights))
-        settings = _changed(base, self, "seed", "documents", "candidates", "where")
+        settings = _changed(base, self, "seed", "documents", "candidates", "where", "least")
         assert isinstance(settings, Settings)
         return replace(settings, sampling=sampling, guidance=guidance)
 

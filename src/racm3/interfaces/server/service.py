@@ -20,6 +20,7 @@ from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.runtime import dice
 from racm3.system import RACM3, Consulted, Settings
+from racm3.system.library import near_enough
 from racm3.system.voice import Watch
 
 AT_ONCE, FEW = 256, 16
@@ -166,8 +167,10 @@ class Service:
         if not leave_out:
             return None
         count = settings.documents + len(leave_out)
-        wider = self.search(Document.of(caption), count, settings.where, system, near_copies=False)
-        return [one for one in wider if one.id not in leave_out][: settings.documents]
+        query, how = Document.of(caption), system.parts.retriever
+        wider = self.search(query, count, settings.where, system, near_copies=False)
+        left = [one for one in wider if one.id not in leave_out][: settings.documents]
+        return near_enough(left, query, settings, how)
 
 
 def changeable(system: RACM3) -> RACM3:
