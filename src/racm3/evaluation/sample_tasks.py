@@ -207,15 +207,14 @@ def own_pictures(system: RACM3, baseline: RACM3, settings: Settings, *, count: i
     known: whether theirs is the first document, and what is said of it."""
     some = invented_things(count)
     knowing, before = taught(system, as_added(some)), len(system.library.retriever().ids)
-    drawn = [(row, dice(settings.seed, 97, row, n)) for row in range(count) for n in range(VIEWS)]
-    scenes = [Scene.random([some[row]], rng, count=1) for row, rng in drawn]
-    asked, right = (
-        [Document.of(scene.draw()) for scene in scenes],
-        [before + row for row, _ in drawn],
-    )
+    rows = [row for row in range(count) for _ in range(VIEWS)]
+    rngs = [dice(settings.seed, 97, row, n % VIEWS) for n, row in enumerate(rows)]
+    scenes = [Scene.random([some[row]], rng, count=1) for row, rng in zip(rows, rngs, strict=True)]
+    asked = [Document.of(scene.draw()) for scene in scenes]
+    right = [before + row for row in rows]
     hits = recalled(knowing.library.retriever(), asked, right, k=1).astype(float)
     where = "invented things, one picture each, among all"
-    told = [(scene, scene.document(rng)) for scene, (_, rng) in zip(scenes, drawn, strict=True)]
+    told = [(scene, scene.document(rng)) for scene, rng in zip(scenes, rngs, strict=True)]
     return [
         Row("recall@1, picture to document", where, mean(hits.tolist())),
         *captions(knowing, baseline, told[::VIEWS], settings, where, []),
