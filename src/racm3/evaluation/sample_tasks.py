@@ -196,7 +196,7 @@ def namings(system: RACM3, some: Sequence[Thing], settings: Settings, where: str
         (document,) = as_added([thing])
         memory = ListShelf([document], embed_memory(system.encoder, [document]))
         scene = Scene.random([thing], dice(settings.seed, 96, number), count=1)
-        mine = replace(settings, seed=settings.seed + number)
+        mine = replace(settings, seed=settings.seed + number, least=None)
         said = system.remembering(memory).caption(scene.draw(), mine)
         named.append(float(thing.name in said.text))
     return Row("caption names the thing, its document given", where, mean(named))
