@@ -17,6 +17,7 @@ STUDIES = {
     "photographs, twice the CM3": "photographs-3h",
 }
 HELD_OUT, OWN = "scenes of held-out things", "invented things, one picture each, among all"
+LACKED = "held-out things that the memory lacks"
 # What a newcomer needs to believe; everything else stands in sample.md.
 SHOWN = (
     ("reconstruction PSNR (dB)", "held-out scenes, tokenizer alone"),
@@ -28,6 +29,8 @@ SHOWN = (
     ("image perplexity, K = 2", HELD_OUT),
     ("text perplexity, K = 2", HELD_OUT),
     ("image perplexity, K = 2 random", HELD_OUT),
+    ("text perplexity, K = 2", LACKED),
+    ("text perplexity, K = 2, near enough", LACKED),
     ("fidelity[pixels-2x2]", "1 held-out thing(s)"),
     ("fidelity[pixels-2x2]", "2 held-out thing(s)"),
     ("fidelity[pixels-2x2]", "held-out things by keywords that no text says of them"),
