@@ -1,6 +1,7 @@
 """Two processes under `torchrun` against one: the same weights on both, the same loss as alone."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +23,21 @@ ROOT = Path(__file__).parents[2]
 
 
 def together(place: Path, what: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run(
-        [*command, "-m", "tests.training.ranks", str(place), what],
-        cwd=ROOT, env=environment, check=True, capture_output=True, timeout=200,
+    """Two processes on this machine's loopback, whatever its name resolves to.
+
+    They may try once more: on a busy machine they can fail to meet. What they compute is compared
+    either way.
+    """
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": loopback}
+    here = ["--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2", "--max-restarts=1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *here, "-m", "tests.training.ranks",
+         str(place), what],
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True,
+        timeout=200,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("what", ["copies", "shard", "again"])
