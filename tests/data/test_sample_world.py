@@ -153,6 +153,24 @@ def test_varied_pictures_are_a_function_of_the_step_and_hold_no_held_out_thing()
     assert not drawn & {thing.rgba.tobytes() for thing in corpus.fictional_looks()}
 
 
+def test_look_alikes_stand_in_the_place_of_a_seen_thing():
+    one, same, other = (
+        corpus.pictures_beside_look_alikes(step, batch=12, rivals=3) for step in (3, 3, 4)
+    )
+    assert [len(part) for part in one] == [12, 12]
+    assert one[1].shape == (12, 3, 3, 64, 64)
+    assert all((a == b).all() for a, b in zip(one, same, strict=True))
+    assert (one[0] != other[0]).any()
+    # They are nearer to their picture than another picture is, and yet not it.
+    pictures, rivals = one
+    apart = (rivals - pictures[:, None]).square().mean(dim=(1, 2, 3, 4))
+    strangers = (pictures.roll(1, dims=0) - pictures).square().mean(dim=(1, 2, 3))
+    assert (apart > 0).all()
+    assert apart.mean() < 0.5 * strangers.mean()
+    # The families that they come from know no held-out thing.
+    assert corpus.look_alikes("seen").max() == len(seen_things()) - 1
+
+
 def test_people_word_their_own_things_and_call_them_as_they_do():
     some = fictional_things(seen_things(), 400)
     own = [worded(thing, dice(row)) for row, thing in enumerate(some)]

@@ -13,7 +13,7 @@ from racm3.tokens.vocabulary import Vocabulary
 from racm3.tokens.vqgan.growing import detailed, grown, parents
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.tokens.vqgan.quantizer import Codebook, MovingAverages
-from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
+from racm3.training.vqgan import PictureBatch, TokenizerLearner, TokenizerTraining
 from tests.conftest import TINY_VQGAN, picture, tiny_generator
 
 
@@ -75,7 +75,9 @@ def test_a_decoder_that_learns_alone_learns_details(vqgan, tmp_path):
     pixels = to_pixels([picture(i) for i in range(8)])
     more, config = detailed(vqgan, 5), TokenizerTraining(steps=4, decoder_only=True, warmup=1)
     before, codes = more.details.weight.clone(), vqgan.encode(pixels)
-    learner = TokenizerLearner(more, config, lambda _: pixels, pixels, torch.device("cpu"))
+    learner = TokenizerLearner(
+        more, config, lambda _: PictureBatch(pixels), pixels, torch.device("cpu")
+    )
     for step in range(4):
         learner.learn_from(step)
     assert (more.details.weight != before).any()

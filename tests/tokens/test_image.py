@@ -9,7 +9,14 @@ from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.tokens.vqgan.quantizer import Codebook, MovingAverages
 from racm3.training.loop import LoopConfig, train
-from racm3.training.vqgan import TokenizerLearner, TokenizerTraining, decibel_loss
+from racm3.training.vqgan import (
+    MARGIN,
+    PictureBatch,
+    TokenizerLearner,
+    TokenizerTraining,
+    contrast_loss,
+    decibel_loss,
+)
 from tests.conftest import TINY_VQGAN, picture
 
 
@@ -127,7 +134,9 @@ def test_learning_brings_reconstructions_nearer_and_resumes_to_the_same_bytes(tm
             steps=24, warmup=2, lr=3e-3, adversarial=0.05, adversarial_from=8
         )
         device = torch.device("cpu")
-        return TokenizerLearner(VQGAN(TINY_VQGAN), config, lambda _: pictures, pictures, device)
+        return TokenizerLearner(
+            VQGAN(TINY_VQGAN), config, lambda _: PictureBatch(pictures), pictures, device
+        )
 
     before = learner().validate()["psnr"]
     loop = LoopConfig(steps=24, save_every=10)
@@ -158,3 +167,58 @@ def test_the_decibel_loss_is_psnr_of_pixels_and_of_halved_pictures():
     # Half the error everywhere is 6 dB, for a good picture as for a bad one.
     nearer = decibel_loss((made + real) / 2, real).item()
     assert 10 / np.log(10) * (loss - nearer) == pytest.approx(6.02, abs=0.2)
+
+
+def test_the_contrast_loss_is_where_on_the_line_between_two_pictures_a_third_one_stands():
+    real, rival, aside = (to_pixels([picture(i)]) for i in range(3))
+
+    def loss(made: torch.Tensor, *rivals: torch.Tensor) -> float:
+        return contrast_loss(made, real, torch.stack(rivals, dim=1)).item()
+
+    assert loss(real, rival) == 0
+    for share in (1, 0.75, 0.5, 0.25):
+        # What is so near to the rival falls short of the margin by so much.
+        made = share * rival + (1 - share) * real
+        assert loss(made, rival) == pytest.approx(MARGIN + share - 0.5, abs=1e-4)
+        assert loss(made, rival, real) == pytest.approx(loss(made, rival), abs=1e-6)
+        assert loss(made, rival, aside) == pytest.approx(
+            (loss(made, rival) + loss(made, aside)) / 2
+        )
+    # Off the line nothing counts: neither what a mean over 2 x 2 hides nor what both lack alike.
+    hidden = real.clone()
+    hidden[..., ::2, ::2] += 0.5
+    hidden[..., 1::2, 1::2] -= 0.5
+    assert loss(hidden, rival) == pytest.approx(0, abs=1e-6)
+    assert loss(real, real) == 0, "a rival that is the picture counts nothing"
+
+
+def test_contrast_without_rivals_is_refused():
+    pictures = to_pixels([picture(i) for i in range(2)])
+    config = TokenizerTraining(steps=2, contrast=1.0)
+    place = torch.device("cpu")
+    learner = TokenizerLearner(
+        VQGAN(TINY_VQGAN), config, lambda _: PictureBatch(pictures), pictures, place
+    )
+    with pytest.raises(ConfigError, match="come with none"):
+        learner.learn_from(0)
+
+
+def test_a_decoder_learns_to_tell_a_picture_from_its_rival():
+    """The rival is what the decoder would rather paint: it has learnt nothing but that."""
+    torch.manual_seed(0)
+    real = to_pixels([picture(i) for i in range(4)])
+    rivals = real.roll(1, dims=0).lerp(real, 0.8)[:, None]
+    told = {}
+    for weight in (0.0, 8.0):
+        torch.manual_seed(1)
+        config = TokenizerTraining(steps=40, warmup=2, lr=3e-3, contrast=weight, decoder_only=True)
+        vqgan = VQGAN(TINY_VQGAN)
+        learner = TokenizerLearner(
+            vqgan, config, lambda _: PictureBatch(real, rivals), real, torch.device("cpu")
+        )
+        for step in range(40):
+            learner.learn_from(step)
+        with torch.inference_mode():
+            made = vqgan.decode(vqgan.encode(real))
+        told[weight] = contrast_loss(made, real, rivals).item()
+    assert told[8.0] < 0.7 * told[0.0]

@@ -31,10 +31,12 @@ from racm3.tokens.vqgan.growing import detailed
 from racm3.tokens.vqgan.model import VQGAN
 from racm3.training.clip import ClipLearner, new_clip
 from racm3.training.loop import LoopConfig, train
-from racm3.training.vqgan import Pictures, TokenizerLearner, TokenizerTraining
+from racm3.training.vqgan import PictureBatch, Pictures, TokenizerLearner, TokenizerTraining
 
 # Lessons of one course are made from seeds below this; the next course's come after it.
 SEEDS = 10
+# What looks like a picture's thing, where the image tokenizer learns to tell things apart.
+RIVALS = 4
 
 
 def loop(steps: int, save_every: int) -> LoopConfig:
@@ -164,8 +166,16 @@ class Build:
     def _tokenizer(
         self, begin: Callable[[], VQGAN], training: TokenizerTraining, name: str
     ) -> ImageTokenizer:
+        def shown(step: int) -> PictureBatch:
+            if training.contrast:
+                batch = self.recipe.tokenizer_batch
+                return PictureBatch(
+                    *corpus.pictures_beside_look_alikes(step, batch=batch, rivals=RIVALS)
+                )
+            return PictureBatch(self.pictures(step))
+
         save_every, folder = self.recipe.save_every, self.folder / name
-        return train_tokenizer(begin, training, self.pictures, save_every, folder, self.where)
+        return train_tokenizer(begin, training, shown, save_every, folder, self.where)
 
     def decoder(self) -> ImageTokenizer:
         """The image tokenizer with its decoder polished; its codes are the tokenizer's."""

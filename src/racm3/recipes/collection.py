@@ -33,7 +33,7 @@ from racm3.tokens.vqgan.model import VQGAN
 from racm3.training.clip import ClipLearner, ClipTraining, new_clip
 from racm3.training.generator import GeneratorLearner, GeneratorTraining, begin_with_codes
 from racm3.training.loop import LoopConfig, train
-from racm3.training.vqgan import TokenizerLearner, TokenizerTraining
+from racm3.training.vqgan import PictureBatch, TokenizerLearner, TokenizerTraining
 
 # Documents are written a batch at a time, which a crash can lose: 64, or a thirty-second of what is
 # there, so that the table's files stay few; fewer of these where their pictures are large.
@@ -185,9 +185,9 @@ def train_tokenizer(
     pictures = pictures_of(documents, side=config.side)
     torch.manual_seed(training.seed)
 
-    def some(step: int) -> Float[Tensor, "batch 3 side side"]:
+    def some(step: int) -> PictureBatch:
         rows = dice(training.seed, 1, step).integers(len(pictures), size=batch)
-        return to_pixels([pictures[row] for row in rows])
+        return PictureBatch(to_pixels([pictures[row] for row in rows]))
 
     learner = TokenizerLearner(
         VQGAN(config), training, some, to_pixels(pictures[:64]), device("auto")

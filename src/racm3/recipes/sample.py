@@ -203,6 +203,12 @@ def decoder_cpu() -> SampleRecipe:
     )
 
 
+def contrast_cpu() -> SampleRecipe:
+    """A decoder that tells look-alikes apart, for what `decoder_cpu` made."""
+    polished = replace(_sharpened(2000), edges=0.0, contrast=8.0, decoder_only=True)
+    return replace(decoder_cpu(), decoder=polished)
+
+
 def sample_gpu() -> SampleRecipe:
     """For one H200-class card, untried on one: a larger tokenizer and generator, far more data."""
     base = sample_cpu()
@@ -281,9 +287,11 @@ def tiny_further() -> SampleRecipe:
 
 
 def tiny_decoder() -> SampleRecipe:
-    """The same, its decoder alone, after any of these."""
+    """The same, its decoder alone, after any of these; it tells look-alikes apart."""
     base = tiny_further()
-    return replace(base, vqgan=replace(base.vqgan, detail=4), keep_codes=True, courses=())
+    apart = replace(base.tokenizer, contrast=1.0, decoder_only=True)
+    vqgan = replace(base.vqgan, detail=4)
+    return replace(base, vqgan=vqgan, decoder=apart, keep_codes=True, courses=())
 
 
 def tiny_course() -> SampleRecipe:
@@ -296,6 +304,7 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "further_cpu": further_cpu,
     "course_cpu": course_cpu,
     "decoder_cpu": decoder_cpu,
+    "contrast_cpu": contrast_cpu,
     "sample_gpu": sample_gpu,
     "tiny": tiny,
     "tiny_further": tiny_further,

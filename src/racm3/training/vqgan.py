@@ -1,15 +1,17 @@
-"""Learning the image tokenizer: L1, multi-scale edges, a patch adversary, a moving codebook."""
+"""Learning the image tokenizer: pixels, multi-scale edges, rivals, a patch adversary, a moving
+codebook."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from racm3.errors import ConfigError
 from racm3.runtime import autocast, torch_dice
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.vqgan.config import VQGANConfig
@@ -20,8 +22,19 @@ from racm3.training.schedule import learning_rate
 
 # Of a squared error, in pixels of [-1, 1]: 43 dB, beyond which a picture is good enough.
 FLOOR = 2e-4
+# From the middle between a picture and its rival, of 0.5; and the squared distance, in pixels of
+# [-1, 1], below which the two are one.
+MARGIN, SAME = 0.35, 1e-3
 
-Pictures = Callable[[int], Float[Tensor, "batch 3 height width"]]
+
+class PictureBatch(NamedTuple):
+    """Pictures to learn, and where it is said what each must not be taken for."""
+
+    pictures: Float[Tensor, "batch 3 height width"]
+    rivals: Float[Tensor, "batch rivals 3 height width"] | None = None
+
+
+Pictures = Callable[[int], PictureBatch]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +50,7 @@ class TokenizerTraining:
         squared: Weight of the mean squared error.
         decibels: Weight of the log of each picture's own squared error, which PSNR is, taken to
             seven tenths from pixels and to three tenths from 2 x 2 means.
+        contrast: Weight of telling each picture from its rivals, where it comes with some.
         edges: Weight of the multi-scale gradient loss (the perceptual part, free of downloads).
         adversarial: Weight of the patch adversary, once it has begun.
         adversarial_from: The update at which the adversary begins.
@@ -54,6 +68,7 @@ class TokenizerTraining:
     absolute: float = 1.0
     squared: float = 1.0
     decibels: float = 0.0
+    contrast: float = 0.0
     edges: float = 1.0
     adversarial: float = 0.0
     adversarial_from: int = 0
@@ -109,6 +124,30 @@ def decibel_loss(
     return 0.7 * (whole + FLOOR).log().mean() + 0.3 * (halved + FLOOR).log().mean()
 
 
+def contrast_loss(
+    made: Float[Tensor, "batch 3 height width"],
+    real: Float[Tensor, "batch 3 height width"],
+    rivals: Float[Tensor, "batch rivals 3 height width"],
+) -> Float[Tensor, ""]:
+    """How far pictures fall short of being told from their rivals: a triplet loss with a margin
+    (FaceNet, Schroff et al. 2015 §3.1) of 2 x 2 means.
+
+    Along the line from a rival to the picture, of length one, what was made has to be nearer to the
+    picture by `MARGIN` than the middle is. Twins that differ in a few pixels count as much as
+    others, and whatever lies off that line does not count. A rival that is the picture counts
+    nothing.
+    """
+    count = rivals.shape[:2]
+    halves = [F.avg_pool2d(one, 2).unsqueeze(1) for one in (made, real)]
+    other = F.avg_pool2d(rivals.flatten(0, 1), 2).unflatten(0, count)
+    line = halves[1] - other
+    length = line.square().sum(dim=(2, 3, 4))
+    beyond_middle = ((halves[0] - (halves[1] + other) / 2) * line).sum(dim=(2, 3, 4))
+    apart = length > SAME
+    short = F.relu(MARGIN - beyond_middle / length.clamp(min=SAME))
+    return (short * apart).sum() / apart.sum().clamp(min=1)
+
+
 class TokenizerLearner:
     def __init__(
         self,
@@ -137,7 +176,8 @@ class TokenizerLearner:
     def learn_from(self, step: int) -> dict[str, float]:
         config = self.config
         rate = learning_rate(step, peak=config.lr, warmup=config.warmup, steps=config.steps)
-        real = self.pictures(step).to(self.device, memory_format=torch.channels_last)
+        shown, rivals = self.pictures(step)
+        real = shown.to(self.device, memory_format=torch.channels_last)
         with autocast(self.device, config.precision):
             features = self.vqgan.features(real)
             quantized = self.vqgan.codebook(features)
@@ -148,6 +188,8 @@ class TokenizerLearner:
         loss = loss + config.commitment * quantized.commitment_loss
         if config.decibels > 0:
             loss = loss + config.decibels * decibel_loss(made, real)
+        if config.contrast > 0:
+            loss = loss + config.contrast * contrast_loss(made, real, self._among(rivals))
         adversarial = config.adversarial > 0 and step >= config.adversarial_from
         if adversarial:
             self.adversary.requires_grad_(False)
@@ -160,6 +202,14 @@ class TokenizerLearner:
         if adversarial:
             losses["adversary"] = self._teach_adversary(made.detach(), real, rate)
         return losses
+
+    def _among(self, rivals: Tensor | None) -> Tensor:
+        if rivals is None:
+            raise ConfigError(
+                "`contrast` is the weight of telling pictures from their rivals, and these "
+                "pictures come with none; set it to 0"
+            )
+        return rivals.to(self.device)
 
     def _teach_adversary(self, made: Tensor, real: Tensor, rate: float) -> float:
         self.adversary.requires_grad_(True)

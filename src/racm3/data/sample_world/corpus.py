@@ -5,20 +5,22 @@ The small CLIP meets all of them, as the real CLIP has met the web.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from racm3.data.sample_world.fictional import fictional_things
+from racm3.data.sample_world.fictional import LOOKS, fictional_things, looked, other_look
 from racm3.data.sample_world.scenes import RARE, Scene
-from racm3.data.sample_world.things import Thing, held_out_things, seen_things, things
+from racm3.data.sample_world.things import SIZES, Thing, held_out_things, seen_things, things
 from racm3.document import Document, Image
 from racm3.runtime import dice
 from racm3.tokens.image import to_pixels
 
-PICTURES, UNSEEN, PAIRS, CAPTIONS, SCENES, SHOTS, VARIED = 1, 2, 7, 8, 11, 61, 71
+PICTURES, UNSEEN, PAIRS, CAPTIONS, SCENES, SHOTS, VARIED, TWINS = 1, 2, 7, 8, 11, 61, 71, 91
 PAIRED = 0.35
 FAMILY = 16
 
@@ -56,6 +58,35 @@ def varied_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side sid
     return to_pixels(pictures)
 
 
+def pictures_beside_look_alikes(
+    step: int, *, batch: int, rivals: int
+) -> tuple[Float[Tensor, "batch 3 side side"], Float[Tensor, "batch rivals 3 side side"]]:
+    """Pictures of seen things, and each with what looks like the thing in its place.
+
+    Two in five have all of these turned and recoloured alike, so that there are ever new twins.
+    """
+    rng, seen, families = dice(TWINS, step), seen_things(), look_alikes("seen")
+    pictures, others = [], []
+    for _ in range(batch):
+        itself, *family = families[rng.integers(len(families))]
+        near = np.minimum(rng.geometric(0.3, rivals) - 1, len(family) - 1)
+        look = other_look(rng) if rng.random() < 0.4 else LOOKS[0]
+        one, *twins = (
+            replace(seen[row], rgba=looked(seen[row].rgba, look))
+            for row in (itself, *(family[place] for place in near))
+        )
+        if rng.random() < 0.15:
+            size = list(SIZES.values())[rng.integers(len(SIZES))]
+            shown, *instead = (thing.on_white(size) for thing in (one, *twins))
+        else:
+            scene = Scene.random(seen, rng, count=1 + int(rng.random() < PAIRED))
+            kept = scene.things[1:]
+            shown, *instead = (scene.showing(thing, *kept).draw() for thing in (one, *twins))
+        pictures.append(shown)
+        others.append(to_pixels(instead))
+    return to_pixels(pictures), torch.stack(others)
+
+
 @cache
 def fictional_looks() -> tuple[Thing, ...]:
     return fictional_things(seen_things(), 3000, seed=5)
@@ -91,9 +122,9 @@ def _pair(thing: Thing, rng: np.random.Generator) -> Document:
 
 
 @cache
-def look_alikes() -> Int[np.ndarray, "things family"]:
+def look_alikes(kind: str = "all") -> Int[np.ndarray, "things family"]:
     """The rows of the things nearest to each thing, itself first, by their small pictures."""
-    small = [thing.document().images[0].pil().resize((8, 8)) for thing in things()]
+    small = [document.images[0].pil().resize((8, 8)) for document in memory(kind)]
     pixels = np.stack([np.asarray(picture, dtype=np.float32) for picture in small])
     flat = pixels.reshape(len(pixels), -1)
     apart = np.square(flat).sum(axis=1) - 2 * flat @ flat.T

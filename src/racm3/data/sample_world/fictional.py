@@ -18,7 +18,8 @@ FLAG = "flag of "
 ONSETS = (*"bcdfghjklmnprstvwz", "br", "dr", "gr", "pl", "st", "tr")
 VOWELS = (*"aeiou", "ai", "ea", "ou")
 CODAS = ("", "", "", *"lmnrst")
-LOOKS = tuple(product(range(4), (False, True), permutations(range(3))))
+Look = tuple[int, bool, tuple[int, ...]]
+LOOKS: tuple[Look, ...] = tuple(product(range(4), (False, True), permutations(range(3))))
 
 
 def fictional_things(of: Sequence[Thing], count: int, *, seed: int = 0) -> tuple[Thing, ...]:
@@ -34,7 +35,7 @@ def fictional_things(of: Sequence[Thing], count: int, *, seed: int = 0) -> tuple
     for number in range(count):
         rng = dice(seed, FICTION, number)
         real = of[int(rng.integers(len(of)))]
-        rgba, flag = _look(real, rng), real.name.startswith(FLAG)
+        rgba, flag = looked(real.rgba, other_look(rng)), real.name.startswith(FLAG)
         names = map(_flag, _names(countries, rng)) if flag else _names(words, rng)
         name = next(name for name in names if name not in taken)
         taken.add(name)
@@ -42,9 +43,15 @@ def fictional_things(of: Sequence[Thing], count: int, *, seed: int = 0) -> tuple
     return tuple(made)
 
 
-def _look(real: Thing, rng: np.random.Generator) -> UInt8[np.ndarray, "side side 4"]:
-    turns, mirrored, channels = LOOKS[rng.integers(1, len(LOOKS))]
-    pixels = np.rot90(real.rgba[:, ::-1] if mirrored else real.rgba, turns)
+def other_look(rng: np.random.Generator) -> Look:
+    """Any but the one that things have."""
+    return LOOKS[rng.integers(1, len(LOOKS))]
+
+
+def looked(rgba: UInt8[np.ndarray, "side side 4"], look: Look) -> UInt8[np.ndarray, "side side 4"]:
+    """Pixels turned by so many quarters, mirrored or not, their colours in another order."""
+    turns, mirrored, channels = look
+    pixels = np.rot90(rgba[:, ::-1] if mirrored else rgba, turns)
     return np.ascontiguousarray(pixels[..., [*channels, 3]])
 
 
