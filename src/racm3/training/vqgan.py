@@ -50,7 +50,8 @@ class TokenizerTraining:
         squared: Weight of the mean squared error.
         decibels: Weight of the log of each picture's own squared error, which PSNR is, taken to
             seven tenths from pixels and to three tenths from 2 x 2 means.
-        contrast: Weight of telling each picture from its rivals, where it comes with some.
+        contrast: Weight of telling each picture from its rivals, which those of `racm3 train sample`
+            come with.
         edges: Weight of the multi-scale gradient loss (the perceptual part, free of downloads).
         adversarial: Weight of the patch adversary, once it has begun.
         adversarial_from: The update at which the adversary begins.
@@ -189,7 +190,7 @@ class TokenizerLearner:
         if config.decibels > 0:
             loss = loss + config.decibels * decibel_loss(made, real)
         if config.contrast > 0:
-            loss = loss + config.contrast * contrast_loss(made, real, self._among(rivals))
+            loss = loss + config.contrast * contrast_loss(made, real, self._required(rivals))
         adversarial = config.adversarial > 0 and step >= config.adversarial_from
         if adversarial:
             self.adversary.requires_grad_(False)
@@ -203,7 +204,7 @@ class TokenizerLearner:
             losses["adversary"] = self._teach_adversary(made.detach(), real, rate)
         return losses
 
-    def _among(self, rivals: Tensor | None) -> Tensor:
+    def _required(self, rivals: Tensor | None) -> Tensor:
         if rivals is None:
             raise ConfigError(
                 "`contrast` is the weight of telling pictures from their rivals, and these "
