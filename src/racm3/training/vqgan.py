@@ -50,8 +50,8 @@ class TokenizerTraining:
         squared: Weight of the mean squared error.
         decibels: Weight of the log of each picture's own squared error, which PSNR is, taken to
             seven tenths from pixels and to three tenths from 2 x 2 means.
-        contrast: Weight of telling each picture from its rivals, which those of `racm3 train sample`
-            come with.
+        contrast: Weight of telling each picture from its rivals; those of `racm3 train sample` come
+            with some.
         edges: Weight of the multi-scale gradient loss (the perceptual part, free of downloads).
         adversarial: Weight of the patch adversary, once it has begun.
         adversarial_from: The update at which the adversary begins.
@@ -189,8 +189,10 @@ class TokenizerLearner:
         loss = loss + config.commitment * quantized.commitment_loss
         if config.decibels > 0:
             loss = loss + config.decibels * decibel_loss(made, real)
+        losses = {"l1": l1.item(), "commitment": quantized.commitment_loss.item()}
         if config.contrast > 0:
-            loss = loss + config.contrast * contrast_loss(made, real, self._required(rivals))
+            short = contrast_loss(made, real, self._required(rivals))
+            loss, losses["contrast"] = loss + config.contrast * short, short.item()
         adversarial = config.adversarial > 0 and step >= config.adversarial_from
         if adversarial:
             self.adversary.requires_grad_(False)
@@ -199,7 +201,6 @@ class TokenizerLearner:
         if not config.decoder_only:
             dice = torch_dice(torch.device("cpu"), config.seed, step)
             self.averages.update(self.vqgan.codebook, features, quantized.codes, dice)
-        losses = {"l1": l1.item(), "commitment": quantized.commitment_loss.item()}
         if adversarial:
             losses["adversary"] = self._teach_adversary(made.detach(), real, rate)
         return losses
