@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from racm3.data.sample_world.things import seen_things
+from racm3.data.sample_world.wording import Worded
 from racm3.errors import Racm3Error
 from racm3.recipes import lessons
+from racm3.recipes.lessons import Fiction
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.tokens.codec import Kind
 
@@ -14,7 +17,7 @@ def said(codec, segments) -> str:
 
 
 def test_a_demonstration_stands_beside_its_own_label_and_another_one(codec, encoder):
-    some = lessons.demonstrated(40, 12, encoder.dim)
+    some = lessons.demonstrated(40, Fiction(12), encoder.dim)
     made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
     places = []
     for row, document in enumerate(some.documents):
@@ -26,13 +29,13 @@ def test_a_demonstration_stands_beside_its_own_label_and_another_one(codec, enco
 
 
 def test_neighbours_of_other_documents_are_refused(codec, encoder):
-    some = lessons.demonstrated(4, 12, encoder.dim)
+    some = lessons.demonstrated(4, Fiction(12), encoder.dim)
     with pytest.raises(Racm3Error, match=r"4 documents with 2 draws of 2 need \(4, 2, 2\)"):
         lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=2)
 
 
 def test_pictured_lessons_stand_beside_their_thing_and_then_its_nearest_look_alike(codec, encoder):
-    some = lessons.pictured(10, 20, encoder)
+    some = lessons.pictured(10, Fiction(20), encoder)
     assert not any(" left of " in d.text or " above " in d.text for d in some.documents)
     assert not any("two of" in d.text for d in some.documents)
     words = RetrieverConfig(strategy="bm25", query="text", too_similar=None, query_dropout=0.0)
@@ -44,3 +47,33 @@ def test_pictured_lessons_stand_beside_their_thing_and_then_its_nearest_look_ali
         assert name in some.documents[row].text
         by_likeness = np.argsort(-(asked[row] @ known.T))
         assert other == next(one for one in by_likeness if one != right)
+
+
+def test_half_of_the_fictional_things_are_as_people_have_their_own():
+    plain, half = Fiction(300), Fiction(300, own=0.5)
+    own = [isinstance(thing, Worded) for thing in half.things]
+    assert 0.4 < np.mean(own) < 0.6
+    for thing, before, is_own in zip(half.things, plain.things, own, strict=True):
+        assert (thing.rgba == before.rgba).all()
+        assert thing.name.lower() == before.name.lower()
+        assert len(thing.document().images) == (1 if is_own else 2)
+    assert [thing.text for thing in half.things] == [
+        thing.text for thing in Fiction(300, own=0.5).things
+    ]
+    # Which are one's own does not depend on how many there are.
+    assert [isinstance(thing, Worded) for thing in Fiction(50, own=0.5).things] == own[:50]
+
+
+@pytest.mark.parametrize("things", [seen_things()[::170][:9], Fiction(9, own=0.5).things])
+def test_what_misleads_comes_first_and_half_of_the_time_a_right_document_after_it(
+    things, codec, encoder
+):
+    some = lessons.misled(60, things, encoder.dim, seed=0)
+    made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
+    pairs, right = made.neighbours[:, 0].tolist(), []
+    for document, (first, second) in zip(some.documents, pairs, strict=True):
+        assert first != second
+        assert things[first].name not in document.text
+        right.append(things[second].name in document.text)
+    assert 0.3 < np.mean(right) < 0.7
+    assert len({first for first, _ in pairs}) == len(things)

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
-from racm3.data.sample_world.things import SHOWN, held_out_things
+from racm3.data.sample_world.things import SHOWN, held_out_things, seen_things
 from racm3.errors import ConfigError
 from racm3.model.export import open_generator
 from racm3.recipes import collection, lessons
 from racm3.recipes.collection import Beginning
+from racm3.recipes.lessons import Fiction
 from racm3.recipes.sample import SampleRecipe
 from racm3.retrieval.embedding import embed_memory
 from racm3.retrieval.encoder import ClipEncoder
@@ -79,23 +80,22 @@ def prepare_training(
 ) -> Prepared:
     """The material of a course: scenes of seen and of fictional things, each beside its memory."""
     course = recipe.courses[number - recipe.begun]
-    known, dim = corpus.memory("seen"), encoder.dim
-    memory, (worded, shown) = ListShelf(known, embed_memory(encoder, known)), course.things
-    first, rare, world = SEEDS * number, course.rare, course.fiction
+    known, dim, rare = corpus.memory("seen"), encoder.dim, course.rare
+    memory, first = ListShelf(known, embed_memory(encoder, known)), SEEDS * number
+    worded, shown = (Fiction(count, course.fiction, course.own) for count in course.things)
     taught = [
         lessons.seen(course.seen, memory, seed=first, rare=rare),
-        lessons.fictional(course.fictional, worded, dim, seed=first + 2, rare=rare, fiction=world),
+        lessons.fictional(course.fictional, worded, dim, seed=first + 2, rare=rare),
     ]
     if course.pictured:
-        taught.append(
-            lessons.pictured(
-                course.pictured, shown, encoder, seed=first + 3, rare=rare, fiction=world
-            )
-        )
+        taught.append(lessons.pictured(course.pictured, shown, encoder, seed=first + 3, rare=rare))
     if course.demonstrated:
-        taught.append(
-            lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4, fiction=world)
-        )
+        taught.append(lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4))
+    if course.misled:
+        taught += [
+            lessons.misled(course.misled, things, dim, seed=first + 5 + row, rare=rare)
+            for row, things in enumerate((seen_things(), worded.things))
+        ]
     return lessons.prepare_lessons(codec, encoder, taught, recipe.retriever, draws=1)
 
 

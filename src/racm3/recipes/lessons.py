@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, reduce
+from functools import cached_property, reduce
 from operator import add
 
 import numpy as np
@@ -13,6 +13,7 @@ from racm3.data.sample_world import corpus
 from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import RARE, Scene
 from racm3.data.sample_world.things import Thing, seen_things
+from racm3.data.sample_world.wording import worded
 from racm3.document import Document, Image
 from racm3.retrieval.embedding import Encoder, embed, embed_memory
 from racm3.retrieval.index import ExactIndex
@@ -21,7 +22,7 @@ from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
 from racm3.tokens.codec import Codec
 
-DEMONSTRATIONS = 67
+DEMONSTRATIONS, OWN, MISLED = 67, 69, 73
 
 
 @dataclass(frozen=True)
@@ -43,38 +44,55 @@ class Lessons:
     neighbours: Int64[np.ndarray, "docs draws depth"] | None = None
 
 
+@dataclass(frozen=True)
+class Fiction:
+    """Things that never were.
+
+    Args:
+        number: How many.
+        seed: Which.
+        own: The share that people have made their own: in their words, with one picture.
+    """
+
+    number: int
+    seed: int = 0
+    own: float = 0.0
+
+    @cached_property
+    def things(self) -> tuple[Thing, ...]:
+        made = list(fictional_things(seen_things(), self.number, seed=self.seed))
+        for row, thing in enumerate(made):
+            rng = dice(self.seed, OWN, row)
+            if rng.random() < self.own:
+                made[row] = worded(thing, rng)
+        return tuple(made)
+
+
 def seen(count: int, memory: ListShelf, *, seed: int = 0, rare: float = RARE) -> Lessons:
     """Scenes of the sample world's seen things beside the memory of these."""
     return Lessons(corpus.lessons(seen_things(), count, seed=seed, rare=rare), memory)
 
 
 def fictional(
-    count: int, number: int, dim: int, *, seed: int = 2, rare: float = RARE, fiction: int = 0
+    count: int, fiction: Fiction, dim: int, *, seed: int = 2, rare: float = RARE
 ) -> Lessons:
-    """Scenes of `number` fictional things beside theirs.
+    """Scenes of fictional things beside theirs.
 
     A made-up name means nothing to a frozen CLIP, so these are looked up by their words.
     """
-    made_up = _made_up(number, fiction)
-    shelf = ListShelf([thing.document() for thing in made_up], np.zeros((number, dim), np.float32))
-    return Lessons(corpus.lessons(made_up, count, seed=seed, rare=rare), shelf, worded=True)
+    drawn = corpus.lessons(fiction.things, count, seed=seed, rare=rare)
+    return Lessons(drawn, _unseen_by_clip(fiction.things, dim), worded=True)
 
 
 def pictured(
-    count: int,
-    number: int,
-    encoder: Encoder,
-    *,
-    seed: int = 3,
-    rare: float = RARE,
-    fiction: int = 0,
+    count: int, fiction: Fiction, encoder: Encoder, *, seed: int = 3, rare: float = RARE
 ) -> Lessons:
     """Scenes of one fictional thing each, beside what whoever captions would find by the picture.
 
     A CLIP finds nearly all that it has met, and it has met no fictional thing: so the right
     document comes first, and after it what looks most like the scene and is called something else.
     """
-    made_up = _made_up(number, fiction)
+    made_up = fiction.things
     known = [thing.document() for thing in made_up]
     vectors = embed_memory(encoder, [document.only(Image) for document in known])
     drawn = corpus.scenes(made_up, count, seed=seed, pairs=0.0, rare=rare)
@@ -82,34 +100,51 @@ def pictured(
     place = {thing.name: row for row, thing in enumerate(made_up)}
     right = np.array([place[scene.things[0].name] for scene, _ in drawn])
     looks = embed(encoder, [document.only(Image) for document in documents])
-    found = ExactIndex.of(np.arange(number), vectors).search(looks, 2).ids
+    found = ExactIndex.of(np.arange(fiction.number), vectors).search(looks, 2).ids
     other = np.where(found[:, 0] == right, found[:, 1], found[:, 0])
     neighbours = np.stack([right, other], axis=1)[:, None]
     return Lessons(documents, ListShelf(known, vectors), neighbours=neighbours)
 
 
-def demonstrated(count: int, number: int, dim: int, *, seed: int = 4, fiction: int = 0) -> Lessons:
+def demonstrated(count: int, fiction: Fiction, dim: int, *, seed: int = 4) -> Lessons:
     """Scenes of one fictional thing each, called by its bare name, beside two labelled scenes.
 
     One of these shows the same thing, one another, in either order.
     """
-    made_up, rng = _made_up(number, fiction), dice(seed, DEMONSTRATIONS)
+    made_up, rng = fiction.things, dice(seed, DEMONSTRATIONS)
     examples = [_labelled(thing, rng) for thing in made_up]
-    shown = rng.integers(number, size=count)
-    other = (shown + rng.integers(1, number, size=count)) % number
+    shown = rng.integers(fiction.number, size=count)
+    other = (shown + rng.integers(1, fiction.number, size=count)) % fiction.number
     neighbours = rng.permuted(np.stack([shown, other], axis=1), axis=1)[:, None]
     documents = [_labelled(made_up[row], rng) for row in shown]
-    shelf = ListShelf(examples, np.zeros((number, dim), np.float32))
+    shelf = ListShelf(examples, np.zeros((fiction.number, dim), np.float32))
     return Lessons(documents, shelf, neighbours=neighbours)
+
+
+def misled(
+    count: int, things: Sequence[Thing], dim: int, *, seed: int, rare: float = RARE
+) -> Lessons:
+    """Scenes beside a document of another thing and then, as often, a right one or one more wrong
+    one: what comes first is not to be believed unless it fits."""
+    rng, drawn = dice(seed, MISLED), corpus.scenes(things, count, seed=seed, rare=rare)
+    place = {thing.name: row for row, thing in enumerate(things)}
+    pairs = []
+    for scene, _ in drawn:
+        right = [place[thing.name] for thing in scene.things]
+        wrong = rng.choice(np.setdiff1d(np.arange(len(things)), right), size=2, replace=False)
+        pairs.append((wrong[0], rng.choice(right) if rng.random() < 0.5 else wrong[1]))
+    documents, neighbours = [document for _, document in drawn], np.array(pairs)[:, None]
+    return Lessons(documents, _unseen_by_clip(things, dim), neighbours=neighbours)
 
 
 def _labelled(thing: Thing, rng: np.random.Generator) -> Document:
     return Document.of(thing.name, Scene.random([thing], rng, count=1).draw())
 
 
-@cache
-def _made_up(number: int, fiction: int) -> tuple[Thing, ...]:
-    return fictional_things(seen_things(), number, seed=fiction)
+def _unseen_by_clip(things: Sequence[Thing], dim: int) -> ListShelf:
+    """A memory of these that no vector looks up."""
+    documents = [thing.document() for thing in things]
+    return ListShelf(documents, np.zeros((len(things), dim), np.float32))
 
 
 def prepare_lessons(

@@ -26,8 +26,10 @@ class Course:
         fictional: Scenes of fictional things, looked up by words.
         pictured: Scenes of one fictional thing each, beside it and what looks like the scene.
         demonstrated: Scenes of one fictional thing each, beside labelled examples.
+        misled: Scenes of seen things, and as many of fictional ones, beside another's document.
         things: How many fictional things there are to look up by words, and by the picture.
         rare: The chance of each rare look of a scene (striped, checked, tilted).
+        own: The share of fictional things that people have made their own: worded, one picture.
         fiction: Which fictional things: their seed. A further course's is its number.
         training: The schedule.
     """
@@ -36,8 +38,10 @@ class Course:
     fictional: int
     pictured: int = 0
     demonstrated: int = 0
+    misled: int = 0
     things: tuple[int, int]
     rare: float = RARE
+    own: float = 0.0
     fiction: int = 0
     training: GeneratorTraining
 
@@ -188,8 +192,22 @@ def further_cpu() -> SampleRecipe:
 
 
 def course_cpu() -> SampleRecipe:
-    """One more course for what `further_cpu` made, or this; its codes stay."""
-    return replace(further_cpu(), decoder=None, keep_codes=True)
+    """One more course for what `further_cpu` made, or this; its codes stay.
+
+    Half of the things are as people have their own, and one lesson in six is beside a document of
+    another thing first: see docs/log.md.
+    """
+    course = Course(
+        seen=4_000,
+        fictional=12_000,
+        pictured=8_000,
+        misled=2_500,
+        things=(12_000, 4_000),
+        rare=0.12,
+        own=0.5,
+        training=_schedule(1200, lr=1.5e-3),
+    )
+    return replace(further_cpu(), courses=(course,), decoder=None, keep_codes=True)
 
 
 def decoder_cpu() -> SampleRecipe:
@@ -262,6 +280,7 @@ def tiny() -> SampleRecipe:
                 fictional=8,
                 pictured=8,
                 demonstrated=8,
+                misled=4,
                 things=(16, 16),
                 training=GeneratorTraining(steps=3, lr=1e-3, warmup=1),
             ),
@@ -296,7 +315,9 @@ def tiny_decoder() -> SampleRecipe:
 
 def tiny_course() -> SampleRecipe:
     """The same after `tiny_further`."""
-    return replace(tiny_further(), decoder=None, keep_codes=True)
+    base = tiny_further()
+    courses = (replace(base.courses[0], own=0.5),)
+    return replace(base, courses=courses, decoder=None, keep_codes=True)
 
 
 SAMPLES: dict[str, Callable[[], SampleRecipe]] = {

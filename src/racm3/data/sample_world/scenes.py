@@ -132,7 +132,7 @@ class Scene:
         noun = first.noun
         if words:
             article, rest = noun.split(" ", 1)
-            noun = f"{'the' if article == 'the' else 'a'} {words} {rest}"
+            noun = f"{'a' if article == 'an' else article} {words} {rest}"
         return noun if self.place == "centre" else f"{noun} at the {self.place}"
 
     def document(self, rng: np.random.Generator) -> Document:

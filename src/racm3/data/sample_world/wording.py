@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from racm3.data.sample_world.things import Thing
+from racm3.data.sample_world.things import SIZES, Thing
+from racm3.document import Document
 
 ARTICLES = ("a", "the", "my", "our")
 # What a file name or a caption says of a picture.
@@ -35,6 +36,10 @@ class Worded(Thing):
     @property
     def text(self) -> str:
         return self.wording
+
+    def document(self) -> Document:
+        """As people add what is theirs: with one picture."""
+        return Document.of(self.text, self.on_white(max(SIZES.values())))
 
 
 def worded(thing: Thing, rng: np.random.Generator) -> Worded:

@@ -19,7 +19,7 @@ from racm3.errors import ConfigError, SourceError
 from racm3.model.transformer import Transformer
 from racm3.recipes import lessons
 from racm3.recipes.collection import train_text, train_tokenizer
-from racm3.recipes.lessons import Lessons
+from racm3.recipes.lessons import Fiction, Lessons
 from racm3.recipes.study.budgets import Budget
 from racm3.recipes.study.workers import alone
 from racm3.retrieval.embedding import AVERAGE, Dropout, Encoder, embed_memory
@@ -88,7 +88,7 @@ def sample_world(budget: Budget, folder: Path, *, system: Path | None = None) ->
     def taught() -> list[Lessons]:
         return [
             lessons.seen(budget.documents, memory),
-            lessons.fictional(budget.fiction, budget.fictional_things, parts.encoder.dim),
+            lessons.fictional(budget.fiction, Fiction(budget.fictional_things), parts.encoder.dim),
         ]
 
     return World(
