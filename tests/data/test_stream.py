@@ -104,9 +104,10 @@ def test_vanilla_cm3_is_the_same_stream_without_documents(prepared):
         assert other.source.max() == 0
 
 
-def test_shuffled_documents_are_the_same_in_either_order(prepared):
-    """Masks, K and documents stay; only which comes first changes, in half of the samples."""
-    plain, shuffled = stream(prepared), stream(prepared, shuffled=True)
+@pytest.mark.parametrize("chance", [1.0, 0.4])
+def test_shuffled_documents_are_the_same_in_either_order(chance, prepared):
+    """Masks, K and documents stay; only which comes first changes, in half of the shuffled."""
+    plain, shuffled = stream(prepared), stream(prepared, shuffled=chance)
     turned, pairs = 0, 0
     for number in range(300):
         one, other = plain.sample(number), shuffled.sample(number)
@@ -116,7 +117,12 @@ def test_shuffled_documents_are_the_same_in_either_order(prepared):
         if one.source.max() == 2 and texts[0][0] != texts[0][1]:
             pairs += 1
             turned += texts[0] != texts[1]
-    assert 0.35 < turned / pairs < 0.65
+    assert 0.7 * chance < 2 * turned / pairs < 1.3 * chance
+
+
+def test_a_chance_is_between_0_and_1(prepared):
+    with pytest.raises(ConfigError, match=r"shuffled 40 is no chance between 0 and 1"):
+        stream(prepared, shuffled=40)
 
 
 def test_the_number_of_documents_is_uniform(prepared):

@@ -33,7 +33,8 @@ class StreamConfig:
         counts: K is drawn uniformly from these.
         any_of: Take K at random among all prepared neighbours (CM3Leon: 3 of 2 + 2) instead of
             the K nearest.
-        shuffled: Show the K nearest in any order, so that their place says nothing.
+        shuffled: The chance that the K nearest are shown in any order; with 1 their place says
+            nothing.
         masking: CM3 masking of the main document.
         align: Place every picture's cells from a multiple of this on (`tokens/placing.py`); 0 for
             plain positions.
@@ -45,7 +46,7 @@ class StreamConfig:
     neighbours: Literal["retrieved", "none", "random"] = "retrieved"
     counts: tuple[int, ...] = (0, 1, 2)
     any_of: bool = False
-    shuffled: bool = False
+    shuffled: float = 0.0
     masking: Masking = field(default_factory=Masking)
     align: int = 0
     seed: int = 0
@@ -53,6 +54,8 @@ class StreamConfig:
     def __post_init__(self) -> None:
         if self.rows < 1 or self.length < 2 or not self.counts:
             raise ConfigError("rows, length and counts must leave room for something to learn")
+        if not 0 <= self.shuffled <= 1:
+            raise ConfigError(f"shuffled {self.shuffled} is no chance between 0 and 1")
 
 
 class Stream:
@@ -123,7 +126,7 @@ class Stream:
             rows = found[order[:count]]
             if config.shuffled:
                 (other,) = rng.spawn(1)  # whatever is drawn next stays as it would have been
-                rows = other.permutation(rows)
+                rows = other.permutation(rows) if other.random() < config.shuffled else rows
         return [prepared.memory[int(row)] for row in rows if row >= 0]
 
     def __next__(self) -> Packed:

@@ -137,25 +137,24 @@ def perplexities(
     kind: Kind,
     where: str,
 ) -> list[Row]:
-    """By K; the baseline never reads documents. Random documents show what the right ones do."""
+    """By K; the baseline never reads documents. Random documents show what the right ones do, and
+    one of these first whether a picture is drawn from the document that its text names."""
     documents = [document for _, document in some]
     name = "image" if kind is Kind.IMAGE else "text"
     nothing = [[] for _ in documents]  # type: list[list[Document]]
     plain = perplexity_estimate(
         *perplexity.document_losses(baseline.voice, documents, nothing, kind)
     )
+    shown = partial(perplexity.look_up, system.library.retriever(), documents, kind)
+    ways = {f"K = {count}": shown(count) for count in (0, 1, 2)}
+    ways["K = 2 random"] = shown(2, neighbours="random")
+    if kind is Kind.IMAGE:
+        pairs = zip(shown(1, neighbours="random"), ways["K = 1"], strict=True)
+        ways["K = 2, a random one first"] = [[*other, *right] for other, right in pairs]
     rows = []
-    for count, way in ((0, "retrieved"), (1, "retrieved"), (2, "retrieved"), (2, "random")):
-        shown = perplexity.look_up(
-            system.library.retriever(),
-            documents,
-            kind,
-            count,
-            neighbours="random" if way == "random" else "retrieved",
-        )
-        losses = perplexity.document_losses(system.voice, documents, shown, kind)
-        label = f"{name} perplexity, K = {count}" + (" random" if way == "random" else "")
-        rows.append(Row(label, where, perplexity_estimate(*losses), plain))
+    for way, before in ways.items():
+        losses = perplexity.document_losses(system.voice, documents, before, kind)
+        rows.append(Row(f"{name} perplexity, {way}", where, perplexity_estimate(*losses), plain))
     return rows
 
 
