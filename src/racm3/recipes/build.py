@@ -18,7 +18,7 @@ from racm3.model.export import open_generator
 from racm3.recipes import collection, lessons
 from racm3.recipes.collection import Beginning
 from racm3.recipes.lessons import Fiction
-from racm3.recipes.sample import SampleRecipe
+from racm3.recipes.recipe import SampleRecipe
 from racm3.retrieval.embedding import embed_memory
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.retriever import Retriever

@@ -11,7 +11,7 @@ from torch import Tensor
 from racm3.data.sample_world import corpus
 from racm3.recipes.build import Build, learnable, thinned
 from racm3.recipes.collection import Beginning
-from racm3.recipes.sample import SampleRecipe
+from racm3.recipes.recipe import SampleRecipe
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.runtime import folder_written_whole, progress, write_whole
 from racm3.system.parts import require_system

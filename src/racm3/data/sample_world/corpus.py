@@ -63,14 +63,15 @@ def pictures_beside_look_alikes(
 ) -> tuple[Float[Tensor, "batch 3 side side"], Float[Tensor, "batch rivals 3 side side"]]:
     """Pictures of seen things, and each with what looks like the thing in its place.
 
-    Two in five have all of these turned and recoloured alike, so that there are ever new twins.
+    Seven in ten have all of these turned and recoloured alike, so that there are ever new twins. Of
+    two things every other picture has them in the second's place.
     """
     rng, seen, families = dice(TWINS, step), seen_things(), look_alikes("seen")
     pictures, others = [], []
-    for _ in range(batch):
+    for number in range(batch):
         itself, *family = families[rng.integers(len(families))]
         near = np.minimum(rng.geometric(0.3, rivals) - 1, len(family) - 1)
-        look = other_look(rng) if rng.random() < 0.4 else LOOKS[0]
+        look = other_look(rng) if rng.random() < 0.7 else LOOKS[0]
         one, *twins = (
             replace(seen[row], rgba=looked(seen[row].rgba, look))
             for row in (itself, *(family[place] for place in near))
@@ -80,8 +81,11 @@ def pictures_beside_look_alikes(
             shown, *instead = (thing.on_white(size) for thing in (one, *twins))
         else:
             scene = Scene.random(seen, rng, count=1 + int(rng.random() < PAIRED))
-            kept = scene.things[1:]
-            shown, *instead = (scene.showing(thing, *kept).draw() for thing in (one, *twins))
+            place = number % len(scene.things)
+            before, after = scene.things[:place], scene.things[place + 1 :]
+            shown, *instead = (
+                scene.showing(*before, thing, *after).draw() for thing in (one, *twins)
+            )
         pictures.append(shown)
         others.append(to_pixels(instead))
     return to_pixels(pictures), torch.stack(others)

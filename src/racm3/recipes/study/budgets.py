@@ -111,7 +111,7 @@ BUDGETS = {
     # Minutes: the generators of a finished system are asked as they are.
     "trained": Budget(
         steps=0, finetune=0, warmup=0, lr=0, rows=1, length=384, documents=0, unseen=300,
-        drawings=128, candidates=4, episodes=100, seeds=(0,), width=0, depth=0, scales=(), side=64,
+        drawings=256, candidates=4, episodes=100, seeds=(0,), width=0, depth=0, scales=(), side=64,
         tokenizer_steps=0,
     ),
 }  # fmt: skip

@@ -1,0 +1,80 @@
+"""What a recipe of the sample system says: parts, schedules, courses."""
+
+from dataclasses import dataclass, field
+
+from racm3.data.sample_world.scenes import RARE
+from racm3.data.stream import StreamConfig
+from racm3.model.config import GeneratorConfig
+from racm3.retrieval.embedding import AVERAGE, Sides
+from racm3.retrieval.retriever import RetrieverConfig
+from racm3.system.results import Settings
+from racm3.tokens.vqgan.config import VQGANConfig
+from racm3.training.clip import ClipTraining
+from racm3.training.generator import GeneratorTraining
+from racm3.training.vqgan import TokenizerTraining
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What the generators learn from, and one schedule to learn it in.
+
+    Args:
+        seen: Scenes of seen things.
+        fictional: Scenes of fictional things, looked up by words.
+        pictured: Scenes of one fictional thing each, beside it and what looks like the scene.
+        demonstrated: Scenes of one fictional thing each, beside labelled examples.
+        misled: Scenes of seen things, and as many of fictional ones, beside another's document.
+        things: How many fictional things there are to look up by words, and by the picture.
+        rare: The chance of each rare look of a scene (striped, checked, tilted).
+        own: The share of fictional things that people have made their own: worded, one picture.
+        fiction: Which fictional things: their seed. A further course's is its number.
+        training: The schedule.
+    """
+
+    seen: int
+    fictional: int
+    pictured: int = 0
+    demonstrated: int = 0
+    misled: int = 0
+    things: tuple[int, int]
+    rare: float = RARE
+    own: float = 0.0
+    fiction: int = 0
+    training: GeneratorTraining
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleRecipe:
+    """Everything that makes the sample system; the stages run in the order of the fields.
+
+    Args:
+        decoder: A second schedule, for the decoder alone: codes stay as they are.
+        courses: What the generators learn from, one after the other.
+        further: It goes on from a finished system (`recipes/further.py`).
+        sides: What a document of the memory is to the CLIP.
+        begun: How many courses they have behind them, which the system to go on from says.
+        keep_codes: The image tokenizer of the system to go on from stays as it is.
+    """
+
+    vqgan: VQGANConfig
+    tokenizer: TokenizerTraining
+    tokenizer_batch: int
+    decoder: TokenizerTraining | None = None
+    clip: ClipTraining
+    clip_batch: int
+    sides: Sides = AVERAGE
+    text_vocabulary: int
+    courses: tuple[Course, ...]
+    further: bool = False
+    begun: int = 0
+    keep_codes: bool = False
+    generator: GeneratorConfig
+    stream: StreamConfig
+    save_every: int = 200
+    settings: Settings = field(default_factory=Settings)
+    retriever: RetrieverConfig = field(default_factory=RetrieverConfig)
+
+    @property
+    def numbers(self) -> range:
+        """What the courses are numbered."""
+        return range(self.begun, self.begun + len(self.courses))
