@@ -29,6 +29,7 @@ SHOWN = (
     ("image perplexity, K = 2", HELD_OUT),
     ("text perplexity, K = 2", HELD_OUT),
     ("image perplexity, K = 2 random", HELD_OUT),
+    ("image perplexity, K = 2, a random one first", HELD_OUT),
     ("text perplexity, K = 2", LACKED),
     ("text perplexity, K = 2, near enough", LACKED),
     ("fidelity[pixels-2x2]", "1 held-out thing(s)"),

@@ -171,6 +171,22 @@ def test_look_alikes_stand_in_the_place_of_a_seen_thing():
     assert corpus.look_alikes("seen").max() == len(seen_things()) - 1
 
 
+def test_of_two_things_the_first_has_look_alikes_in_its_place_and_then_the_second(monkeypatch):
+    """Pairs fill the left and the right half, or the upper and the lower one."""
+    monkeypatch.setattr(corpus, "PAIRED", 1.0)
+    pictures, rivals = corpus.pictures_beside_look_alikes(0, batch=24, rivals=4)
+    halves = [(slice(0, 32), slice(None)), (slice(None), slice(0, 32)),
+              (slice(32, 64), slice(None)), (slice(None), slice(32, 64))]  # fmt: skip
+    pairs = 0
+    for number, (picture, others) in enumerate(zip(pictures, rivals, strict=True)):
+        moved = (others != picture).any(dim=1).any(dim=0)
+        inside = [bool(moved[half].sum() == moved.sum()) for half in halves]
+        if moved.any() and any(inside):  # else it is one thing on white, or its own look-alike
+            pairs += 1
+            assert any(inside[2:] if number % 2 else inside[:2])
+    assert pairs > 12
+
+
 def test_people_word_their_own_things_and_call_them_as_they_do():
     some = fictional_things(seen_things(), 400)
     own = [worded(thing, dice(row)) for row, thing in enumerate(some)]
@@ -180,6 +196,9 @@ def test_people_word_their_own_things_and_call_them_as_they_do():
         assert thing.name.lower() in thing.document().text.lower()
         scene = Scene((thing,), colour="blue")
         assert all(thing.name in caption for caption in scene.captions())
+        article, small = thing.noun.split()[0], Scene((thing,), colour="blue", size="small")
+        shown = f"{'a' if article == 'an' else article} small {thing.name} on a blue background"
+        assert shown in small.captions()
     assert {thing.noun.split()[0] for thing in own} == {"a", "an", "the", "my", "our"}
     renamed = [thing.name != plain.name for plain, thing in zip(some, own, strict=True)]
     assert 0.3 < np.mean(renamed) < 0.6
