@@ -2,16 +2,18 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 
 from racm3.data.live import Live
 from racm3.data.prepare import Prepared, TokenTable, find_neighbours
-from racm3.data.stream import Stream, StreamConfig, fullest_rows
+from racm3.data.stream import Stream, StreamConfig, fullest_rows, validation_batches
 from racm3.errors import CheckpointError, ConfigError
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.runtime import dice
 from racm3.tokens.codec import Kind, Segment, flatten
 from racm3.tokens.masking import Masking, unlay
 from racm3.tokens.vocabulary import Vocabulary
+from racm3.training.objective import batch
 
 VOCABULARY = Vocabulary(40, 20)
 
@@ -120,9 +122,39 @@ def test_shuffled_documents_are_the_same_in_either_order(chance, prepared):
     assert 0.7 * chance < 2 * turned / pairs < 1.3 * chance
 
 
-def test_a_chance_is_between_0_and_1(prepared):
-    with pytest.raises(ConfigError, match=r"shuffled 40 is no chance between 0 and 1"):
-        stream(prepared, shuffled=40)
+def test_hiding_changes_what_is_read_and_nothing_that_is_predicted(prepared):
+    plain, hiding = stream(prepared), stream(prepared, hidden=0.5)
+    shares = []
+    for _ in range(6):
+        before, after = next(plain), next(hiding)
+        for name, one, other in zip(before._fields, before, after, strict=True):
+            if name != "read":
+                np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(before.read, before.ids)
+        old, new = batch(before, torch.device("cpu")), batch(after, torch.device("cpu"))
+        assert torch.equal(old.targets, new.targets)
+        assert torch.equal(old.main, new.main)
+        changed = old.ids != new.ids
+        assert (new.ids[changed] == VOCABULARY.pad).all()
+        main = (after.source == 0) & (after.ids < VOCABULARY.end)
+        shares += [
+            changed.numpy()[row][(after.sample[row] == k) & main[row]].mean()
+            for row in range(len(after.ids))
+            for k in range(after.sample[row].max() + 1)
+        ]
+    assert 0.3 < np.mean([share > 0 for share in shares]) < 0.6
+
+
+def test_what_validates_hides_nothing(prepared):
+    config = StreamConfig(rows=2, length=160, hidden=1.0)
+    for packed in validation_batches(prepared, config, VOCABULARY):
+        np.testing.assert_array_equal(packed.read, packed.ids)
+
+
+@pytest.mark.parametrize("name", ["shuffled", "hidden"])
+def test_a_chance_is_between_0_and_1(name, prepared):
+    with pytest.raises(ConfigError, match=rf"{name} 40 is no chance between 0 and 1"):
+        stream(prepared, **{name: 40})
 
 
 def test_the_number_of_documents_is_uniform(prepared):

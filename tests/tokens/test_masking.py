@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from racm3.tokens.codec import Kind, Segment, flatten
-from racm3.tokens.context import context, fitting, pack, shorten, size
-from racm3.tokens.masking import Masking, choose_spans, contents, lay, unlay
+from racm3.tokens.context import context, fitting, half_hidden, pack, shorten, size
+from racm3.tokens.masking import Masking, Span, choose_spans, contents, lay, unlay
 from racm3.tokens.placing import Placing
 from racm3.tokens.vocabulary import Vocabulary
 
@@ -78,6 +78,15 @@ def test_rotation_is_what_masks_whole_captions(rotation, share):
     assert share[0] <= count <= share[1]
 
 
+def test_more_captions_are_masked_alone_where_that_is_asked_for():
+    caption, masking = contents(DOCUMENT)[0], Masking(mean_spans=0, described=0.3)
+    rng = np.random.default_rng(4)
+    masked = [choose_spans(DOCUMENT, masking, rng) for _ in range(2000)]
+    assert set(map(tuple, masked)) == {(), (caption,)}
+    assert np.mean([bool(spans) for spans in masked]) == pytest.approx(0.3, abs=0.04)
+    assert not any(choose_spans(DOCUMENT[:1], masking, rng) for _ in range(100))
+
+
 def test_the_number_of_spans_is_poisson_before_clamping():
     rng = np.random.default_rng(2)
     none = sum(not choose_spans(DOCUMENT, Masking(), rng) for _ in range(4000)) / 4000
@@ -89,6 +98,40 @@ def test_every_id_knows_its_document():
     sources, counts = np.unique(one.source, return_counts=True)
     assert sources.tolist() == [-1, 0, 1, 2]
     assert counts.tolist() == [1, size(DOCUMENT) + 1, size(DOCUMENT), size(DOCUMENT[:1])]
+
+
+CAPTION, PICTURE = contents(DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    ("spans", "said"),
+    [
+        ([], range(20, 29)),
+        ([CAPTION], range(10)),
+        ([PICTURE], range(20, 29)),
+        ([(2, 5)], (2, 3, 4)),
+    ],
+)
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_what_is_hidden_was_said_last_and_is_said_all_the_same(spans, said, share):
+    """The prompt and the documents stay to be read, and all that was hidden is to be predicted."""
+    whole = context([DOCUMENT], DOCUMENT, VOCABULARY, [Span(*span) for span in spans])
+    one = half_hidden(whole, share, VOCABULARY, np.random.default_rng(0))
+    for name in ("ids", "source", "learn"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(whole, name))
+    hidden = one.read != whole.read
+    last = np.flatnonzero(np.isin(whole.ids, said) & (whole.source == 0))[-len(said) :]
+    assert whole.ids[last].tolist() == list(said)
+    assert set(np.flatnonzero(hidden)) <= set(last)
+    assert (one.read[hidden] == VOCABULARY.pad).all()
+    assert hidden.sum() == {0.0: 0, 1.0: len(said)}.get(share, hidden.sum())
+    assert whole.read is whole.ids
+
+
+def test_nothing_is_hidden_of_a_document_that_says_nothing():
+    empty = context([], (Segment(Kind.TEXT, ()),), VOCABULARY)
+    one = half_hidden(empty, 1.0, VOCABULARY, np.random.default_rng(0))
+    np.testing.assert_array_equal(one.read, empty.ids)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 1.0]))

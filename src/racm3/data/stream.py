@@ -13,7 +13,16 @@ from racm3.data.prepare import Prepared
 from racm3.errors import ConfigError
 from racm3.runtime import dice
 from racm3.tokens.codec import Segments
-from racm3.tokens.context import Context, Packed, context, fitting, pack, shorten, size
+from racm3.tokens.context import (
+    Context,
+    Packed,
+    context,
+    fitting,
+    half_hidden,
+    pack,
+    shorten,
+    size,
+)
 from racm3.tokens.masking import Masking, choose_spans
 from racm3.tokens.placing import Placing
 from racm3.tokens.vocabulary import MASKS, Vocabulary
@@ -35,6 +44,8 @@ class StreamConfig:
             the K nearest.
         shuffled: The chance that the K nearest are shown in any order; with 1 their place says
             nothing.
+        hidden: The share of samples in which part of what is said last is not read, any part of it
+            (`tokens.context.half_hidden`).
         masking: CM3 masking of the main document.
         align: Place every picture's cells from a multiple of this on (`tokens/placing.py`); 0 for
             plain positions.
@@ -47,6 +58,7 @@ class StreamConfig:
     counts: tuple[int, ...] = (0, 1, 2)
     any_of: bool = False
     shuffled: float = 0.0
+    hidden: float = 0.0
     masking: Masking = field(default_factory=Masking)
     align: int = 0
     seed: int = 0
@@ -54,8 +66,9 @@ class StreamConfig:
     def __post_init__(self) -> None:
         if self.rows < 1 or self.length < 2 or not self.counts:
             raise ConfigError("rows, length and counts must leave room for something to learn")
-        if not 0 <= self.shuffled <= 1:
-            raise ConfigError(f"shuffled {self.shuffled} is no chance between 0 and 1")
+        for name in ("shuffled", "hidden"):
+            if not 0 <= (chance := getattr(self, name)) <= 1:
+                raise ConfigError(f"{name} {chance} is no chance between 0 and 1")
 
 
 class Stream:
@@ -109,7 +122,11 @@ class Stream:
             kept = fitting(retrieved, size(main) + 1, spare)
             read = [segment for one in (*kept[::-1], main) for segment in one]
             spans = choose_spans(read, masking, rng)
-        return context(kept, main, self.vocabulary, spans, scope=masking.scope)
+        whole = context(kept, main, self.vocabulary, spans, scope=masking.scope)
+        (other,) = rng.spawn(1)
+        if other.random() >= self.config.hidden:
+            return whole
+        return half_hidden(whole, other.random(), self.vocabulary, other)
 
     def _retrieved(self, document: int, rng: np.random.Generator) -> list[Segments]:
         config, prepared = self.config, self.prepared
@@ -159,7 +176,8 @@ def validation_batches(
     prepared: Prepared, config: StreamConfig, vocabulary: Vocabulary, *, batches: int = 2
 ) -> list[Packed]:
     """Unmasked documents with as many neighbours as training ever shows, always the same ones."""
-    whole = replace(config, counts=(max(config.counts),), masking=Masking(mean_spans=0), seed=99)
+    plain = Masking(mean_spans=0)
+    whole = replace(config, counts=(max(config.counts),), masking=plain, hidden=0.0, seed=99)
     stream = Stream(prepared, whole, vocabulary)
     return [next(stream) for _ in range(batches)]
 

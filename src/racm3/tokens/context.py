@@ -17,11 +17,13 @@ STRUCTURE, MAIN = -1, 0
 
 class Context(NamedTuple):
     """One sample. `source` is 0 for the main document, k for the k-th retrieved one, -1 for the
-    opening `</s>`; `learn` says whether predicting this id counts."""
+    opening `</s>`; `learn` says whether predicting this id counts. `read` is what stands there to
+    be read: the ids themselves, but for those that `half_hidden` hides."""
 
     ids: Int64[np.ndarray, " seq"]
     source: Int64[np.ndarray, " seq"]
     learn: Bool[np.ndarray, " seq"]
+    read: Int64[np.ndarray, " seq"]
 
 
 def preamble(retrieved: Sequence[Segments], vocabulary: Vocabulary) -> list[int]:
@@ -51,11 +53,32 @@ def context(
     learn = [False] + [True] * (len(ids) - 1)
     laid = lay([segment for _, one in masked for segment in one], spans, vocabulary)
     owner = [number for number, one in masked for _ in range(size(one))] + [MAIN]
+    whole = np.array([*ids, *laid.ids], dtype=np.int64)
     return Context(
-        np.array([*ids, *laid.ids], dtype=np.int64),
+        whole,
         np.array([*source, *(owner[at] for at in laid.origin)], dtype=np.int64),
         np.array([*learn, *laid.learn], dtype=bool),
+        whole,
     )
+
+
+def half_hidden(
+    one: Context, share: float, vocabulary: Vocabulary, rng: np.random.Generator
+) -> Context:
+    """Word dropout (Bowman et al. 2016, arXiv 1511.06349 §3.1) in the text or picture said last.
+
+    That share of its ids is said as ever and read as `<pad>`. Which document a picture is drawn
+    from shows in its first ids, and what follows can be told from these; where they are hidden,
+    the prompt has to say it for every id.
+    """
+    content = one.ids < vocabulary.image.stop
+    if not content.any():
+        return one
+    stop = int(np.flatnonzero(content)[-1]) + 1
+    start = int(np.flatnonzero(~content[:stop])[-1]) + 1
+    read = one.ids.copy()
+    read[start:stop][rng.random(stop - start) < share] = vocabulary.pad
+    return one._replace(read=read)
 
 
 def size(segments: Segments) -> int:
@@ -92,13 +115,15 @@ def fitting(retrieved: Sequence[Segments], main_length: int, room: int) -> list[
 
 class Packed(NamedTuple):
     """Rows of several samples. `sample` numbers them within the row, -1 is padding; `position`
-    starts again with every sample; the first id of a sample is never a target."""
+    starts again with every sample; the first id of a sample is never a target. What is predicted
+    are `ids`, what is read is `read`."""
 
     ids: Int64[np.ndarray, "rows seq"]
     source: Int64[np.ndarray, "rows seq"]
     learn: Bool[np.ndarray, "rows seq"]
     sample: Int32[np.ndarray, "rows seq"]
     position: Int64[np.ndarray, "rows seq"]
+    read: Int64[np.ndarray, "rows seq"]
 
 
 def pack(samples: Sequence[Sequence[Context]], length: int, placing: Placing) -> Packed:
@@ -109,6 +134,7 @@ def pack(samples: Sequence[Sequence[Context]], length: int, placing: Placing) ->
     learn = np.zeros(shape, dtype=bool)
     sample = np.full(shape, -1, dtype=np.int32)
     position = np.zeros(shape, dtype=np.int64)
+    read = ids.copy()
     for row, members in enumerate(samples):
         at = 0
         for number, one in enumerate(members):
@@ -118,5 +144,6 @@ def pack(samples: Sequence[Sequence[Context]], length: int, placing: Placing) ->
             ids[row, at:stop], source[row, at:stop] = one.ids, one.source
             learn[row, at:stop], sample[row, at:stop] = one.learn, number
             position[row, at:stop] = placing.positions(one.ids.tolist())
+            read[row, at:stop] = one.read
             at = stop
-    return Packed(ids, source, learn, sample, position)
+    return Packed(ids, source, learn, sample, position, read)

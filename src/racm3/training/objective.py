@@ -16,7 +16,8 @@ PIECE = 1024
 
 
 class Batch(NamedTuple):
-    """A packed batch as tensors; `main` and `retrieved` mark what is predicted at each place."""
+    """A packed batch as tensors; `main` and `retrieved` mark what is predicted at each place.
+    `ids` are those that are read."""
 
     ids: Int[Tensor, "rows seq"]
     positions: Int[Tensor, "rows seq"]
@@ -38,7 +39,7 @@ def batch(packed: Packed, device: torch.device) -> Batch:
     learn = np.zeros(ids.shape, dtype=bool)
     learn[:, :-1] = packed.learn[:, 1:]
     source = np.concatenate([packed.source[:, 1:], packed.source[:, :1]], axis=1)
-    arrays = (ids, packed.position, sample, targets)
+    arrays = (packed.read, packed.position, sample, targets)
     flags = (same & learn & (source == MAIN), same & learn & (source > MAIN))
     return Batch(*(torch.from_numpy(a).to(device) for a in (*arrays, *flags)))
 
