@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image as PIL
 
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.fictional import fictional_things
-from racm3.data.sample_world.scenes import COLOURS, Scene
+from racm3.data.sample_world.scenes import COLOURS, DYES, Chances, Scene, dyed
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.data.sample_world.wording import worded
 from racm3.evaluation.invented import invented_things
@@ -132,7 +133,12 @@ def test_a_memory_document_shows_the_thing_on_white_in_both_sizes():
 
 def test_rare_looks_come_as_often_as_asked_and_nothing_else_changes():
     usual, often = (
-        [scene for scene, _ in corpus.scenes(seen_things(), 300, seed=6, pairs=0.0, rare=rare)]
+        [
+            scene
+            for scene, _ in corpus.scenes(
+                seen_things(), 300, seed=6, pairs=0.0, chances=Chances(rare=rare)
+            )
+        ]
         for rare in (0.05, 0.3)
     )
     for look in (lambda s: s.tilted, lambda s: s.texture == "striped"):
@@ -140,6 +146,42 @@ def test_rare_looks_come_as_often_as_asked_and_nothing_else_changes():
         assert sum(map(look, often)) / 300 == pytest.approx(0.3, abs=0.08)
     plain = [replace(scene, texture="plain", tilted=False) for scene in usual]
     assert plain == [replace(scene, texture="plain", tilted=False) for scene in often]
+
+
+def test_as_many_scenes_as_asked_have_their_thing_dyed_and_say_so():
+    """Everything else stays; only scenes of one thing are dyed, in every dye."""
+    plain, often = (
+        [scene for scene, _ in corpus.scenes(seen_things(), 400, seed=6, pairs=0.3, chances=one)]
+        for one in (Chances(), Chances(dyed=0.5))
+    )
+    assert [replace(scene, dye="") for scene in often] == plain
+    alone = [scene for scene in often if len(scene.things) == 1]
+    assert np.mean([bool(scene.dye) for scene in alone]) == pytest.approx(0.5, abs=0.1)
+    assert not any(scene.dye for scene in often if len(scene.things) == 2)
+    assert {scene.dye for scene in alone} == {"", *DYES}
+    for scene in alone:
+        said = [f"{scene.things[0].name} dyed {scene.dye}" in text for text in scene.captions()]
+        assert all(said) if scene.dye else not any("dyed" in text for text in scene.captions())
+
+
+@pytest.mark.parametrize("dye", DYES)
+def test_a_dye_changes_the_hue_of_the_thing_and_nothing_else(dye):
+    """The outline stays, black stays black and white white, and dark stays darker than light."""
+    thing = things()[100]
+    plain, other = (Scene((thing,), colour="pink", dye=one) for one in ("", dye))
+    glyph = dyed(thing.drawn(64), dye)
+    before, after = (np.asarray(one, dtype=float) for one in (thing.drawn(64), glyph))
+    np.testing.assert_array_equal(before[..., 3], after[..., 3])
+    changed = (plain.draw().pixels != other.draw().pixels).any(axis=2)
+    assert changed.any()
+    assert not changed[before[..., 3] == 0].any()
+    light = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    ramp = PIL.fromarray(np.dstack([light, np.full((1, 256), 255, np.uint8)]))
+    shades = np.asarray(dyed(ramp, dye).convert("RGB"), dtype=int)[0]
+    assert shades[0].tolist() == [0, 0, 0]
+    assert shades[255].tolist() == [255, 255, 255]
+    assert (np.diff(shades, axis=0) >= 0).all()
+    assert tuple(shades[127]) == pytest.approx(DYES[dye], abs=2)
 
 
 def test_varied_pictures_are_a_function_of_the_step_and_hold_no_held_out_thing():

@@ -1,9 +1,11 @@
 """Judges of the sample world, shown pictures whose right answers are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from racm3.data.sample_world.scenes import COLOURS, PLACES, Scene
+from racm3.data.sample_world.scenes import COLOURS, DYES, PLACES, Chances, Scene
 from racm3.data.sample_world.things import held_out_things, things
 from racm3.evaluation.attributes import obeyed
 from racm3.evaluation.fidelity import faithful
@@ -18,7 +20,7 @@ GUITAR = next(thing for thing in things() if thing.name == "guitar")
 @pytest.mark.parametrize("colour", ["white", "blue", "pink"])
 def test_a_scene_obeys_its_own_caption_and_not_another_ones(place, colour):
     scene = Scene((GUITAR,), colour=colour, size="small", place=place)
-    assert obeyed(scene.draw(), scene) == (True, True, True)
+    assert all(obeyed(scene.draw(), scene))
     elsewhere = Scene((GUITAR,), colour=colour, size="small", place="left")
     if place != "left":
         assert not obeyed(elsewhere.draw(), scene).side
@@ -35,9 +37,21 @@ def test_the_background_of_a_large_thing_is_seen_in_the_corners(colour):
 
 def test_attributes_of_most_random_scenes_are_read_right():
     rng = dice(4)
-    some = [Scene.random(held_out_things(), rng, count=1) for _ in range(60)]
+    some = [
+        Scene.random(held_out_things(), rng, count=1, chances=Chances(dyed=0.3)) for _ in range(60)
+    ]
     right = np.array([obeyed(scene.draw(), scene) for scene in some])
     assert (right.mean(axis=0) > 0.85).all()
+
+
+@pytest.mark.parametrize("dye", ["", *DYES])
+def test_a_thing_is_recognised_in_its_dye_and_no_other_one_passes_for_it(dye):
+    scenes = [Scene((thing,), colour="yellow", dye=dye) for thing in held_out_things()[::40]]
+    other = "red" if dye == "blue" else "blue"
+    for scene in scenes:
+        assert faithful(scene.draw(), scene)
+        assert obeyed(scene.draw(), scene).dye
+        assert not obeyed(replace(scene, dye=other).draw(), scene).dye
 
 
 def test_only_the_part_is_judged():

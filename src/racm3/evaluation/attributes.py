@@ -1,11 +1,12 @@
-"""Whether a drawing obeys its caption's background, size and side, whatever thing it shows."""
+"""Whether a drawing obeys its caption's background, size, side and dye."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
 
-from racm3.data.sample_world.scenes import COLOURS, PLACES, SIZES, Scene
+from racm3.data.sample_world.scenes import COLOURS, DYES, PLACES, SIZES, Scene
 from racm3.document import Image
 
 FAR = 40.0
@@ -15,12 +16,13 @@ class Attributes(NamedTuple):
     background: bool
     size: bool
     side: bool
+    dye: bool
 
 
 def obeyed(picture: Image, scene: Scene) -> Attributes:
     """Of a scene of one thing; the thing is what differs clearly from the background asked for."""
-    found = box(picture, scene)
-    return Attributes(background(picture, scene) == scene.colour, *_where(found, scene))
+    ground, found = background(picture, scene) == scene.colour, box(picture, scene)
+    return Attributes(ground, *_where(found, scene), dye(picture, scene) == scene.dye)
 
 
 def background(picture: Image, scene: Scene) -> str:
@@ -38,6 +40,17 @@ def background(picture: Image, scene: Scene) -> str:
     seen = picture.pixels[free].astype(np.float32)
     nearest = np.square(seen[:, None] - palette[None]).sum(axis=2).argmin(axis=1)
     return names[int(np.bincount(nearest, minlength=len(names)).argmax())]
+
+
+def dye(picture: Image, scene: Scene) -> str:
+    """The dye with which the scene is most like the picture; none is one of them."""
+    drawn = picture.pixels.astype(np.float32)
+
+    def apart(one: str) -> float:
+        rendered = replace(scene, dye=one).draw(picture.width).pixels
+        return float(np.square(rendered - drawn).sum())
+
+    return min(("", *DYES), key=apart)
 
 
 def box(picture: Image, scene: Scene) -> Bool[np.ndarray, "height width"]:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 from PIL import Image as PIL
 
-from racm3.data.sample_world.scenes import SIZES, TILT, Scene
+from racm3.data.sample_world.scenes import SIZES, TILT, Scene, dyed
 from racm3.data.sample_world.things import Thing, things
 from racm3.document import Image
 
@@ -19,12 +19,12 @@ NAME = "pixels-2x2"
 
 @cache
 def glyphs(
-    among: tuple[Thing, ...], pixels: int, tilted: bool
+    among: tuple[Thing, ...], pixels: int, tilted: bool, dye: str
 ) -> Float32[np.ndarray, "things side side 4"]:
-    """Every one of some things at one size, alpha in [0, 1]."""
+    """Every one of some things at one size and dyed alike, alpha in [0, 1]."""
     found = []
     for thing in among:
-        glyph = PIL.fromarray(thing.rgba).resize((pixels, pixels), PIL.Resampling.LANCZOS)
+        glyph = dyed(thing.drawn(pixels), dye)
         if tilted:
             glyph = glyph.rotate(TILT, PIL.Resampling.BICUBIC)
         found.append(np.asarray(glyph, dtype=np.float32))
@@ -47,7 +47,7 @@ def nearest_things(
     """
     side, pixels = picture.width, SIZES[scene.size]
     ground = scene.background(side).pixels.astype(np.float32)
-    every = glyphs(among or things(), pixels, scene.tilted)
+    every = glyphs(among or things(), pixels, scene.tilted, scene.dye)
     found = []
     for left, top in scene.corners(side):
         rows, columns = slice(top, top + pixels), slice(left, left + pixels)

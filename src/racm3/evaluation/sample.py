@@ -10,7 +10,7 @@ import numpy as np
 
 from racm3 import __version__
 from racm3.data.sample_world.corpus import memory, scenes
-from racm3.data.sample_world.scenes import Scene
+from racm3.data.sample_world.scenes import Chances, Scene
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity, perplexity
@@ -56,6 +56,8 @@ def evaluate(
         some_wrong = list[Shown]()
         rows += drawings(system, baseline, some, settings, f"{each} held-out thing(s)", some_wrong)
         wrong += some_wrong[:FAILURES]
+    dyed = draw(held_out_things(), things_each=1, chances=Chances(dyed=1.0))
+    rows += drawings(system, baseline, dyed, settings, "1 held-out thing, dyed", [])
     rows += paraphrases(system, baseline, settings)
     alone = draw(held_out_things(), things_each=1)
     flags = [thing for thing in held_out_things() if thing.group == "Flags"]

@@ -80,20 +80,22 @@ def prepare_training(
 ) -> Prepared:
     """The material of a course: scenes of seen and of fictional things, each beside its memory."""
     course = recipe.courses[number - recipe.begun]
-    known, dim, rare = corpus.memory("seen"), encoder.dim, course.rare
+    known, dim, chances = corpus.memory("seen"), encoder.dim, course.chances
     memory, first = ListShelf(known, embed_memory(encoder, known)), SEEDS * number
     worded, shown = (Fiction(count, course.fiction, course.own) for count in course.things)
     taught = [
-        lessons.seen(course.seen, memory, seed=first, rare=rare),
-        lessons.fictional(course.fictional, worded, dim, seed=first + 2, rare=rare),
+        lessons.seen(course.seen, memory, seed=first, chances=chances),
+        lessons.fictional(course.fictional, worded, dim, seed=first + 2, chances=chances),
     ]
     if course.pictured:
-        taught.append(lessons.pictured(course.pictured, shown, encoder, seed=first + 3, rare=rare))
+        taught.append(
+            lessons.pictured(course.pictured, shown, encoder, seed=first + 3, chances=chances)
+        )
     if course.demonstrated:
         taught.append(lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4))
     if course.misled:
         taught += [
-            lessons.misled(course.misled, things, dim, seed=first + 5 + row, rare=rare)
+            lessons.misled(course.misled, things, dim, seed=first + 5 + row, chances=chances)
             for row, things in enumerate((seen_things(), worded.things))
         ]
     return lessons.prepare_lessons(codec, encoder, taught, recipe.retriever, draws=1)

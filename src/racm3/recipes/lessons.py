@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.fictional import fictional_things
-from racm3.data.sample_world.scenes import RARE, Scene
+from racm3.data.sample_world.scenes import USUAL, Chances, Scene
 from racm3.data.sample_world.things import Thing, seen_things
 from racm3.data.sample_world.wording import worded
 from racm3.document import Document, Image
@@ -68,24 +68,24 @@ class Fiction:
         return tuple(made)
 
 
-def seen(count: int, memory: ListShelf, *, seed: int = 0, rare: float = RARE) -> Lessons:
+def seen(count: int, memory: ListShelf, *, seed: int = 0, chances: Chances = USUAL) -> Lessons:
     """Scenes of the sample world's seen things beside the memory of these."""
-    return Lessons(corpus.lessons(seen_things(), count, seed=seed, rare=rare), memory)
+    return Lessons(corpus.lessons(seen_things(), count, seed=seed, chances=chances), memory)
 
 
 def fictional(
-    count: int, fiction: Fiction, dim: int, *, seed: int = 2, rare: float = RARE
+    count: int, fiction: Fiction, dim: int, *, seed: int = 2, chances: Chances = USUAL
 ) -> Lessons:
     """Scenes of fictional things beside theirs.
 
     A made-up name means nothing to a frozen CLIP, so these are looked up by their words.
     """
-    drawn = corpus.lessons(fiction.things, count, seed=seed, rare=rare)
+    drawn = corpus.lessons(fiction.things, count, seed=seed, chances=chances)
     return Lessons(drawn, _unseen_by_clip(fiction.things, dim), worded=True)
 
 
 def pictured(
-    count: int, fiction: Fiction, encoder: Encoder, *, seed: int = 3, rare: float = RARE
+    count: int, fiction: Fiction, encoder: Encoder, *, seed: int = 3, chances: Chances = USUAL
 ) -> Lessons:
     """Scenes of one fictional thing each, beside what whoever captions would find by the picture.
 
@@ -95,7 +95,7 @@ def pictured(
     made_up = fiction.things
     known = [thing.document() for thing in made_up]
     vectors = embed_memory(encoder, [document.only(Image) for document in known])
-    drawn = corpus.scenes(made_up, count, seed=seed, pairs=0.0, rare=rare)
+    drawn = corpus.scenes(made_up, count, seed=seed, pairs=0.0, chances=chances)
     documents = [document for _, document in drawn]
     place = {thing.name: row for row, thing in enumerate(made_up)}
     right = np.array([place[scene.things[0].name] for scene, _ in drawn])
@@ -122,11 +122,11 @@ def demonstrated(count: int, fiction: Fiction, dim: int, *, seed: int = 4) -> Le
 
 
 def misled(
-    count: int, things: Sequence[Thing], dim: int, *, seed: int, rare: float = RARE
+    count: int, things: Sequence[Thing], dim: int, *, seed: int, chances: Chances = USUAL
 ) -> Lessons:
     """Scenes beside a document of another thing and then, as often, a right one or one more wrong
     one: what comes first is not to be believed unless it fits."""
-    rng, drawn = dice(seed, MISLED), corpus.scenes(things, count, seed=seed, rare=rare)
+    rng, drawn = dice(seed, MISLED), corpus.scenes(things, count, seed=seed, chances=chances)
     place = {thing.name: row for row, thing in enumerate(things)}
     pairs = []
     for scene, _ in drawn:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from racm3.data.sample_world.scenes import RARE
+from racm3.data.sample_world.scenes import USUAL, Chances
 from racm3.data.stream import StreamConfig
 from racm3.model.config import GeneratorConfig
 from racm3.retrieval.embedding import AVERAGE, Sides
@@ -25,7 +25,7 @@ class Course:
         demonstrated: Scenes of one fictional thing each, beside labelled examples.
         misled: Scenes of seen things, and as many of fictional ones, beside another's document.
         things: How many fictional things there are to look up by words, and by the picture.
-        rare: The chance of each rare look of a scene (striped, checked, tilted).
+        chances: How often a scene is striped, checked, tilted or has its thing dyed.
         own: The share of fictional things that people have made their own: worded, one picture.
         fiction: Which fictional things: their seed. A further course's is its number.
         training: The schedule.
@@ -37,7 +37,7 @@ class Course:
     demonstrated: int = 0
     misled: int = 0
     things: tuple[int, int]
-    rare: float = RARE
+    chances: Chances = USUAL
     own: float = 0.0
     fiction: int = 0
     training: GeneratorTraining

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from racm3.data.sample_world.fictional import LOOKS, fictional_things, looked, other_look
-from racm3.data.sample_world.scenes import RARE, Scene
+from racm3.data.sample_world.scenes import USUAL, Chances, Scene
 from racm3.data.sample_world.things import SIZES, Thing, held_out_things, seen_things, things
 from racm3.document import Document, Image
 from racm3.runtime import dice
@@ -157,10 +157,12 @@ def lessons(
     *,
     seed: int = 0,
     pairs: float = PAIRED,
-    rare: float = RARE,
+    chances: Chances = USUAL,
 ) -> list[Document]:
     """Scenes to learn drawing and telling from; pairs are harder, so there are more of them."""
-    return [document for _, document in scenes(which, count, seed=seed, pairs=pairs, rare=rare)]
+    return [
+        document for _, document in scenes(which, count, seed=seed, pairs=pairs, chances=chances)
+    ]
 
 
 def scenes(
@@ -170,7 +172,7 @@ def scenes(
     seed: int,
     things_each: int | None = None,
     pairs: float | None = None,
-    rare: float = RARE,
+    chances: Chances = USUAL,
 ) -> list[tuple[Scene, Document]]:
     """Random scenes with their captions; number i depends on (seed, i) alone.
 
@@ -180,7 +182,7 @@ def scenes(
     for number in range(count):
         rng = dice(SCENES, seed, number)
         each = things_each if pairs is None else 1 + int(rng.random() < pairs)
-        scene = Scene.random(which, rng, count=each, rare=rare)
+        scene = Scene.random(which, rng, count=each, chances=chances)
         found.append((scene, scene.document(rng)))
     return found
 

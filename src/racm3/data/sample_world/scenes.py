@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image as PIL
+from PIL import ImageOps
 
 from racm3.data.sample_world.things import SIZES, Thing
 from racm3.document import Document, Image
@@ -34,7 +35,29 @@ PLACES = {
 RELATIONS = ("left of", "above")
 TILT = 20
 STRIPE = 8
-RARE = 0.05
+# What a thing can be dyed, and the colour that its middle shades get.
+DYES = {
+    "grey": (128, 128, 128),
+    "red": (220, 60, 60),
+    "green": (60, 160, 80),
+    "blue": (60, 110, 220),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """How often a random scene is out of the ordinary.
+
+    Args:
+        rare: The chance of each rare look: striped, checked, and of one thing tilted.
+        dyed: The chance that one thing has another colour than its own.
+    """
+
+    rare: float = 0.05
+    dyed: float = 0.0
+
+
+USUAL = Chances()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +69,7 @@ class Scene:
     place: str = "centre"
     tilted: bool = False
     relation: str = "left of"
+    dye: str = ""
 
     @classmethod
     def random(
@@ -54,19 +78,17 @@ class Scene:
         rng: np.random.Generator,
         *,
         count: int | None = None,
-        rare: float = RARE,
+        chances: Chances = USUAL,
     ) -> "Scene":
-        """A scene of `count` things; most have one thing where it is not said.
-
-        `rare` is the chance of each rare look: striped, checked, and of one thing tilted.
-        """
+        """A scene of `count` things; most have one thing where it is not said."""
         count = count or (1 if rng.random() < 0.8 else 2)
         first = things[int(rng.integers(len(things)))]
         second = first if rng.random() < 0.15 else things[int(rng.integers(len(things)))]
         small = count == 2 or rng.random() < 0.5
         anywhere = tuple(PLACES)[rng.integers(len(PLACES))]
         white = rng.random() < 0.25
-        return cls(
+        rare = chances.rare
+        scene = cls(
             things=(first, second)[:count],
             colour="white" if white else tuple(COLOURS)[rng.integers(len(COLOURS))],
             texture=rng.choice(TEXTURES, p=(1 - 2 * rare, rare, rare)).item(),
@@ -75,6 +97,9 @@ class Scene:
             tilted=count == 1 and rng.random() < rare,
             relation=RELATIONS[rng.integers(len(RELATIONS))],
         )
+        if not chances.dyed or count == 2 or rng.random() >= chances.dyed:
+            return scene
+        return replace(scene, dye=tuple(DYES)[rng.integers(len(DYES))])
 
     def showing(self, *things: Thing) -> "Scene":
         """The same scene with other things in it."""
@@ -88,7 +113,7 @@ class Scene:
         canvas = _background(self.colour, self.texture, side)
         pixels = round(SIZES[self.size] * side / 64)
         for thing, (left, top) in zip(self.things, self.corners(side), strict=True):
-            glyph = thing.drawn(pixels)
+            glyph = dyed(thing.drawn(pixels), self.dye)
             if self.tilted:
                 glyph = glyph.rotate(TILT, PIL.Resampling.BICUBIC)
             canvas.alpha_composite(glyph, (left, top))
@@ -133,10 +158,21 @@ class Scene:
         if words:
             article, rest = noun.split(" ", 1)
             noun = f"{'a' if article == 'an' else article} {words} {rest}"
+        if self.dye:
+            noun = f"{noun} dyed {self.dye}"
         return noun if self.place == "centre" else f"{noun} at the {self.place}"
 
     def document(self, rng: np.random.Generator) -> Document:
         return Document.of(self.caption(rng), self.draw())
+
+
+def dyed(glyph: PIL.Image, dye: str) -> PIL.Image:
+    """A thing's light and shade in one hue; without a dye it stays as it is."""
+    if not dye:
+        return glyph
+    shades = ImageOps.colorize(glyph.convert("L"), "black", "white", mid=DYES[dye])
+    shades.putalpha(glyph.getchannel("A"))
+    return shades
 
 
 def _background(colour: str, texture: str, side: int) -> PIL.Image:
