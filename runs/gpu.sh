@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The sample system on a lent GPU machine without our environment: python3 must hold torch,
 # tokenizers, safetensors, einops, jaxtyping, snowballstemmer, numpy and Pillow.
-#   OUT=/empty/folder [RUN=runs/out/gpu] [MINUTES=9] [RECIPE=sample_gpu] [DEVICE=cuda] runs/gpu.sh
+#   OUT=/empty/folder [RUN=runs/out/gpu] [MINUTES=9] [RECIPE=sample_gpu] [AFTER=sample] [DEVICE=cuda] runs/gpu.sh
+# With AFTER a recipe goes on from a finished system, such as RECIPE=course_cpu from the shipped one.
 # RUN keeps checkpoints: call again with the same RUN and it goes on where it was. OUT gets what
 # should come back: logs always, and the finished system in pieces small enough to carry. Join them:
 #   cat OUT/system.tgz.* | tar xz
@@ -15,11 +16,10 @@ RUN=$run timeout --kill-after=20s "${MINUTES:-9}m" "${PYTHON:-python3}" - <<'PY'
 import os
 from pathlib import Path
 
-from racm3.recipes.build import Build
-from racm3.recipes.sample import SAMPLES
+from racm3.recipes.further import build_of
 
-run, recipe = Path(os.environ["RUN"]), SAMPLES[os.environ.get("RECIPE", "sample_gpu")]()
-Build(recipe, run, on=os.environ.get("DEVICE", "cuda")).system()
+recipe, run = os.environ.get("RECIPE", "sample_gpu"), Path(os.environ["RUN"])
+build_of(recipe, run, after=os.environ.get("AFTER"), on=os.environ.get("DEVICE", "cuda")).system()
 PY
 tar cz -C "$run" --exclude='step-*' --exclude=final $(cd "$run" && find . -name log.jsonl) > "$out/logs.tgz"
 if test -d "$run/system"; then

@@ -195,8 +195,12 @@ def test_the_gpu_script_makes_a_system_that_opens_and_goes_on(tmp_path):
         "DEVICE": "cpu",
         "PYTHON": sys.executable,
     }
-    for _ in range(2):
-        subprocess.run(["runs/gpu.sh"], cwd=ROOT, env=environment, check=True, capture_output=True)
+    further = {"AFTER": str(tmp_path / "run/system"), "RECIPE": "tiny_course"}
+    further |= {"RUN": str(tmp_path / "more"), "OUT": str(tmp_path / "further")}
+    for more in ({}, {}, further):
+        env = environment | more
+        subprocess.run(["runs/gpu.sh"], cwd=ROOT, env=env, check=True, capture_output=True)
+    assert (tmp_path / "more/system/racm3-2.log.jsonl").exists()
     pieces = b"".join(p.read_bytes() for p in sorted((tmp_path / "out").glob("system.tgz.*")))
     with tarfile.open(fileobj=io.BytesIO(pieces)) as archive:
         archive.extractall(tmp_path, filter="data")

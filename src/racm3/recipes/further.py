@@ -9,12 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from racm3.data.sample_world import corpus
+from racm3.errors import ConfigError
 from racm3.recipes.build import Build, learnable, thinned
 from racm3.recipes.collection import Beginning
 from racm3.recipes.recipe import SampleRecipe
+from racm3.recipes.sample import SAMPLES
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.runtime import folder_written_whole, progress, write_whole
-from racm3.system.parts import require_system
+from racm3.system.parts import SAMPLE, require_system, sample_folder
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
@@ -24,6 +26,28 @@ from racm3.tokens.vqgan.model import VQGAN
 # Pictures that new codes are placed by, and whose codes are compared: batches, and which of them.
 PLACED, COMPARED = range(1_000_000, 1_000_040), range(2_000_000, 2_000_120)
 LOGS, COURSES = "*.log.jsonl", "racm3-*.log.jsonl"
+
+
+def build_of(name: str, folder: Path, *, after: str | None = None, on: str = "auto") -> Build:
+    """The stages of the recipe of this name, from nothing or `after` a finished system, which is a
+    folder or `sample`.
+
+    Raises:
+        ConfigError: There is no such recipe, or it starts otherwise.
+    """
+    if name not in SAMPLES:
+        raise ConfigError(f"there is no recipe {name!r}; choose one of {', '.join(SAMPLES)}")
+    recipe = SAMPLES[name]()
+    if (after is None) == recipe.further:
+        raise ConfigError(
+            f"{name} goes on from a finished system; say which with --after"
+            if after is None
+            else f"{name} starts from nothing; leave --after away or take further_cpu"
+        )
+    if after is None:
+        return Build(recipe, folder, on=on)
+    place = sample_folder() if after == SAMPLE else Path(after)
+    return Further(recipe, folder, after=place, on=on)
 
 
 class Further(Build):

@@ -12,11 +12,10 @@ from racm3.errors import ConfigError
 from racm3.interfaces.cli.memory import open_encoder
 from racm3.model.config import GeneratorConfig
 from racm3.recipes import collection
-from racm3.recipes.build import STAGES, Build
-from racm3.recipes.further import Further
+from racm3.recipes.build import STAGES
+from racm3.recipes.further import build_of
 from racm3.recipes.own import STAGES as OWN_STAGES
 from racm3.recipes.own import Own
-from racm3.recipes.sample import SAMPLES
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.siglip import Dual
@@ -44,9 +43,9 @@ def sample(
     Args:
         recipe: sample_cpu (about four hours on two cores), sample_gpu, or tiny (for tests); with
             `after` further_cpu (an hour and a half), course_cpu (an hour, the codes stay),
-            misled_cpu (40 minutes, another course, not shipped), decoder_cpu (40 minutes, codes and
-            generators stay), contrast_cpu (35 minutes, the same for look-alikes), tiny_further,
-            tiny_course or tiny_decoder.
+            misled_cpu (two hours, another course, not shipped), decoder_cpu (40 minutes,
+            codes and generators stay), contrast_cpu (35 minutes, the same for look-alikes),
+            tiny_further, tiny_course or tiny_decoder.
         out: The folder of the run; the finished system is in its `system`.
         stage: How far to go: tokenizer, clip, prepared, racm3, cm3, decoder or system (all). What a
             stage needs and is not there yet is made first. Tokenizer and clip may run side by
@@ -55,21 +54,9 @@ def sample(
             refined to the recipe's, its generators take one more course, its CLIP stays.
         device: auto, cpu or cuda.
     """
-    for name, known, what in ((recipe, SAMPLES, "recipe"), (stage, STAGES, "stage")):
-        if name not in known:
-            raise ConfigError(f"there is no {what} {name!r}; choose one of {', '.join(known)}")
-    chosen = SAMPLES[recipe]()
-    if (after is None) == chosen.further:
-        raise ConfigError(
-            f"{recipe} goes on from a finished system; say which with --after"
-            if after is None
-            else f"{recipe} starts from nothing; leave --after away or take further_cpu"
-        )
-    build = Build(chosen, out, on=device)
-    if after is not None:
-        system = sample_folder() if after == "sample" else Path(after)
-        build = Further(chosen, out, after=system, on=device)
-    getattr(build, stage)()
+    if stage not in STAGES:
+        raise ConfigError(f"there is no stage {stage!r}; choose one of {', '.join(STAGES)}")
+    getattr(build_of(recipe, out, after=after, on=device), stage)()
     print(out / stage)
 
 
