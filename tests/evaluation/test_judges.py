@@ -49,11 +49,23 @@ def test_losses_are_the_models_own(system):
         assert ours == pytest.approx(_reference(system, documents)[f"{name}_perplexity"], rel=1e-4)
 
 
-def _reference(system, documents) -> dict[str, float]:
-    from racm3.tokens.context import context, pack
+def test_hidden_losses_are_those_of_training_with_the_whole_picture_hidden(system):
+    documents = system.parts.shelf.documents(range(4))
+    losses = document_losses(system.voice, documents, [[]] * 4, Kind.IMAGE, hidden=True)
+    ours = perplexity(losses.losses, losses.counts).value
+    reference = _reference(system, documents, hidden=1.0)["image_perplexity"]
+    assert ours == pytest.approx(reference, rel=1e-4)
+    assert ours != pytest.approx(_reference(system, documents)["image_perplexity"], rel=1e-3)
 
-    vocabulary = system.codec.vocabulary
-    samples = [context([], s, vocabulary) for s in system.codec.encode(documents)]
+
+def _reference(system, documents, *, hidden: float = 0.0) -> dict[str, float]:
+    from racm3.tokens.context import context, half_hidden, pack
+
+    vocabulary, rng = system.codec.vocabulary, np.random.default_rng(0)
+    samples = [
+        half_hidden(context([], segments, vocabulary), hidden, vocabulary, rng)
+        for segments in system.codec.encode(documents)
+    ]
     packed = batch(pack([samples], 256, Placing(vocabulary, 9)), torch.device("cpu"))
     with evaluating(system.engine.model):
         return training_perplexity(system.engine.model, [packed], vocabulary)

@@ -31,20 +31,27 @@ def document_losses(
     documents: Sequence[Document],
     shown: Sequence[Sequence[Document]],
     kind: Kind,
+    *,
+    hidden: bool = False,
 ) -> Losses:
     """Losses of the ids of one kind in the main documents, the shown ones read before them.
 
     More than two documents are read two at a time and the probabilities of the passes averaged
-    (RA-CM3 §A), as generation does.
+    (RA-CM3 §A), as generation does. With `hidden` none of these ids is read, all are predicted:
+    what has been said of a picture then does not tell which document the rest is of.
     """
     vocabulary = voice.codec.vocabulary
     losses, counts = [], []
     for document, before in zip(documents, shown, strict=True):
         ids = flatten(main := voice.codec.encode([document])[0], vocabulary)
-        groups = passes(voice.read(before))
-        scores = torch.stack([voice.speaker.score(preamble(g, vocabulary), ids) for g in groups])
+        groups, wanted = passes(voice.read(before)), _places(main, kind)
+        read, unread = [*ids], wanted if hidden else []
+        for place in unread:
+            read[place] = vocabulary.pad
+        scores = torch.stack(
+            [voice.speaker.score(preamble(g, vocabulary), ids, read=read) for g in groups]
+        )
         mixed = (scores.double().logsumexp(dim=0) - np.log(len(groups))).numpy()
-        wanted = _places(main, kind)
         losses.append(-float(mixed[wanted].sum()))
         counts.append(float(len(wanted)))
     return Losses(np.array(losses), np.array(counts))

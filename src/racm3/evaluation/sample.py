@@ -50,6 +50,7 @@ def evaluate(
     for name, which in (("seen", seen_things()), ("held-out", held_out_things())):
         for kind in (Kind.IMAGE, Kind.TEXT):
             rows += perplexities(system, baseline, draw(which), kind, f"scenes of {name} things")
+    rows += choosing(system, draw(held_out_things(), things_each=1))
     rows += unknown(system, baseline, draw(held_out_things(), things_each=1), settings)
     for each in (1, 2):
         some = scenes(held_out_things(), count, seed=EVALUATION + seed, things_each=each)
@@ -157,6 +158,29 @@ def perplexities(
     for way, before in ways.items():
         losses = perplexity.document_losses(system.voice, documents, before, kind)
         rows.append(Row(f"{name} perplexity, {way}", where, perplexity_estimate(*losses), plain))
+    return rows
+
+
+def choosing(system: RACM3, some: Sequence[tuple[Scene, Document]]) -> list[Row]:
+    """Whether the name in the prompt says which document a picture is of.
+
+    Once a few codes are said they tell, so none is read. Guessing between two documents costs a
+    factor of two in either order, or more in one order and less in the other.
+    """
+    documents, rows = [document for _, document in some], []
+    where = "scenes of 1 held-out thing, no code read"
+    shown = partial(perplexity.look_up, system.library.retriever(), documents, Kind.IMAGE, 1)
+    right, other = shown(), shown(neighbours="random")
+    ways = {
+        "the right document": right,
+        "the right one first": [[*a, *b] for a, b in zip(right, other, strict=True)],
+        "a random one first": [[*b, *a] for a, b in zip(right, other, strict=True)],
+    }
+    for way, before in ways.items():
+        losses = perplexity.document_losses(
+            system.voice, documents, before, Kind.IMAGE, hidden=True
+        )
+        rows.append(Row(f"image perplexity, {way}", where, perplexity_estimate(*losses)))
     return rows
 
 

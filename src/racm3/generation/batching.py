@@ -20,7 +20,9 @@ class Speaker(Protocol):
 
     def generate(self, request: Request, watch: Watcher | None = None) -> list[Said]: ...
 
-    def score(self, prompt: Ids, continuation: Ids) -> Float[Tensor, " seq"]: ...
+    def score(
+        self, prompt: Ids, continuation: Ids, *, read: Ids | None = None
+    ) -> Float[Tensor, " seq"]: ...
 
 
 class Job:
@@ -67,8 +69,10 @@ class Batcher:
             self.news.notify_all()
         return job.future.result()
 
-    def score(self, prompt: Ids, continuation: Ids) -> Float[Tensor, " seq"]:
-        return self.engine.score(prompt, continuation)
+    def score(
+        self, prompt: Ids, continuation: Ids, *, read: Ids | None = None
+    ) -> Float[Tensor, " seq"]:
+        return self.engine.score(prompt, continuation, read=read)
 
     @property
     def active(self) -> list[Job]:

@@ -155,12 +155,18 @@ class Engine:
         return torch.tensor(numbers, device=self.model.device)
 
     @torch.inference_mode()
-    def score(self, prompt: Ids, continuation: Ids) -> Float[Tensor, " seq"]:
-        """Log-probability of every id of a continuation, over the whole vocabulary."""
+    def score(
+        self, prompt: Ids, continuation: Ids, *, read: Ids | None = None
+    ) -> Float[Tensor, " seq"]:
+        """Log-probability of every id of a continuation, over the whole vocabulary.
+
+        `read` stands in its place to be read, as where `half_hidden` hides what is said.
+        """
         whole = [*prompt, *continuation]
         ids = torch.tensor([whole], device=self.model.device)
+        shown = torch.tensor([[*prompt, *(read or continuation)]], device=self.model.device)
         positions = torch.tensor([self.placing.positions(whole)], device=self.model.device)
-        logits = self.model(ids[:, :-1], positions[:, :-1])[0, len(prompt) - 1 :]
+        logits = self.model(shown[:, :-1], positions[:, :-1])[0, len(prompt) - 1 :]
         targets = ids[0, len(prompt) :, None]
         return logits.float().log_softmax(dim=-1).gather(1, targets)[:, 0].cpu()
 
