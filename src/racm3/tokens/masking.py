@@ -29,9 +29,8 @@ class Masking:
         rotation: Of the masked samples, the share that loses whole segments instead of spans.
         scope: What may be masked: the main document, or all that is read.
         described: The share of illustrated documents of which one whole text alone is masked, as
-            whoever captions does; the rest of them is masked as above. Of a caption and a picture
-            the spans above leave a tenth to be captioned, and nothing is learnt of telling from
-            which document in less.
+            whoever captions does; the rest of them is masked as above, which leaves a tenth of
+            captioned pictures to be captioned.
     """
 
     mean_spans: float = 1.0
