@@ -6,6 +6,7 @@ from racm3.data.sample_world.corpus import scenes
 from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
+from racm3.evaluation import sample
 from racm3.evaluation.fidelity import faithful, nearest_things
 from racm3.evaluation.perplexity import document_losses, look_up
 from racm3.evaluation.recall import recalled
@@ -56,6 +57,30 @@ def test_hidden_losses_are_those_of_training_with_the_whole_picture_hidden(syste
     reference = _reference(system, documents, hidden=1.0)["image_perplexity"]
     assert ours == pytest.approx(reference, rel=1e-4)
     assert ours != pytest.approx(_reference(system, documents)["image_perplexity"], rel=1e-3)
+
+
+def test_a_random_document_comes_before_the_right_one_or_behind_it(system, monkeypatch):
+    """What is read before each scene, and that none of its codes is."""
+    read = []
+
+    def spy(voice, documents, shown, kind, *, hidden=False):
+        read.append([[one.text for one in before] for before in shown])
+        assert kind is Kind.IMAGE
+        assert hidden
+        return document_losses(voice, documents, shown, kind, hidden=hidden)
+
+    monkeypatch.setattr(sample.perplexity, "document_losses", spy)
+    documents = system.parts.shelf.documents(range(4))
+    rows = sample.choosing(system, [(Scene(()), document) for document in documents])
+    alone, first, second = read
+    for right, one, other in zip(alone, first, second, strict=True):
+        assert one[:1] == other[1:] == right
+        assert one[::-1] == other
+    assert [row.measure.rsplit(", ", 1)[1] for row in rows] == [
+        "the right document",
+        "the right one first",
+        "a random one first",
+    ]
 
 
 def _reference(system, documents, *, hidden: float = 0.0) -> dict[str, float]:

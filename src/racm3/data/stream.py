@@ -123,10 +123,9 @@ class Stream:
             read = [segment for one in (*kept[::-1], main) for segment in one]
             spans = choose_spans(read, masking, rng)
         whole = context(kept, main, self.vocabulary, spans, scope=masking.scope)
-        (other,) = rng.spawn(1)
-        if other.random() >= self.config.hidden:
+        if not self.config.hidden or rng.random() >= self.config.hidden:
             return whole
-        return half_hidden(whole, other.random(), self.vocabulary, other)
+        return half_hidden(whole, rng.random(), self.vocabulary, rng)
 
     def _retrieved(self, document: int, rng: np.random.Generator) -> list[Segments]:
         config, prepared = self.config, self.prepared

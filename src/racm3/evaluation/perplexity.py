@@ -45,8 +45,8 @@ def document_losses(
     for document, before in zip(documents, shown, strict=True):
         ids = flatten(main := voice.codec.encode([document])[0], vocabulary)
         groups, wanted = passes(voice.read(before)), _places(main, kind)
-        read, unread = [*ids], wanted if hidden else []
-        for place in unread:
+        read = [*ids]
+        for place in wanted if hidden else []:
             read[place] = vocabulary.pad
         scores = torch.stack(
             [voice.speaker.score(preamble(g, vocabulary), ids, read=read) for g in groups]
