@@ -5,8 +5,10 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, is_dataclass
+from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Configuration = TypeVar("Configuration")
+# Seconds between two lines of progress where there is no terminal.
+LOGGED_EVERY = 30.0
 
 
 def device(name: str = "auto") -> "torch.device":
@@ -152,11 +156,20 @@ def load_config(kind: type[Configuration], path: Path) -> Configuration:
 
 
 def progress(items: Iterable[Item], *, label: str, total: int | None = None) -> Iterator[Item]:
-    """Show a bar on a terminal's standard error; elsewhere stay silent."""
+    """Show a bar on a terminal's standard error; elsewhere, as in a log, a line now and then."""
     if not sys.stderr.isatty():
-        yield from items
+        yield from _logged(items, label, total or length_hint(items))
         return
     from rich.console import Console
     from rich.progress import track
 
     yield from track(items, description=label, total=total, console=Console(stderr=True))
+
+
+def _logged(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
+    said = time.monotonic()
+    for number, item in enumerate(items):
+        if time.monotonic() - said >= LOGGED_EVERY:
+            said = time.monotonic()
+            sys.stderr.write(f"{label}: {number}{f' of {total}' if total else ''}\n")
+        yield item

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from racm3.data.sample_world.scenes import COLOURS, DYES, PLACES, Chances, Scene
-from racm3.data.sample_world.things import held_out_things, things
+from racm3.data.sample_world.things import SIZES, held_out_things, things
+from racm3.document import Image
 from racm3.evaluation.attributes import obeyed
-from racm3.evaluation.fidelity import faithful
+from racm3.evaluation.fidelity import faithful, nearest_things
 from racm3.evaluation.invented import invented_things, recognised, taught
 from racm3.runtime import dice
 from racm3.system import Settings
@@ -52,6 +53,30 @@ def test_a_thing_is_recognised_in_its_dye_and_no_other_one_passes_for_it(dye):
         assert faithful(scene.draw(), scene)
         assert obeyed(scene.draw(), scene).dye
         assert not obeyed(replace(scene, dye=other).draw(), scene).dye
+
+
+@pytest.mark.parametrize("side", [64, 128])
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_nearest_thing_is_that_of_the_nearest_picture(count, side):
+    """Against drawing the scene with every thing and comparing pixels."""
+    some, rng = held_out_things()[::6], dice(5)
+    for _ in range(12):
+        scene = Scene.random(some, rng, count=count, chances=Chances(rare=0.3, dyed=0.5))
+        noise = rng.normal(0, 60, (side, side, 3))
+        picture = Image((scene.draw(side).pixels + noise).clip(0, 255).astype(np.uint8))
+        drawn = [_halved(scene.showing(*[thing] * count).draw(side)) for thing in some]
+        apart = np.square(np.stack(drawn) - _halved(picture)).sum(axis=3)
+        half = SIZES[scene.size] * side // 128
+        corners = [(left // 2, top // 2) for left, top in scene.corners(side)]
+        assert nearest_things(picture, scene, among=some) == [
+            apart[:, top : top + half, left : left + half].sum(axis=(1, 2)).argmin()
+            for left, top in corners
+        ]
+
+
+def _halved(picture: Image) -> np.ndarray:
+    whole = picture.pixels.astype(float)
+    return (whole[::2, ::2] + whole[1::2, ::2] + whole[::2, 1::2] + whole[1::2, 1::2]) / 4
 
 
 def test_only_the_part_is_judged():

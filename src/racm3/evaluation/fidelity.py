@@ -5,8 +5,10 @@ compares pixels (after a 2x2 mean) where the thing should stand.
 """
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
+from einops import reduce
 from jaxtyping import Bool, Float32
 from PIL import Image as PIL
 
@@ -17,20 +19,26 @@ from racm3.document import Image
 NAME = "pixels-2x2"
 
 
+class Glyphs(NamedTuple):
+    """Every one of some things after the 2x2 mean: its colour times its opacity, and that alone."""
+
+    colour: Float32[np.ndarray, "things half half 3"]
+    opacity: Float32[np.ndarray, "things half half 1"]
+
+
 @cache
-def glyphs(
-    among: tuple[Thing, ...], pixels: int, tilted: bool, dye: str
-) -> Float32[np.ndarray, "things side side 4"]:
-    """Every one of some things at one size and dyed alike, alpha in [0, 1]."""
-    found = []
+def glyphs(among: tuple[Thing, ...], pixels: int, tilted: bool, dye: str) -> Glyphs:
+    """Some things at one size, all of them dyed alike; opacity in [0, 1]."""
+    colours, opacities = [], []
     for thing in among:
         glyph = dyed(thing.drawn(pixels), dye)
         if tilted:
             glyph = glyph.rotate(TILT, PIL.Resampling.BICUBIC)
-        found.append(np.asarray(glyph, dtype=np.float32))
-    stacked = np.stack(found)
-    stacked[..., 3] /= 255
-    return stacked
+        rgba = np.asarray(glyph, dtype=np.float32)
+        opacity = rgba[..., 3:] / 255
+        colours.append(_halved(rgba[..., :3] * opacity))
+        opacities.append(_halved(opacity))
+    return Glyphs(np.stack(colours), np.stack(opacities))
 
 
 def nearest_things(
@@ -45,27 +53,28 @@ def nearest_things(
     `part` restricts the comparison to some pixels, such as those that were infilled. The things
     are those of the pack, or others where these are given.
     """
-    side, pixels = picture.width, SIZES[scene.size]
-    ground = scene.background(side).pixels.astype(np.float32)
+    side = picture.width
+    pixels = round(SIZES[scene.size] * side / 64)
+    # No square of 2x2 pixels has two shades of the ground in it, so it can be halved by itself.
+    ground, drawn = (
+        _halved(one.pixels.astype(np.float32)) for one in (scene.background(side), picture)
+    )
     every = glyphs(among or things(), pixels, scene.tilted, scene.dye)
     found = []
     for left, top in scene.corners(side):
-        rows, columns = slice(top, top + pixels), slice(left, left + pixels)
-        behind = ground[rows, columns]
-        alpha = every[..., 3:]
-        rendered = _halved(behind * (1 - alpha) + every[..., :3] * alpha)
-        drawn = _halved(picture.pixels[rows, columns].astype(np.float32)[None])
-        apart = np.square(rendered - drawn).sum(axis=3)
+        here = slice(top // 2, (top + pixels) // 2), slice(left // 2, (left + pixels) // 2)
+        rendered = every.colour + ground[here] * (1 - every.opacity)
+        apart = np.square(rendered - drawn[here]).sum(axis=3)
         if part is not None:
-            apart = apart * part[rows, columns][::2, ::2]
+            apart = apart * part[::2, ::2][here]
         found.append(int(apart.sum(axis=(1, 2)).argmin()))
     return found
 
 
 def _halved(
-    pixels: Float32[np.ndarray, "batch side side 3"],
-) -> Float32[np.ndarray, "batch half half 3"]:
-    return pixels.reshape(len(pixels), pixels.shape[1] // 2, 2, -1, 2, 3).mean(axis=(2, 4))
+    pixels: Float32[np.ndarray, "height width channels"],
+) -> Float32[np.ndarray, "height/2 width/2 channels"]:
+    return reduce(pixels, "(h two) (w also) c -> h w c", "mean", two=2, also=2)
 
 
 def faithful(

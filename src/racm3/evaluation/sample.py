@@ -52,13 +52,11 @@ def evaluate(
             rows += perplexities(system, baseline, draw(which), kind, f"scenes of {name} things")
     rows += choosing(system, draw(held_out_things(), things_each=1))
     rows += unknown(system, baseline, draw(held_out_things(), things_each=1), settings)
-    for each in (1, 2):
-        some = scenes(held_out_things(), count, seed=EVALUATION + seed, things_each=each)
-        some_wrong = list[Shown]()
-        rows += drawings(system, baseline, some, settings, f"{each} held-out thing(s)", some_wrong)
+    for each, dyed in ((1, 0.0), (2, 0.0), (1, 1.0)):
+        some = draw(held_out_things(), things_each=each, chances=Chances(dyed=dyed))
+        where, some_wrong = f"{each} held-out thing(s){', dyed' * bool(dyed)}", list[Shown]()
+        rows += drawings(system, baseline, some, settings, where, some_wrong)
         wrong += some_wrong[:FAILURES]
-    dyed = draw(held_out_things(), things_each=1, chances=Chances(dyed=1.0))
-    rows += drawings(system, baseline, dyed, settings, "1 held-out thing, dyed", [])
     rows += paraphrases(system, baseline, settings)
     alone = draw(held_out_things(), things_each=1)
     flags = [thing for thing in held_out_things() if thing.group == "Flags"]
