@@ -24,9 +24,9 @@ from racm3.recipes.collection import Beginning
 from racm3.recipes.further import Further
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
-from racm3.recipes.sample import tiny, tiny_course, tiny_further
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.plan import chosen
+from racm3.recipes.tiny import tiny, tiny_course, tiny_further
 from racm3.system import RACM3, Settings
 from racm3.system.parts import open_parts, sample_folder
 from racm3.tokens.image import ImageTokenizer

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from racm3.data.sample_world.scenes import Chances
 from racm3.data.sample_world.things import seen_things
 from racm3.data.sample_world.wording import Worded
 from racm3.errors import Racm3Error
@@ -47,6 +48,14 @@ def test_pictured_lessons_stand_beside_their_thing_and_then_its_nearest_look_ali
         assert name in some.documents[row].text
         by_likeness = np.argsort(-(asked[row] @ known.T))
         assert other == next(one for one in by_likeness if one != right)
+
+
+def test_what_is_looked_up_by_words_can_be_dyed_and_what_is_captioned_is_not(encoder):
+    always = Chances(dyed=1.0)
+    by_words = lessons.fictional(20, Fiction(20), encoder.dim, chances=always)
+    by_picture = lessons.pictured(10, Fiction(20), encoder, chances=always)
+    assert any(" dyed " in document.text for document in by_words.documents)
+    assert not any(" dyed " in document.text for document in by_picture.documents)
 
 
 def test_half_of_the_fictional_things_are_as_people_have_their_own():

@@ -25,7 +25,7 @@ class Course:
         demonstrated: Scenes of one fictional thing each, beside labelled examples.
         misled: Scenes of seen things, and as many of fictional ones, beside another's document.
         things: How many fictional things there are to look up by words, and by the picture.
-        chances: How often a scene is striped, checked, tilted or has its thing dyed.
+        chances: How often a scene is striped, checked, tilted or, if it is not `pictured`, dyed.
         own: The share of fictional things that people have made their own: worded, one picture.
         fiction: Which fictional things: their seed. A further course's is its number.
         training: The schedule.
