@@ -1,6 +1,8 @@
 """Judges of the sample world, shown pictures whose right answers are known."""
 
+from copy import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,13 +10,15 @@ import pytest
 from racm3.data.sample_world.scenes import COLOURS, DYES, PLACES, Chances, Scene
 from racm3.data.sample_world.things import SIZES, held_out_things, things
 from racm3.document import Image
-from racm3.evaluation.attributes import obeyed
+from racm3.evaluation.attributes import obeyed, says_dye
 from racm3.evaluation.fidelity import faithful, nearest_things
 from racm3.evaluation.invented import invented_things, recognised, taught
+from racm3.evaluation.sample_tasks import captions
 from racm3.runtime import dice
 from racm3.system import Settings
 
 GUITAR = next(thing for thing in things() if thing.name == "guitar")
+BLUE = Scene((GUITAR,), dye="blue")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -53,6 +57,23 @@ def test_a_thing_is_recognised_in_its_dye_and_no_other_one_passes_for_it(dye):
         assert faithful(scene.draw(), scene)
         assert obeyed(scene.draw(), scene).dye
         assert not obeyed(replace(scene, dye=other).draw(), scene).dye
+
+
+def test_a_caption_that_calls_a_thing_dyed_is_right_about_dyed_things_alone(system):
+    """Two scenes, one of them dyed; one system says so of both, the other one of none."""
+
+    def saying(text):
+        other, written = copy(system), SimpleNamespace(text=text, consulted=())
+        other.caption = lambda picture, settings: written
+        return other
+
+    some = [(scene, scene.document(dice(6))) for scene in (Scene((GUITAR,)), BLUE)]
+    always, never = saying("a guitar dyed blue on white"), saying("a guitar on white")
+    rows = {row.measure: row for row in captions(always, never, some, Settings(), "here", [])}
+    said, named = rows["caption says whether it is dyed"], rows["caption names the thing"]
+    assert named.racm3.value == 1
+    assert (said.racm3.value, said.cm3 and said.cm3.value) == (0.5, 0.5)
+    assert not says_dye("a guitar dyed red on white", BLUE)
 
 
 @pytest.mark.parametrize("side", [64, 128])

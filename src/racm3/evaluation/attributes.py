@@ -1,4 +1,5 @@
-"""Whether a drawing obeys its caption's background, size, side and dye."""
+"""Whether a drawing obeys its caption's background, size, side and dye, and a caption its picture's
+dye."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -51,6 +52,11 @@ def dye(picture: Image, scene: Scene) -> str:
         return float(np.square(rendered - drawn).sum())
 
     return min(("", *DYES), key=apart)
+
+
+def says_dye(text: str, scene: Scene) -> bool:
+    """Whether a caption calls the thing dyed as it is, or not at all where it is not."""
+    return f" dyed {scene.dye}" in text if scene.dye else " dyed " not in text
 
 
 def box(picture: Image, scene: Scene) -> Bool[np.ndarray, "height width"]:

@@ -11,7 +11,7 @@ from racm3.data.sample_world.things import Thing, held_out_things, things
 from racm3.data.sample_world.wording import worded
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
-from racm3.evaluation.attributes import Attributes, obeyed
+from racm3.evaluation.attributes import Attributes, obeyed, says_dye
 from racm3.evaluation.copying import copied
 from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.invented import invented_things, recognised, taught
@@ -246,15 +246,18 @@ def captions(
     where: str,
     wrong: list[Shown],
 ) -> list[Row]:
-    """How often a caption says the name of the thing that the picture shows, and how often its
-    document was found; what does not name it is added to `wrong`."""
+    """How often a caption says the name of the thing that the picture shows and calls it dyed only
+    if it is, and how often its document was found; what does not name it is added to `wrong`."""
     named, plain, found = [], [], []
+    sober, others = [], []
     for number, (scene, document) in enumerate(progress(some, label=f"captions, {where}")):
         mine, picture = replace(settings, seed=settings.seed + number), document.images[0]
         thing = scene.things[0]
         said, other = (one.caption(picture, mine) for one in (system, baseline))
         named.append(float(thing.name in said.text))
         plain.append(float(thing.name in other.text))
+        sober.append(float(says_dye(said.text, scene)))
+        others.append(float(says_dye(other.text, scene)))
         found.append(float(any(one.title == thing.text for one in said.consulted)))
         if not named[-1]:
             note = f"names it wrongly: {thing.name}"
@@ -263,5 +266,6 @@ def captions(
             )
     return [
         Row("caption names the thing", where, mean(named), mean(plain)),
+        Row("caption says whether it is dyed", where, mean(sober), mean(others)),
         Row("the thing among the consulted, by picture", where, mean(found)),
     ]
