@@ -50,7 +50,7 @@ def test_pictured_lessons_stand_beside_their_thing_and_then_its_nearest_look_ali
         assert other == next(one for one in by_likeness if one != right)
 
 
-def test_what_is_looked_up_by_words_can_be_dyed_and_what_is_captioned_is_not(encoder):
+def test_what_is_looked_up_by_words_can_be_dyed_and_by_the_picture_it_is_not(encoder):
     always = Chances(dyed=1.0)
     by_words = lessons.fictional(20, Fiction(20), encoder.dim, chances=always)
     by_picture = lessons.pictured(10, Fiction(20), encoder, chances=always)

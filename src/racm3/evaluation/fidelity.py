@@ -50,12 +50,13 @@ def nearest_things(
 ) -> list[int]:
     """For every place of the scene, the row of the thing that the picture is nearest to.
 
-    `part` restricts the comparison to some pixels, such as those that were infilled. The things
-    are those of the pack, or others where these are given.
+    The picture is square, its side a multiple of 16: so no square of 2x2 pixels has two shades of
+    the ground in it, and the ground can be halved by itself. `part` restricts the comparison to
+    some pixels, such as those that were infilled. The things are those of the pack, or others where
+    these are given.
     """
     side = picture.width
     pixels = round(SIZES[scene.size] * side / 64)
-    # No square of 2x2 pixels has two shades of the ground in it, so it can be halved by itself.
     ground, drawn = (
         _halved(one.pixels.astype(np.float32)) for one in (scene.background(side), picture)
     )
