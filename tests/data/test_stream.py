@@ -254,3 +254,36 @@ def test_a_live_stream_shows_what_is_looked_up(prepared, encoder, documents, she
     expected = [flatten(prepared.memory[int(r)], VOCABULARY) for r in live.rows(row, rng)]
     one = source.sample(number)
     assert [one.ids[one.source == k].tolist() for k in (1, 2)] == expected
+
+
+@pytest.mark.parametrize("scope", ["main", "all"])
+def test_words_that_are_only_given_stand_whole_before_their_picture_and_are_not_learnt(
+    prepared, scope
+):
+    given = np.arange(50) % 2 == 0
+    some = Prepared(prepared.documents, prepared.memory, prepared.neighbours, prepared.about, given)
+    source = stream(some, masking=Masking(mean_spans=2, scope=scope), length=400)
+    learnt = {False: 0, True: 0}
+    for number in range(200):
+        row = int(source._order(number // 50)[number % 50])
+        words, picture = (segment.ids for segment in some.documents[row])
+        one = source.sample(number)
+        mine, said = one.source == 0, one.ids[one.source == 0].tolist()
+        text = mine & (one.ids < 40)
+        learnt[bool(given[row])] += int(one.learn[text].sum())
+        assert one.learn[mine & (one.ids >= 40) & (one.ids < 60)].sum() == len(picture)
+        if given[row]:
+            assert tuple(said[: len(words)]) == words
+    assert learnt[True] == 0 < learnt[False]
+
+
+def test_whose_words_are_given_is_kept_on_disk_in_sums_and_after_removals(prepared, tmp_path):
+    given = np.arange(50) % 3 == 0
+    some = Prepared(
+        prepared.documents, prepared.memory, prepared.neighbours,
+        {**prepared.about, "ids": list(range(20)), "of_memory": False}, given,
+    )  # fmt: skip
+    some.save(tmp_path / "some")
+    assert Prepared.open(tmp_path / "some").given.tolist() == given.tolist()
+    assert (prepared + some).given.tolist() == [False] * 50 + given.tolist()
+    assert some.without({3, 4}).given.tolist() == given.tolist()

@@ -50,12 +50,17 @@ def test_pictured_lessons_stand_beside_their_thing_and_then_its_nearest_look_ali
         assert other == next(one for one in by_likeness if one != right)
 
 
-def test_what_is_looked_up_by_words_can_be_dyed_and_by_the_picture_it_is_not(encoder):
-    always = Chances(dyed=1.0)
-    by_words = lessons.fictional(20, Fiction(20), encoder.dim, chances=always)
-    by_picture = lessons.pictured(10, Fiction(20), encoder, chances=always)
-    assert any(" dyed " in document.text for document in by_words.documents)
-    assert not any(" dyed " in document.text for document in by_picture.documents)
+def test_dyed_lessons_stand_beside_their_thing_and_nobody_has_to_say_their_words(codec, encoder):
+    some = lessons.dyed(12, Fiction(20), encoder.dim, chances=Chances(rare=0.3))
+    plain = lessons.fictional(5, Fiction(20), encoder.dim)
+    made = lessons.prepare_lessons(codec, encoder, [plain, some], RetrieverConfig(), draws=1)
+    assert made.given.tolist() == [False] * 5 + [True] * 12
+    found = []
+    for document, (first, *_) in zip(some.documents, made.neighbours[5:, 0].tolist(), strict=True):
+        name = some.memory.documents([first - 20])[0].text.split(" (")[0]
+        assert " dyed " in document.text
+        found.append(f"{name} dyed " in document.text)
+    assert np.mean(found) > 0.7
 
 
 def test_half_of_the_fictional_things_are_as_people_have_their_own():

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from racm3.document import Document
 from racm3.errors import CheckpointError, ConfigError, Racm3Error
@@ -83,7 +83,8 @@ def _mapped(path: Path) -> np.ndarray:
 
 
 class Prepared:
-    """A folder of training material: documents, the memory beside them, who neighbours whom."""
+    """A folder of training material: documents, the memory beside them, who neighbours whom, and
+    whose words are only ever given: nobody is asked to say them. None is where that is not said."""
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class Prepared:
         memory: TokenTable,
         neighbours: Int64[np.ndarray, "docs draws depth"],
         about: dict[str, Any],
+        given: Bool[np.ndarray, " docs"] | None = None,
     ) -> None:
         if len(neighbours) != len(documents):
             raise ConfigError(
@@ -99,6 +101,7 @@ class Prepared:
             )
         self.documents, self.memory, self.neighbours = documents, memory, neighbours
         self.about = about
+        self.given = np.zeros(len(documents), dtype=bool) if given is None else given
 
     def __add__(self, other: "Prepared") -> "Prepared":
         """The documents of both, each with its own memory's neighbours."""
@@ -108,6 +111,7 @@ class Prepared:
             self.memory + other.memory,
             np.concatenate([self.neighbours, theirs]),
             self.about,
+            np.concatenate([self.given, other.given]),
         )
 
     def save(self, folder: str | Path) -> None:
@@ -115,6 +119,7 @@ class Prepared:
             self.documents.save(temporary / "documents")
             self.memory.save(temporary / "memory")
             np.save(temporary / "neighbours.npy", self.neighbours, allow_pickle=False)
+            np.save(temporary / "given.npy", self.given, allow_pickle=False)
             save_json(temporary / "about.json", self.about)
 
     def without(self, ids: set[int]) -> "Prepared":
@@ -127,10 +132,10 @@ class Prepared:
         new = np.full(len(self.memory) + 1, -1, dtype=np.int64)  # the last stands for "none"
         new[keep] = np.arange(len(keep))
         about = {**self.about, "ids": [self.about["ids"][row] for row in keep]}
-        mine = keep if self.about["of_memory"] else range(len(self.documents))
+        mine = list(keep if self.about["of_memory"] else range(len(self.documents)))
         documents = TokenTable.of([self.documents[row] for row in mine])
         memory = TokenTable.of([self.memory[row] for row in keep])
-        return Prepared(documents, memory, new[self.neighbours[list(mine)]], about)
+        return Prepared(documents, memory, new[self.neighbours[mine]], about, self.given[mine])
 
     @classmethod
     def open(cls, folder: str | Path) -> "Prepared":
@@ -140,6 +145,7 @@ class Prepared:
             TokenTable.open(folder / "memory"),
             _mapped(folder / "neighbours.npy"),
             load_json(folder / "about.json"),
+            _mapped(folder / "given.npy"),
         )
 
 
@@ -234,10 +240,12 @@ def prepare(
     depth: int = 2,
     seed: int = 0,
     neighbours: Int64[np.ndarray, "docs draws depth"] | None = None,
+    given: bool = False,
 ) -> Prepared:
     """Encode documents and memory and look up everyone's neighbours (RA-CM3 §3.2, offline).
 
-    Where `neighbours` are given, as rows of the retriever's memory, nothing is looked up.
+    Where `neighbours` are there, as rows of the retriever's memory, nothing is looked up. With
+    `given` nobody is asked to say these documents' words.
 
     Raises:
         Racm3Error: There is no document, or `neighbours` are not those of these documents.
@@ -264,4 +272,4 @@ def prepare(
     table = encode_all(codec, lambda a, b: documents[a:b], len(documents), label="documents")
     ids = retriever.ids.tolist()
     memory = encode_all(codec, lambda a, b: retriever.read(ids[a:b]), len(ids), label="memory")
-    return Prepared(table, memory, neighbours, about)
+    return Prepared(table, memory, neighbours, about, np.full(len(documents), given))

@@ -22,6 +22,7 @@ from racm3.tokens.context import (
     pack,
     shorten,
     size,
+    words_given,
 )
 from racm3.tokens.masking import Masking, choose_spans
 from racm3.tokens.placing import Placing
@@ -111,18 +112,20 @@ class Stream:
         rng = dice(self.config.seed, SAMPLE, number)
         retrieved = self._retrieved(document, rng)
         segments = self.prepared.documents[document]
-        masking = self.config.masking
+        masking, given = self.config.masking, bool(self.prepared.given[document])
         # Masking makes a sample longer, by a marker, a marker and <eoss> for every span.
         spare = self.config.length - 2 - 3 * (MASKS - 1)
         main = shorten(segments, max(spare, 2))
         if masking.scope == "main":
-            spans = choose_spans(main, masking, rng)
+            spans = choose_spans(main, masking, rng, given=given)
             kept = fitting(retrieved, size(main) + 1 + 3 * len(spans), self.config.length)
         else:
             kept = fitting(retrieved, size(main) + 1, spare)
             read = [segment for one in (*kept[::-1], main) for segment in one]
-            spans = choose_spans(read, masking, rng)
+            spans = choose_spans(read, masking, rng, given=given)
         whole = context(kept, main, self.vocabulary, spans, scope=masking.scope)
+        if given:
+            whole = words_given(whole, self.vocabulary)
         if not self.config.hidden or rng.random() >= self.config.hidden:
             return whole
         return half_hidden(whole, rng.random(), self.vocabulary, rng)

@@ -93,6 +93,8 @@ def prepare_training(
         )
     if course.demonstrated:
         taught.append(lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4))
+    if course.dyed:
+        taught.append(lessons.dyed(course.dyed, worded, dim, seed=first + 7, chances=chances))
     if course.misled:
         taught += [
             lessons.misled(course.misled, things, dim, seed=first + 5 + row, chances=chances)

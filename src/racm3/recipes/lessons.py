@@ -35,6 +35,7 @@ class Lessons:
         groups: What each document must not neighbour; none where nothing is forbidden.
         worded: Look neighbours up by words, however the run asks.
         neighbours: What each document is shown beside, where that is not looked up.
+        given: Their words are only ever given, nobody is asked to say them.
     """
 
     documents: Sequence[Document]
@@ -42,6 +43,7 @@ class Lessons:
     groups: Sequence[frozenset[str]] | None = None
     worded: bool = False
     neighbours: Int64[np.ndarray, "docs draws depth"] | None = None
+    given: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,20 @@ def fictional(
     return Lessons(drawn, _unseen_by_clip(fiction.things, dim), worded=True)
 
 
+def dyed(
+    count: int, fiction: Fiction, dim: int, *, seed: int = 6, chances: Chances = USUAL
+) -> Lessons:
+    """Scenes of one fictional thing each in another colour than its document's, to be drawn.
+
+    Whoever has to describe such scenes says of everything that it is dyed (docs/log.md), so nobody
+    is asked to.
+    """
+    always = replace(chances, dyed=1.0)
+    drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=0.0, chances=always)
+    memory = _unseen_by_clip(fiction.things, dim)
+    return Lessons([document for _, document in drawn], memory, worded=True, given=True)
+
+
 def pictured(
     count: int, fiction: Fiction, encoder: Encoder, *, seed: int = 3, chances: Chances = USUAL
 ) -> Lessons:
@@ -91,13 +107,11 @@ def pictured(
 
     A CLIP finds nearly all that it has met, and it has met no fictional thing: so the right
     document comes first, and after it what looks most like the scene and is called something else.
-    Nothing is dyed: a generator that often met it says it of everything (docs/log.md).
     """
     made_up = fiction.things
     known = [thing.document() for thing in made_up]
     vectors = embed_memory(encoder, [document.only(Image) for document in known])
-    plain = replace(chances, dyed=0.0)
-    drawn = corpus.scenes(made_up, count, seed=seed, pairs=0.0, chances=plain)
+    drawn = corpus.scenes(made_up, count, seed=seed, pairs=0.0, chances=chances)
     documents = [document for _, document in drawn]
     place = {thing.name: row for row, thing in enumerate(made_up)}
     right = np.array([place[scene.things[0].name] for scene, _ in drawn])
@@ -171,6 +185,7 @@ def prepare_lessons(
                 draws=draws,
                 depth=depth,
                 neighbours=some.neighbours,
+                given=some.given,
             )
             for some in lessons
         ),

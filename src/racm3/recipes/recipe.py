@@ -23,9 +23,10 @@ class Course:
         fictional: Scenes of fictional things, looked up by words.
         pictured: Scenes of one fictional thing each, beside it and what looks like the scene.
         demonstrated: Scenes of one fictional thing each, beside labelled examples.
+        dyed: Scenes of one fictional thing each in another colour than its own, to be drawn.
         misled: Scenes of seen things, and as many of fictional ones, beside another's document.
         things: How many fictional things there are to look up by words, and by the picture.
-        chances: How often a scene is striped, checked, tilted or, if it is not `pictured`, dyed.
+        chances: How often a scene is striped, checked or tilted.
         own: The share of fictional things that people have made their own: worded, one picture.
         fiction: Which fictional things: their seed. A further course's is its number.
         training: The schedule.
@@ -35,6 +36,7 @@ class Course:
     fictional: int
     pictured: int = 0
     demonstrated: int = 0
+    dyed: int = 0
     misled: int = 0
     things: tuple[int, int]
     chances: Chances = USUAL

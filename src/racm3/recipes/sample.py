@@ -133,16 +133,15 @@ def course_cpu() -> SampleRecipe:
 
 
 def dyed_cpu() -> SampleRecipe:
-    """The same course with things that have another colour than what was consulted. Two such
-    courses drew these and then called everything dyed (docs/log.md), so that what is looked up by
-    the picture is never dyed now, and that has not been tried."""
+    """The same course with things that have another colour than what was consulted."""
     base = course_cpu()
     course = replace(
         base.courses[0],
-        seen=4_500,
-        fictional=16_000,
-        pictured=11_000,
-        chances=Chances(rare=0.12, dyed=0.4),
+        seen=3_500,
+        fictional=10_500,
+        pictured=8_000,
+        dyed=8_000,
+        training=_schedule(1400, lr=1.5e-3),
     )
     return replace(base, courses=(course,))
 

@@ -62,6 +62,12 @@ def context(
     )
 
 
+def words_given(one: Context, vocabulary: Vocabulary) -> Context:
+    """The same with no loss on the main document's words: they are read, not learnt to be said."""
+    words = (one.source == MAIN) & (one.ids < vocabulary.text_size)
+    return one._replace(learn=one.learn & ~words)
+
+
 def half_hidden(
     one: Context, share: float, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> Context:

@@ -64,9 +64,30 @@ def contents(segments: Sequence[Segment]) -> list[Span]:
 
 
 def choose_spans(
+    segments: Sequence[Segment],
+    masking: Masking,
+    rng: np.random.Generator,
+    *,
+    given: bool = False,
+) -> list[Span]:
+    """Which spans a training sample loses: sorted, disjoint, each inside one segment.
+
+    Where words are only ever `given`, those in pictures alone.
+    """
+    chosen = _any_spans(segments, masking, rng)
+    if not given:
+        return chosen
+    pictures = [
+        span
+        for segment, span in zip(segments, contents(segments), strict=True)
+        if segment.kind is Kind.IMAGE
+    ]
+    return [span for span in chosen if any(_meet(span, picture) for picture in pictures)]
+
+
+def _any_spans(
     segments: Sequence[Segment], masking: Masking, rng: np.random.Generator
 ) -> list[Span]:
-    """Which spans a training sample loses: sorted, disjoint, each inside one segment."""
     if masking.described and rng.random() < masking.described and (texts := _captions(segments)):
         return [texts[rng.integers(len(texts))]]
     wanted = min(int(rng.poisson(masking.mean_spans)), MASKS - 1)
