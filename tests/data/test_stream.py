@@ -285,5 +285,7 @@ def test_whose_words_are_given_is_kept_on_disk_in_sums_and_after_removals(prepar
     )  # fmt: skip
     some.save(tmp_path / "some")
     assert Prepared.open(tmp_path / "some").given.tolist() == given.tolist()
+    prepared.save(tmp_path / "none")
+    assert not Prepared.open(tmp_path / "none").given.any()
     assert (prepared + some).given.tolist() == [False] * 50 + given.tolist()
     assert some.without({3, 4}).given.tolist() == given.tolist()

@@ -18,6 +18,7 @@ from racm3.tokens.codec import Codec, Kind, Segment, Segments
 # Documents that are read at once and that are looked up at once, and the shorter side of a picture
 # that is more than enough: a collection of photographs need not fit into RAM.
 READ, AT_ONCE, LARGE = 32, 256, 1024
+GIVEN = "given.npy"  # only where somebody's words are
 
 
 class TokenTable:
@@ -119,7 +120,8 @@ class Prepared:
             self.documents.save(temporary / "documents")
             self.memory.save(temporary / "memory")
             np.save(temporary / "neighbours.npy", self.neighbours, allow_pickle=False)
-            np.save(temporary / "given.npy", self.given, allow_pickle=False)
+            if self.given.any():
+                np.save(temporary / GIVEN, self.given, allow_pickle=False)
             save_json(temporary / "about.json", self.about)
 
     def without(self, ids: set[int]) -> "Prepared":
@@ -140,12 +142,13 @@ class Prepared:
     @classmethod
     def open(cls, folder: str | Path) -> "Prepared":
         folder = Path(folder)
+        given = folder / GIVEN
         return cls(
             TokenTable.open(folder / "documents"),
             TokenTable.open(folder / "memory"),
             _mapped(folder / "neighbours.npy"),
             load_json(folder / "about.json"),
-            _mapped(folder / "given.npy"),
+            _mapped(given) if given.exists() else None,
         )
 
 
