@@ -85,7 +85,8 @@ def _mapped(path: Path) -> np.ndarray:
 
 class Prepared:
     """A folder of training material: documents, the memory beside them, who neighbours whom, and
-    whose words are only ever given: nobody is asked to say them. None is where that is not said."""
+    which documents' words are only ever `given`, so that nobody is asked to say them; left out,
+    no document's are."""
 
     def __init__(
         self,
