@@ -10,6 +10,9 @@ from racm3.runtime import join_world
 from racm3.training.loop import LoopConfig, train
 from tests.training.tiny import learner, material
 
+MET = "met"
+"""The file that says that both could reach each other."""
+
 
 def one_update(folder: Path, shard: bool, recompute: bool) -> None:
     ways = {"shard": shard, "recompute": recompute}
@@ -39,6 +42,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     rank = join_world()
     place, what = Path(sys.argv[1]), sys.argv[2]
+    torch.distributed.barrier()
+    (place / MET).touch()
     if what == "halves":
         two_halves(place)
     else:
