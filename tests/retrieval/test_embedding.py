@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from racm3.data.sample_world.corpus import memory
-from racm3.data.sample_world.things import SHOWN
-from racm3.document import Document
+from racm3.data.sample_world.corpus import memory, scenes
+from racm3.data.sample_world.scenes import Chances
+from racm3.data.sample_world.things import SHOWN, held_out_things
+from racm3.document import Document, Text
 from racm3.errors import ConfigError, MemoryStoreError
 from racm3.recipes.collection import fill_memory
 from racm3.retrieval.embedding import AVERAGE, Sides, embed, embed_memory, mix, unit
@@ -16,7 +17,7 @@ from racm3.retrieval.entry import Entry
 from racm3.retrieval.exchange import export_memory, restore_memory
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.siglip import open_dual
-from racm3.system import RACM3
+from racm3.system import RACM3, Settings
 from tests.conftest import picture
 
 
@@ -100,3 +101,14 @@ def test_the_shipped_vectors_are_those_of_the_shipped_clip():
     shipped = system.parts.shelf.rows(some).vectors
     known = [memory("all")[row] for row in some]
     np.testing.assert_allclose(embed_memory(system.encoder, known), shipped, atol=2e-3)
+
+
+def test_the_shipped_memory_finds_things_in_every_dye():
+    """A leopard that is to be drawn green stands first, and no green heart."""
+    system = RACM3.open("sample", device="cpu")
+    asked = scenes(held_out_things(), 60, seed=8, things_each=1, chances=Chances(dyed=1.0))
+    right = 0
+    for scene, document in asked:
+        (first,) = system.consult(document.only(Text), Settings(documents=1))
+        right += first.document == scene.things[0].document()
+    assert right >= 57

@@ -310,6 +310,21 @@ def test_clauses_take_turns(encoder, shelf):
         RetrieverConfig(clauses="(")
 
 
+@pytest.mark.parametrize("strategy", ["clip", "bm25", "hybrid"])
+def test_no_document_is_found_by_what_is_not_asked_for(encoder, shelf, strategy):
+    def found(text: str, unasked: str = "") -> list:
+        config = RetrieverConfig(too_similar=None, strategy=strategy, unasked=unasked)
+        query = Document.of(text, picture(9))
+        return Retriever(encoder, shelf, config).neighbours([query], 4, rng=dice(0))[0]
+
+    styled, pattern = "an apple in guitar style on a train", " in (?:guitar|leopard) style"
+    assert found(styled, pattern) == found("an apple on a train") != found(styled)
+    assert found("two trains in flag style", pattern) == found("two trains in flag style")
+    assert found(" in guitar style", pattern) == found(" in guitar style")
+    with pytest.raises(ConfigError, match=r"unasked .* regular expression"):
+        RetrieverConfig(unasked="(")
+
+
 def test_modality_decides_how_much_of_a_neighbour_is_read(encoder, shelf):
     for modality, kind in (("text", Text), ("image", Image)):
         retriever = Retriever(encoder, shelf, RetrieverConfig(modality=modality))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from racm3.data.sample_world.scenes import RELATIONS, Chances
+from racm3.data.sample_world.scenes import DYES, RELATIONS, Chances
 from racm3.data.sample_world.things import SHOWN
 from racm3.data.stream import StreamConfig
 from racm3.generation.sampling import Sampling
@@ -20,6 +20,7 @@ from racm3.training.generator import GeneratorTraining
 from racm3.training.vqgan import TokenizerTraining
 
 CLAUSES = "|".join(f" {relation} " for relation in RELATIONS)
+DYED = f" dyed (?:{'|'.join(DYES)})"
 
 
 def _schedule(steps: int, *, lr: float) -> GeneratorTraining:
@@ -71,13 +72,14 @@ def sample_cpu() -> SampleRecipe:
         stream=StreamConfig(rows=4, length=832, align=128),
         # The small CLIP's cosines run high: see docs/log.md.
         # A caption of two things asks for each. Words find names that the CLIP never met, and the
-        # memory's keywords what no training said.
+        # memory's keywords what no training said. A colour to be drawn in would find hearts.
         retriever=RetrieverConfig(
             strategy="hybrid",
             too_similar=0.99,
             query="text",
             query_dropout=0.0,
             clauses=CLAUSES,
+            unasked=DYED,
             phrases=True,
             columns=("keywords",),
         ),

@@ -12,6 +12,14 @@ from racm3.retrieval.embedding import Dropout
 Side = Literal["text", "image", "both"]
 
 
+def without(query: Document, pattern: str) -> Document:
+    """A query without what its text does not ask for; whole where no text would be left."""
+    text = re.sub(pattern, "", query.text) if pattern else query.text
+    if text == query.text or not text.strip():
+        return query
+    return Document.of(text, *query.images)
+
+
 def clauses(query: Document, pattern: str) -> list[Document]:
     """What a query asks for, one thing at a time; pictures are asked for on their own beside it."""
     if not query.text.strip():

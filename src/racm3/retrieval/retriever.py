@@ -15,7 +15,7 @@ from racm3.retrieval.embedding import Dropout, Encoder, embed
 from racm3.retrieval.fusion import MEANING_AND_WORDS, by_reciprocal_rank, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits, Index
 from racm3.retrieval.lexical import BM25, Fields, Words
-from racm3.retrieval.query import ask, clauses, words_of
+from racm3.retrieval.query import ask, clauses, without, words_of
 from racm3.retrieval.selection import select
 from racm3.retrieval.shelf import Indexed, Shelf, Table, joined
 
@@ -35,6 +35,8 @@ class RetrieverConfig:
         query: Which side of a document asks in training: `either` draws one, never both.
         clauses: A regular expression that splits a query's text; every clause asks for itself and
             their neighbours take turns. "" asks with the whole text.
+        unasked: A regular expression of what a query says that no document is to be found by: how
+            something is to look, say, and not what it is. "" asks with all words.
         stems: Words are compared by their English stems, so that `dogs` find `a dog`; an index made
             by `racm3 memory index` compares as it was made.
         phrases: Words are also compared two by two, so that `hourglass not done` is not `hourglass
@@ -57,6 +59,7 @@ class RetrieverConfig:
     query_dropout: float = 0.2
     query: Literal["either", "text", "image"] = "either"
     clauses: str = ""
+    unasked: str = ""
     stems: bool = True
     phrases: bool = False
     columns: tuple[str, ...] = ()
@@ -74,12 +77,13 @@ class RetrieverConfig:
             raise ConfigError(
                 "an index knows the words of texts alone; leave `columns` out, or search exactly"
             )
-        try:
-            re.compile(self.clauses)
-        except re.error as error:
-            raise ConfigError(
-                f"clauses {self.clauses!r} is no regular expression: {error}"
-            ) from error
+        for name, pattern in (("clauses", self.clauses), ("unasked", self.unasked)):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ConfigError(
+                    f"{name} {pattern!r} is no regular expression: {error}"
+                ) from error
 
 
 class Neighbour(NamedTuple):
@@ -199,6 +203,7 @@ class Retriever:
     def _candidates(
         self, queries: Sequence[Document], rng: np.random.Generator, training: bool
     ) -> Hits:
+        queries = [without(query, self.config.unasked) for query in queries]
         rate = self.config.query_dropout if training else 0.0
         dropout = Dropout(rate, rng) if rate else None
         if self.config.strategy == "random":
