@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The sample system from nothing to measured: about four hours on two cores, resumable at any time.
 #   runs/sample.sh [sample_cpu|sample_gpu|tiny] [folder]
-# What ships took two further courses and a better decoder, an hour and a half, an hour, and an hour and a quarter more:
+# What ships took further courses and a better decoder, an hour and a half, an hour, an hour and a quarter, and two and a quarter hours:
 #   AFTER=runs/out/sample_cpu/system runs/sample.sh further_cpu [folder]
 #   AFTER=runs/out/further_cpu/system runs/sample.sh course_cpu [folder]
 #   AFTER=runs/out/course_cpu/system runs/sample.sh decoder_cpu [folder]
 #   AFTER=runs/out/decoder_cpu/system runs/sample.sh contrast_cpu [folder]
+#   AFTER=runs/out/contrast_cpu/system runs/sample.sh dyed_cpu [folder]
 # COUNT scenes a row are measured at the end, 50 where nothing is said and with 0 none at all.
 # Stages that need nothing of each other run side by side, one core each.
 set -euo pipefail

@@ -24,7 +24,7 @@ KEYWORDED = "mirror ball"
 
 def make_gallery(system: RACM3, settings: Settings, folder: Path) -> Path:
     """Write gallery.html and contact-sheet.png; the path of the page."""
-    lines = list(progress(show_all(system, settings), label="demo", total=12))
+    lines = list(progress(show_all(system, settings), label="demo", total=13))
     write_whole(folder / "gallery.html", page(lines, system, settings))
     write_whole(folder / "contact-sheet.png", sheet(lines).png())
     return folder / "gallery.html"
@@ -56,12 +56,15 @@ def show_all(system: RACM3, settings: Settings) -> Iterator[Shown]:
     pair = [thing for _, thing in prompts()[1:3]]
     together = f"{pair[0].noun} left of {pair[1].noun} on a white background"
     moved = Scene((pair[0],), colour="grey", size="small", place="left").captions()[0]
+    animal = prompts()[3][1]
+    recoloured = Scene((animal,), dye="red").captions()[0]
     yield draw_line(system, settings, moved, pair[0])
     yield draw_line(system, settings, together, pair[0])
+    yield draw_line(system, settings, recoloured, animal)
     if isinstance(system.parts.shelf, SampleShelf):  # nobody's own memory is read whole for this
         yield keyword_line(system, settings)
         yield taught_line(system, settings)
-    yield caption_line(system, settings, prompts()[3][1])
+    yield caption_line(system, settings, animal)
     yield infill_line(system, settings)
 
 
