@@ -1,5 +1,6 @@
 """The machine underneath: devices, precision, seeds, files written whole, progress on a console."""
 
+import atexit
 import contextlib
 import json
 import os
@@ -44,7 +45,11 @@ class Rank(NamedTuple):
 
 
 def join_world() -> Rank:
-    """Meet the other processes that `torchrun` started; alone, be rank 0 of 1."""
+    """Meet the other processes that `torchrun` started; alone, be rank 0 of 1.
+
+    The group is left when the interpreter ends, and not before: the same processes cannot be relied
+    on to meet a second time, since where they found each other is still written down.
+    """
     import torch
     import torch.distributed as dist
 
@@ -55,6 +60,7 @@ def join_world() -> Rank:
         if backend == "nccl":
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group(backend)
+        atexit.register(dist.destroy_process_group)
     return Rank(dist.get_rank(), dist.get_world_size())
 
 

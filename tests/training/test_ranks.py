@@ -1,5 +1,6 @@
 """Two processes under `torchrun` against one: the same weights on both, the same loss as alone."""
 
+import json
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import torch
 
 from racm3.errors import ConfigError
 from racm3.model.export import open_generator
+from racm3.system import RACM3
 from racm3.tokens.context import Packed
 from racm3.training import checkpoint
 from racm3.training.checkpoint import under
@@ -24,23 +26,23 @@ from tests.training.tiny import learner, material
 ROOT = Path(__file__).parents[2]
 
 
-def together(place: Path, what: str) -> None:
-    """Two processes on this machine's loopback, whatever its name resolves to.
-
-    Processes that could not reach each other are started anew, twice at most, a while later: the
-    network of a busy machine may refuse them. Once they have met, whatever fails, fails.
-    """
+def torchrun(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Two processes on this machine's loopback, whatever its name resolves to."""
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": loopback}
     here = ["--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
+    return subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *here, "-m", module, *arguments],
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+
+
+def together(place: Path, what: str) -> None:
+    """Processes that could not reach each other are started anew, twice at most, a while later: the
+    network of a busy machine may refuse them. Once they have met, whatever fails, fails."""
     for pause in (0, 5, 20):
         time.sleep(pause)
-        done = subprocess.run(
-            [sys.executable, "-m", "torch.distributed.run", *here, "-m", "tests.training.ranks",
-             str(place), what],
-            cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True,
-            timeout=200,
-        )  # fmt: skip
+        done = torchrun("tests.training.ranks", str(place), what)
         if done.returncode == 0 or (place / MET).exists():
             break
     assert done.returncode == 0, done.stderr
@@ -74,6 +76,25 @@ def test_a_sharded_run_resumes_to_the_same_bytes_and_opens_anywhere(tmp_path):
     }
     for name, tensor in saved.items():
         torch.testing.assert_close(opened[name], tensor, atol=0, rtol=0)
+
+
+def test_the_command_shares_its_work_and_writes_it_once(tmp_path):
+    """README's `torchrun -m racm3 train generator`, with codes and words of the sample system."""
+    codec, made = RACM3.open("sample").parts.codec, material()
+    made.about |= {"text_size": len(codec.text), "codebook_size": codec.image.codes}
+    made.save(tmp_path / "prepared")
+    size = "--model.width 16 --model.depth 1 --model.heads 2 --model.vocabulary 1"
+    rows = "--stream.rows 2 --stream.length 160 --training.steps 3 --loop.steps 3"
+    line = f"train generator {tmp_path}/prepared --out {tmp_path}/ra {size} {rows}"
+    done = torchrun("racm3", *line.split())
+    assert done.returncode == 0, done.stderr
+    lines = map(json.loads, (tmp_path / "ra" / "log.jsonl").read_text().splitlines())
+    assert [one["step"] for one in lines if one["kind"] == "train"] == [1, 2, 3]
+    saved = checkpoint.load(checkpoint.steps(tmp_path / "ra")[-1])
+    assert saved.about["learner"]["world"] == 2
+    assert len(open_generator(tmp_path / "ra" / "final").embed_tokens.weight) == len(
+        codec.vocabulary
+    )
 
 
 def test_what_cannot_be_sliced_is_refused():
