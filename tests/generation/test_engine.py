@@ -89,6 +89,8 @@ GRAMMARS = [
         (2, Guidance(), Sampling(strategy="cd_k")),
         (2, Guidance(weight=2.0), Sampling(strategy="half")),
         (3, Guidance(weight=7.5, image_weight=1.5), Sampling()),
+        (2, Guidance(context_weight=1.5), Sampling()),
+        (3, Guidance(weight=2.0, context_weight=1.5), GREEDY),
     ],
 )
 def test_the_engine_says_what_reading_everything_again_says(grammar, streams, guidance, sampling):

@@ -77,3 +77,22 @@ def test_weights_of_documents_switch_off_and_on(system: RACM3):
     assert drawn(4.0, 1.0) != drawn(1.0, 4.0)
     with pytest.raises(GenerationError, match="3 document weights"):
         drawn(1.0, 1.0, 1.0)
+
+
+def test_the_weight_of_all_documents_is_that_of_the_only_one(system: RACM3):
+    def drawn(guidance: Guidance, *, documents: int) -> tuple[int, ...]:
+        settings = Settings(sampling=GREEDY, guidance=guidance, documents=documents)
+        return system.draw("an apple", settings).trace.said[0]
+
+    for weight in (0.0, 2.0, 4.0):
+        every, only = Guidance(context_weight=weight), Guidance(documents=(weight,))
+        assert drawn(every, documents=1) == drawn(only, documents=1)
+        assert drawn(every, documents=0) == drawn(Guidance(), documents=0)
+        both = Guidance(documents=(1.0, 0.5), context_weight=weight)
+        assert drawn(both, documents=2) == drawn(
+            Guidance(documents=(weight, weight / 2)), documents=2
+        )
+    nothing = Guidance(context_weight=0.0)
+    for documents in (1, 2):
+        assert drawn(nothing, documents=documents) == drawn(Guidance(), documents=0)
+    assert drawn(Guidance(context_weight=4.0), documents=2) != drawn(Guidance(), documents=2)

@@ -32,6 +32,7 @@ from tests.conftest import picture, tiny_generator
         Settings(guidance=Guidance(weight=3.0)),
         Settings(candidates=2, guidance=Guidance(weight=3.0, keep_documents=False)),
         Settings(candidates=2, sampling=Sampling(strategy="half"), guidance=Guidance(weight=2.0)),
+        Settings(documents=3, guidance=Guidance(context_weight=2.0)),
     ],
 )
 def test_the_same_prompt_settings_and_memory_give_the_same_answer(system, settings):

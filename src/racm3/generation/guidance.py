@@ -66,8 +66,8 @@ def weigh(
     without: Float[Tensor, "documents *samples vocab"],
     weights: Sequence[float],
 ) -> Float[Tensor, "streams *samples vocab"]:
-    """Guidance toward single documents: l + sum_i (w_i - 1) (l - l_i), where l_i has not read
-    document i. Weight 0 of the only document is not reading it."""
+    """Guidance toward what was read: l + sum_i (w_i - 1) (l - l_i), where l_i has not read document
+    i, or none of them. Weight 0 of the only document is not reading it."""
     if not weights:
         return streams
     full = streams[0]
@@ -85,15 +85,26 @@ class Guidance:
         image_weight: For editing, the weight toward the picture (a third stream).
         documents: How much each consulted document counts, best first: 1 as usual, 0 not at all,
             2 twice as much (a stream for each of them); empty for all as usual.
+        context_weight: What is usual: how much consulted documents count, against the same prompt
+            without them (context-aware decoding, Shi et al. 2023, whose alpha is this less 1). 1
+            uses what the generator says when it has read them, and nothing else.
     """
 
     weight: float = 1.0
     keep_documents: bool = True
     image_weight: float | None = None
     documents: tuple[float, ...] = ()
+    context_weight: float = 1.0
+
+    @property
+    def left_out(self) -> tuple[float, ...]:
+        """The weights of what the last streams of a pass have not read."""
+        if self.documents:
+            return tuple(weight * self.context_weight for weight in self.documents)
+        return (self.context_weight,) if self.context_weight != 1.0 else ()
 
     def streams(self, sampling: Sampling) -> int:
-        """How many streams a pass has, those that leave a document out not counted."""
+        """How many streams a pass has, those that leave something out not counted."""
         if self.image_weight is not None:
             return 3
         return 2 if self.weight != 1.0 or sampling.strategy != "top_p" else 1
@@ -105,9 +116,9 @@ class Guidance:
         legal: Bool[Tensor, "*samples vocab"],
     ) -> Float[Tensor, "*samples vocab"]:
         """Scores of legal ids; -inf elsewhere."""
-        count = self.streams(sampling)
-        per_pass = logits.unflatten(0, (-1, count + len(self.documents)))
-        weighed = [weigh(one[:count], one[count:], self.documents) for one in per_pass]
+        count, weights = self.streams(sampling), self.left_out
+        per_pass = logits.unflatten(0, (-1, count + len(weights)))
+        weighed = [weigh(one[:count], one[count:], weights) for one in per_pass]
         passes = torch.stack([self._one(streams, sampling, legal) for streams in weighed])
         return passes[0] if len(passes) == 1 else ensemble(passes)
 

@@ -42,9 +42,10 @@ def streams(
     count: int,
     keep_documents: bool,
     leave_out: bool = False,
+    leave_all: bool = False,
 ) -> list[list[int]]:
     """Every pass's prompts: conditional, then what guidance wants beside it, then, to weigh the
-    documents, the conditional one without each of them."""
+    documents, the conditional one without each of them, and without all."""
     found = list[list[int]]()
     for group in groups:
         read = preamble(group, vocabulary)
@@ -58,6 +59,8 @@ def streams(
         for number in range(len(group) if leave_out else 0):
             rest = [one for at, one in enumerate(group) if at != number]
             found.append(preamble(rest, vocabulary) + task.conditional)
+        if leave_all:
+            found.append(preamble([], vocabulary) + task.conditional)
     return found
 
 

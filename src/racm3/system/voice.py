@@ -1,7 +1,7 @@
 """From a task and what was consulted to what the generator says, and what it thinks of a saying."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -38,7 +38,10 @@ class Voice:
 
     def request(self, task: Task, consulted: Sequence[Consulted], settings: Settings) -> Request:
         """Every stream's prompt, with at most two documents in each pass (RA-CM3 §A)."""
-        weights = settings.guidance.documents
+        guidance = settings.guidance
+        if not consulted:  # nothing to weigh
+            guidance = replace(guidance, context_weight=1.0)
+        weights = guidance.documents
         if weights and (len(weights) != len(consulted) or len(weights) > AT_ONCE):
             raise GenerationError(
                 f"{len(weights)} document weights were given for {len(consulted)} consulted "
@@ -48,9 +51,10 @@ class Voice:
             task,
             passes(self.read([one.document for one in consulted])),
             self.codec.vocabulary,
-            count=settings.guidance.streams(settings.sampling),
-            keep_documents=settings.guidance.keep_documents,
+            count=guidance.streams(settings.sampling),
+            keep_documents=guidance.keep_documents,
             leave_out=bool(weights),
+            leave_all=bool(guidance.left_out) and not weights,
         )
         return Request(
             streams=prompts,
@@ -58,7 +62,7 @@ class Voice:
             longest=task.longest,
             samples=settings.candidates,
             sampling=settings.sampling,
-            guidance=settings.guidance,
+            guidance=guidance,
             seed=settings.seed,
         )
 

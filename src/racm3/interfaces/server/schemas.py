@@ -69,6 +69,9 @@ class How(BaseModel):
     top_k: int | None = Field(None, ge=0, le=2**16)
     strategy: Literal["top_p", "cd_k", "half"] | None = None
     guidance: float | None = Field(None, ge=0, le=100)
+    context_weight: float | None = Field(
+        None, ge=0, le=10, description="how much documents count against the prompt alone"
+    )
     weights: list[Annotated[float, Field(ge=0, le=10)]] = Field(
         [], max_length=2, description="how much each consulted document counts: 0 not at all"
     )
@@ -82,7 +85,8 @@ class How(BaseModel):
     def settings(self, base: Settings) -> Settings:
         sampling = _changed(base.sampling, self, "temperature", "top_p", "top_k", "strategy")
         assert isinstance(sampling, Sampling)
-        guidance: Guidance = base.guidance
+        guidance = _changed(base.guidance, self, "context_weight")
+        assert isinstance(guidance, Guidance)
         if self.guidance is not None:
             guidance = replace(guidance, weight=self.guidance)
         guidance = replace(guidance, documents=tuple(self.weights))
