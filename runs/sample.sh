@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The sample system from nothing to measured: about four hours on two cores, resumable at any time.
 #   runs/sample.sh [sample_cpu|sample_gpu|tiny] [folder]
-# What ships took further courses and a better decoder, an hour and a half, an hour, an hour and a quarter, and two and a quarter hours:
+# What ships took further courses and a better decoder, an hour and a half, an hour, an hour and a quarter, and three and a half hours:
 #   AFTER=runs/out/sample_cpu/system runs/sample.sh further_cpu [folder]
 #   AFTER=runs/out/further_cpu/system runs/sample.sh course_cpu [folder]
 #   AFTER=runs/out/course_cpu/system runs/sample.sh decoder_cpu [folder]

@@ -1,8 +1,10 @@
 """Choose decoding for the sample system on things that it never met: `python runs/tune.py SYSTEM`.
 
 Fictional things of a seed that no training has used are put into the memory. How many are drawn
-right, and named in captions, by temperature, top-p, guidance weight and candidates, each with the
-best of what came before; the held-out things are not looked at. Writes docs/results/tuning.md.
+right as they are and dyed, and named in captions, by temperature, top-p, guidance weight,
+candidates and context weight, each with the best of what came before; the held-out things are not
+looked at. Writes docs/results/tuning.md. `--only "context weight"` starts from the system's own
+settings, varies nothing else, and writes docs/results/tuning-context-weight.md.
 """
 
 import argparse
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from racm3.data.sample_world.corpus import scenes
 from racm3.data.sample_world.fictional import fictional_things
+from racm3.data.sample_world.scenes import Chances
 from racm3.data.sample_world.things import seen_things
 from racm3.evaluation.fidelity import faithful
 from racm3.evaluation.invented import taught
@@ -47,6 +50,10 @@ VARIED: dict[str, Callable[[Settings], list[Settings]]] = {
     "top-p": lambda best: [replace(best, sampling=replace(best.sampling, top_p=0.9))],
     "guidance": lambda best: [replace(best, guidance=Guidance(weight=one)) for one in (1.5, 2.5)],
     "candidates": lambda best: [replace(best, candidates=one) for one in (4, 8)],
+    "context weight": lambda best: [
+        replace(best, guidance=replace(best.guidance, context_weight=one))
+        for one in (1.25, 1.5, 2.0, 3.0)
+    ],
 }
 
 
@@ -54,36 +61,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("system", type=Path)
     parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--only", choices=VARIED)
     chosen = parser.parse_args()
     among = fictional_things(seen_things(), THINGS, seed=DEV)
     documents = [thing.document() for thing in among]
     system = taught(RACM3.open(chosen.system, device="cpu"), documents)
-    some = scenes(among, chosen.count, seed=DEV, things_each=1)
+    some, dyed = (
+        scenes(among, chosen.count, seed=DEV, things_each=1, chances=Chances(dyed=share))
+        for share in (0.0, 1.0)
+    )
     rows: list[dict[str, object]] = []
 
     def scored(name: str, one: Settings) -> tuple[float, Settings]:
-        scores = drawn(system, some, among, one), named(system, some, one)
-        rows.append(
-            {
-                "varied": name,
-                "temperature": one.sampling.temperature,
-                "top-p": one.sampling.top_p,
-                "guidance": one.guidance.weight,
-                "candidates": one.candidates,
-                "drawn right": str(scores[0]),
-                "named": str(scores[1]),
-            }
-        )
+        scores = {
+            "drawn right": drawn(system, some, among, one),
+            "dyed, drawn right": drawn(system, dyed, among, one),
+            "named": named(system, some, one),
+        }
+        settings = {
+            "varied": name,
+            "temperature": one.sampling.temperature,
+            "top-p": one.sampling.top_p,
+            "guidance": one.guidance.weight,
+            "candidates": one.candidates,
+            "context weight": one.guidance.context_weight,
+        }
+        rows.append(settings | {name: str(score) for name, score in scores.items()})
         print(rows[-1], file=sys.stderr, flush=True)
-        return sum(score.value for score in scores), one
+        return sum(score.value for score in scores.values()), one
 
-    known = scored("", Settings())
-    for name, ways in VARIED.items():
-        found = [known, *(scored(name, one) for one in ways(known[1]))]
+    known = scored("", system.parts.settings if chosen.only else Settings())
+    for name in [chosen.only] if chosen.only else VARIED:
+        found = [known, *(scored(name, one) for one in VARIED[name](known[1]))]
         known = max(found, key=lambda pair: pair[0])
-    command = f"python runs/tune.py {chosen.system} --count {chosen.count}"
+    place = chosen.system.resolve()
+    shown = place.relative_to(ROOT) if place.is_relative_to(ROOT) else chosen.system
+    only = f' --only "{chosen.only}"' if chosen.only else ""
+    command = f"python runs/tune.py {shown} --count {chosen.count}{only}"
     text = f"# Decoding, chosen on things that no training met\n\n`{command}`\n\n{table(rows)}\n"
-    write_whole(ROOT / "docs/results/tuning.md", text)
+    file = f"tuning-{chosen.only.replace(' ', '-')}.md" if chosen.only else "tuning.md"
+    write_whole(ROOT / "docs/results" / file, text)
     print(known[1])
 
 
