@@ -37,20 +37,25 @@ def torchrun(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def together(place: Path, what: str) -> None:
+def together(module: str, *arguments: str, met: Path) -> None:
     """Processes that could not reach each other are started anew, twice at most, a while later: the
-    network of a busy machine may refuse them. Once they have met, whatever fails, fails."""
+    network of a busy machine may refuse them. Once they have met, which a file tells, whatever
+    fails, fails."""
     for pause in (0, 5, 20):
         time.sleep(pause)
-        done = torchrun("tests.training.ranks", str(place), what)
-        if done.returncode == 0 or (place / MET).exists():
+        done = torchrun(module, *arguments)
+        if done.returncode == 0 or met.exists():
             break
     assert done.returncode == 0, done.stderr
 
 
+def ranks(place: Path, what: str) -> None:
+    together("tests.training.ranks", str(place), what, met=place / MET)
+
+
 @pytest.mark.parametrize("what", ["copies", "shard", "again"])
 def test_two_ranks_learn_what_one_process_learns_from_both_shares(tmp_path, what):
-    together(tmp_path, what)
+    ranks(tmp_path, what)
     found = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     batches = [Packed(*map(np.asarray, one["batch"])) for one in found]
     alone = learner(material())
@@ -67,7 +72,7 @@ def test_two_ranks_learn_what_one_process_learns_from_both_shares(tmp_path, what
 
 
 def test_a_sharded_run_resumes_to_the_same_bytes_and_opens_anywhere(tmp_path):
-    together(tmp_path, "halves")
+    ranks(tmp_path, "halves")
     assert weights(tmp_path / "whole") == weights(tmp_path / "halves")
     opened = open_generator(tmp_path / "whole" / "final").state_dict()
     saved = under("model", checkpoint.load(checkpoint.steps(tmp_path / "whole")[-1]).tensors)
@@ -86,8 +91,7 @@ def test_the_command_shares_its_work_and_writes_it_once(tmp_path):
     size = "--model.width 16 --model.depth 1 --model.heads 2 --model.vocabulary 1"
     rows = "--stream.rows 2 --stream.length 160 --training.steps 3 --loop.steps 3"
     line = f"train generator {tmp_path}/prepared --out {tmp_path}/ra {size} {rows}"
-    done = torchrun("racm3", *line.split())
-    assert done.returncode == 0, done.stderr
+    together("racm3", *line.split(), met=tmp_path / "ra" / "log.jsonl")
     lines = map(json.loads, (tmp_path / "ra" / "log.jsonl").read_text().splitlines())
     assert [one["step"] for one in lines if one["kind"] == "train"] == [1, 2, 3]
     saved = checkpoint.load(checkpoint.steps(tmp_path / "ra")[-1])

@@ -162,7 +162,7 @@ def dyed_cpu() -> SampleRecipe:
         dyed=9_000,
         training=_schedule(1800, lr=1.5e-3),
     )
-    # Of three dyed things one was still wrong: nearly every code has another one for every dye.
+    # Of four dyed things one was still wrong, and nearly every code has another one for every dye.
     third = replace(
         first,
         seen=2_500,
