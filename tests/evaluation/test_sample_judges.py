@@ -13,9 +13,10 @@ from racm3.document import Image
 from racm3.evaluation.attributes import obeyed, says_dye
 from racm3.evaluation.fidelity import faithful, nearest_things
 from racm3.evaluation.invented import invented_things, recognised, taught
-from racm3.evaluation.sample_tasks import captions
+from racm3.evaluation.sample_tasks import captions, drawings, faithfully_kept
 from racm3.runtime import dice
 from racm3.system import Settings
+from racm3.tokens.image import ImageTokenizer
 
 GUITAR = next(thing for thing in things() if thing.name == "guitar")
 BLUE = Scene((GUITAR,), dye="blue")
@@ -74,6 +75,42 @@ def test_a_caption_that_calls_a_thing_dyed_is_right_about_dyed_things_alone(syst
     assert named.racm3.value == 1
     assert (said.racm3.value, said.cm3 and said.cm3.value) == (0.5, 0.5)
     assert not says_dye("a guitar dyed red on white", BLUE)
+
+
+def test_thing_and_dye_are_both_right_where_the_same_drawing_has_both(system):
+    """A blue guitar is asked for four times: that, one in no dye, a red one and a blue face."""
+    face = next(thing for thing in things() if thing.name == "grinning face")
+    drawn = [BLUE, replace(BLUE, dye=""), replace(BLUE, dye="red"), replace(BLUE, things=(face,))]
+    other = copy(system)
+    other.draw = lambda text, settings: SimpleNamespace(
+        image=drawn[settings.seed].draw(), consulted=()
+    )
+    asked = [(BLUE, BLUE.document(dice(6)))] * 4
+    rows = {row.measure: row for row in drawings(other, other, asked, Settings(), "here", [])}
+    assert rows["fidelity[pixels-2x2]"].racm3.value == 3 / 4
+    assert rows["dye as the caption says"].racm3.value == 2 / 4
+    assert rows["right, and in the dye asked for"].racm3.value == 1 / 4
+    scene = replace(BLUE, dye="")
+    plain = [(scene, scene.document(dice(6)))]
+    assert not any(
+        "dye too" in row.measure for row in drawings(other, other, plain, Settings(), "", [])
+    )
+
+
+def test_what_a_tokenizer_keeps_of_a_dyed_thing_may_be_all_but_its_dye():
+    class Undyed(ImageTokenizer):
+        def __init__(self):
+            pass
+
+        def encode(self, pictures):
+            return np.arange(len(pictures))[:, None]
+
+        def decode(self, codes):
+            return [replace(BLUE, dye="").draw() for _ in codes]
+
+    some = [(BLUE, BLUE.document(dice(6)))]
+    assert faithfully_kept(Undyed(), some) == [1.0]
+    assert faithfully_kept(Undyed(), some, dyed=True) == [0.0]
 
 
 @pytest.mark.parametrize("side", [64, 128])

@@ -11,7 +11,7 @@ from racm3.data.sample_world.things import Thing, held_out_things, things
 from racm3.data.sample_world.wording import worded
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
-from racm3.evaluation.attributes import Attributes, obeyed, says_dye
+from racm3.evaluation.attributes import Attributes, dye, obeyed, says_dye
 from racm3.evaluation.copying import copied
 from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.invented import invented_things, recognised, taught
@@ -92,6 +92,7 @@ def drawings(
             for i, name in enumerate(Attributes._fields)
             if attributes
         ),
+        *_in_its_dye(system.codec.image, some, right, [one[-1] for one in attributes], where),
     ]
 
 
@@ -114,12 +115,36 @@ def paraphrases(system: RACM3, baseline: RACM3, settings: Settings) -> list[Row]
 
 
 def faithfully_kept(
-    tokenizer: ImageTokenizer, some: Sequence[tuple[Scene, Document]]
+    tokenizer: ImageTokenizer, some: Sequence[tuple[Scene, Document]], *, dyed: bool = False
 ) -> list[float]:
-    """Whether the right picture is still right when it has been codes: the most that can be."""
+    """Whether the right picture is still right when it has been codes: the most that can be.
+
+    Where `dyed`, its dye has to be told from the others and from none, too.
+    """
     rebuilt = tokenizer.decode(tokenizer.encode([document.images[0] for _, document in some]))
-    kept = zip(rebuilt, some, strict=True)
-    return [float(fidelity.faithful(picture, scene)) for picture, (scene, _) in kept]
+    return [
+        float(fidelity.faithful(one, scene) and (not dyed or dye(one, scene) == scene.dye))
+        for one, (scene, _) in zip(rebuilt, some, strict=True)
+    ]
+
+
+def _in_its_dye(
+    tokenizer: ImageTokenizer,
+    some: Sequence[tuple[Scene, Document]],
+    right: Sequence[float],
+    in_dye: Sequence[float],
+    where: str,
+) -> list[Row]:
+    """Where things are dyed: right and in the dye asked for at once, and the most that can be."""
+    if not any(scene.dye for scene, _ in some):
+        return []
+    both = [one * other for one, other in zip(right, in_dye, strict=True)]
+    kept = faithfully_kept(tokenizer, some, dyed=True)
+    return [
+        Row("right, and in the dye asked for", where, mean(both)),
+        Row("the tokenizer alone, the dye too", where, mean(kept)),
+        Row("share of what the tokenizer keeps, the dye too", where, share(both, kept)),
+    ]
 
 
 def _by_size(
