@@ -36,6 +36,7 @@ SHOWN = (
     ("fidelity[pixels-2x2]", "2 held-out thing(s)"),
     ("fidelity[pixels-2x2]", "1 held-out thing(s), dyed"),
     ("dye as the caption says", "1 held-out thing(s), dyed"),
+    ("right, and in the dye asked for", "1 held-out thing(s), dyed"),
     ("fidelity[pixels-2x2]", "held-out things by keywords that no text says of them"),
     ("infilled half is right", "held-out flags, large"),
     ("caption names the thing", "1 held-out thing"),

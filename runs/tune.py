@@ -1,10 +1,10 @@
 """Choose decoding for the sample system on things that it never met: `python runs/tune.py SYSTEM`.
 
 Fictional things of a seed that no training has used are put into the memory. How many are drawn
-right as they are and dyed, and named in captions, by temperature, top-p, guidance weight,
-candidates and context weight, each with the best of what came before; the held-out things are not
-looked at. Writes docs/results/tuning.md. `--only "context weight"` starts from the system's own
-settings, varies nothing else, and writes docs/results/tuning-context-weight.md.
+right as they are, and dyed in the dye asked for, and named in captions, by temperature, top-p,
+candidates, context weight and guidance weight, each with the best of what came before; the held-out
+things are not looked at. Writes docs/results/tuning.md. `--only guidance` starts from the system's
+own settings, varies nothing else, and writes docs/results/tuning-guidance.md.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from racm3.data.sample_world.corpus import scenes
 from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import Chances
 from racm3.data.sample_world.things import seen_things
+from racm3.evaluation.attributes import dye
 from racm3.evaluation.fidelity import faithful
 from racm3.evaluation.invented import taught
 from racm3.evaluation.report import Estimate, mean, table
-from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.runtime import write_whole
 from racm3.system import RACM3, Settings
@@ -29,10 +29,14 @@ DEV, THINGS = 500, 200
 ROOT = Path(__file__).parents[1]
 
 
-def drawn(system: RACM3, some, among, settings: Settings) -> Estimate:
-    pictures = (system.draw(one.text, replace(settings, seed=n)) for n, (_, one) in enumerate(some))
-    pairs = zip(pictures, some, strict=True)
-    return mean([float(faithful(made.image, scene, among=among)) for made, (scene, _) in pairs])
+def drawn(system: RACM3, some, among, settings: Settings) -> tuple[Estimate, Estimate]:
+    """The right thing, and the right thing in the dye asked for, or in none where none is."""
+    right, both = [], []
+    for n, (scene, one) in enumerate(some):
+        made = system.draw(one.text, replace(settings, seed=n)).image
+        right.append(float(faithful(made, scene, among=among)))
+        both.append(right[-1] * (dye(made, scene) == scene.dye))
+    return mean(right), mean(both)
 
 
 def named(system: RACM3, some, settings: Settings) -> Estimate:
@@ -48,11 +52,13 @@ VARIED: dict[str, Callable[[Settings], list[Settings]]] = {
         replace(best, sampling=Sampling(temperature=one)) for one in (0.7, 0.3, 0.1)
     ],
     "top-p": lambda best: [replace(best, sampling=replace(best.sampling, top_p=0.9))],
-    "guidance": lambda best: [replace(best, guidance=Guidance(weight=one)) for one in (1.5, 2.5)],
     "candidates": lambda best: [replace(best, candidates=one) for one in (4, 8)],
     "context weight": lambda best: [
         replace(best, guidance=replace(best.guidance, context_weight=one))
         for one in (1.25, 1.5, 2.0, 3.0)
+    ],
+    "guidance": lambda best: [
+        replace(best, guidance=replace(best.guidance, weight=one)) for one in (1.25, 1.5)
     ],
 }
 
@@ -73,11 +79,8 @@ def main() -> None:
     rows: list[dict[str, object]] = []
 
     def scored(name: str, one: Settings) -> tuple[float, Settings]:
-        scores = {
-            "drawn right": drawn(system, some, among, one),
-            "dyed, drawn right": drawn(system, dyed, among, one),
-            "named": named(system, some, one),
-        }
+        (right, _), (right_dyed, both) = (drawn(system, of, among, one) for of in (some, dyed))
+        scores = {"drawn right": right, "dyed, both right": both, "named": named(system, some, one)}
         settings = {
             "varied": name,
             "temperature": one.sampling.temperature,
@@ -86,7 +89,8 @@ def main() -> None:
             "candidates": one.candidates,
             "context weight": one.guidance.context_weight,
         }
-        rows.append(settings | {name: str(score) for name, score in scores.items()})
+        shown = {"dyed, drawn right": right_dyed} | scores
+        rows.append(settings | {name: str(score) for name, score in shown.items()})
         print(rows[-1], file=sys.stderr, flush=True)
         return sum(score.value for score in scores.values()), one
 
