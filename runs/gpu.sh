@@ -1,18 +1,29 @@
 #!/usr/bin/env bash
-# The sample system on a lent GPU machine without our environment: python3 must hold torch,
-# tokenizers, safetensors, einops, jaxtyping, snowballstemmer, numpy and Pillow.
-#   OUT=/empty/folder [RUN=runs/out/gpu] [MINUTES=9] [RECIPE=sample_gpu] [AFTER=sample] [DEVICE=cuda] runs/gpu.sh
-# With AFTER a recipe goes on from a finished system, such as RECIPE=course_cpu from the shipped one.
+# Training on a lent GPU machine without our environment: python3 must hold torch, tokenizers,
+# safetensors, einops, jaxtyping, snowballstemmer, filelock, numpy and Pillow.
+#   OUT=/empty/folder PACK=folder [RUN=runs/out/gpu] [MINUTES=9] [DEVICE=cuda] runs/gpu.sh
+# trains what was packed elsewhere (`racm3 study pack`, `racm3 train sample --stage pack`), all of it
+# side by side. Back home join the pieces: cat OUT/runs.tgz.* | tar xz -C THE_RUN_OR_STUDY_FOLDER/runs
+#   OUT=/empty/folder RECIPE=sample_gpu [AFTER=sample] [RUN=...] [MINUTES=9] [DEVICE=cuda] runs/gpu.sh
+# makes a whole sample system, or with AFTER takes a finished one further: OUT/system.tgz.*
 # RUN keeps checkpoints: call again with the same RUN and it goes on where it was. OUT gets what
-# should come back: logs always, and the finished system in pieces small enough to carry. Join them:
-#   cat OUT/system.tgz.* | tar xz
+# should come back, in pieces small enough to carry.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${OUT:?say where results go}
 run=${RUN:-runs/out/gpu}
+python=${PYTHON:-python3}
+minutes=${MINUTES:-9}m
 mkdir -p "$run" "$out"
 export PYTHONPATH=$PWD/src PYTHONUNBUFFERED=1
-RUN=$run timeout --kill-after=20s "${MINUTES:-9}m" "${PYTHON:-python3}" - <<'PY' || test $? -eq 124
+if test -n "${PACK:-}"; then
+  timeout --kill-after=20s "$minutes" \
+    "$python" -m racm3.recipes.away train "$PACK" "$run" --device "${DEVICE:-cuda}" \
+    || test $? -eq 124
+  "$python" -m racm3.recipes.away halve "$run" "$run.halved"
+  run=$run.halved what=runs found=.
+else
+  RUN=$run timeout --kill-after=20s "$minutes" "$python" - <<'PY' || test $? -eq 124
 import os
 from pathlib import Path
 
@@ -21,8 +32,7 @@ from racm3.recipes.further import build_of
 recipe, run = os.environ.get("RECIPE", "sample_gpu"), Path(os.environ["RUN"])
 build_of(recipe, run, after=os.environ.get("AFTER"), on=os.environ.get("DEVICE", "cuda")).system()
 PY
-tar cz -C "$run" --exclude='step-*' --exclude=final $(cd "$run" && find . -name log.jsonl) > "$out/logs.tgz"
-if test -d "$run/system"; then
-  tar cz -C "$run" system | split -b 15m - "$out/system.tgz."
+  what=system found=$(cd "$run" && find . -name log.jsonl; find . -maxdepth 1 -name system)
 fi
+tar cz -C "$run" $found | split -b 15m - "$out/$what.tgz."
 ls -l "$out"

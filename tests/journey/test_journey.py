@@ -210,6 +210,28 @@ def test_the_gpu_script_makes_a_system_that_opens_and_goes_on(tmp_path):
     ]
 
 
+def test_the_gpu_script_trains_what_was_packed_here(tmp_path):
+    """Stage `pack` here, `runs/gpu.sh` there, and what comes back is the finished stage."""
+    run = tmp_path / "run"
+    racm3_ = str(Path(sys.executable).with_name("racm3"))
+    tiny = [racm3_, "train", "sample", "--recipe", "tiny", "--out", str(run), "--stage"]
+    subprocess.run([*tiny, "pack"], check=True, cwd=ROOT, capture_output=True)
+    places = {
+        "PACK": str(run / "pack"),
+        "OUT": str(tmp_path / "out"),
+        "RUN": str(tmp_path / "there"),
+    }
+    environment = {**os.environ, **places, "DEVICE": "cpu", "PYTHON": sys.executable}
+    subprocess.run(["runs/gpu.sh"], cwd=ROOT, env=environment, check=True, capture_output=True)
+    pieces = b"".join(p.read_bytes() for p in sorted((tmp_path / "out").glob("runs.tgz.*")))
+    with tarfile.open(fileobj=io.BytesIO(pieces)) as archive:
+        archive.extractall(run, filter="data")
+    assert (run / "racm3/0/final").exists()
+    assert (run / "cm3/0/log.jsonl").exists()
+    subprocess.run([*tiny, "pack"], check=True, cwd=ROOT, capture_output=True)
+    assert sorted(path.name for path in (run / "pack/jobs").glob("*/*")) == ["1", "1"]
+
+
 def sample_script(recipe: str, folder: Path, **more: str) -> None:
     racm3_ = str(Path(sys.executable).with_name("racm3"))
     environment = {**os.environ, "RACM3": racm3_, "COUNT": "2", "THREADS": "1", **more}

@@ -16,17 +16,16 @@ import pytest
 import torch
 from filelock import FileLock
 
+from racm3.data.prepare import Prepared
 from racm3.document import Document, Image
 from racm3.errors import ConfigError
 from racm3.model.export import open_generator
-from racm3.recipes.lessons import Lessons
 from racm3.recipes.study import plan, report
 from racm3.recipes.study.asked import Asked, another, answer
-from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.learnt import (
     CM3,
     RACM3,
-    _prepared,
+    _material,
     documents_met,
     every_run,
     learn,
@@ -38,13 +37,12 @@ from racm3.recipes.study.rows import FRECHET, Claim
 from racm3.recipes.study.tables import TABLES
 from racm3.recipes.study.verdicts import METRICS, compare, estimate
 from racm3.recipes.study.workers import divide
-from racm3.recipes.study.worlds import World, photographs, view
+from racm3.recipes.study.worlds import photographs, view
 from racm3.retrieval.embedding import unit
-from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf
 from tests.conftest import picture
+from tests.recipes.conftest import TOY
 
-TOY = replace(BUDGETS["toy"], side=16, documents=8, unseen=4)
 LOSSES = np.abs(np.random.default_rng(0).normal(3, 0.5, 60)) * 10
 
 
@@ -132,24 +130,6 @@ def test_every_claim_is_about_rows_and_metrics_of_its_table():
         for claim in table.claims:
             assert {claim.better, claim.worse} <= labels
             assert claim.metric in table.metrics
-
-
-@pytest.fixture(scope="module")
-def world(codec, encoder, documents, shelf) -> World:
-    unseen = [Document.of(f"one {word}", picture(40 + i)) for i, word in enumerate("abcd")]
-    return World(
-        name="tiny",
-        codec=codec,
-        encoder=encoder,
-        retriever=RetrieverConfig(too_similar=None),
-        lessons=lambda: [Lessons(documents, shelf)],
-        open_memory=shelf,
-        unseen=unseen,
-        references=[[document.text] for document in unseen],
-        align=32,
-        stand_ins="Noise.",
-        classes=[[picture(100 * c + i) for i in range(9)] for c in range(2)],
-    )
 
 
 def told(tables, world, budget, folder: Path, out: Path) -> Path:
@@ -310,7 +290,7 @@ def test_what_is_learnt_from_may_not_change_between_runs(world, tmp_path):
     learn(CM3, world, TOY, tmp_path)
     some = world.lessons()[0]
     other = replace(world, lessons=lambda: [replace(some, documents=some.documents[::-1])])
-    assert len(_prepared(RACM3, other, TOY, tmp_path).documents) == len(some.documents)
+    assert len(Prepared.open(_material(RACM3, other, tmp_path)).documents) == len(some.documents)
     with pytest.raises(ConfigError, match="other documents"):
         learn(replace(RACM3, strategy="bm25"), other, TOY, tmp_path)
     learn(replace(RACM3, strategy="bm25"), world, TOY, tmp_path)
@@ -473,6 +453,6 @@ def test_a_view_is_mirrored_only_where_its_caption_knows_no_side():
 def test_a_training_document_never_learns_from_its_own_picture(tmp_path):
     data = flickrs(tmp_path / "data", train=8, dev=2)
     made = photographs(TOY, tmp_path / "parts", data)
-    prepared = _prepared(RACM3, made, TOY, tmp_path / "run")
+    prepared = Prepared.open(_material(RACM3, made, tmp_path / "run"))
     for row in range(len(prepared.documents)):
         assert row % 8 not in prepared.neighbours[row]

@@ -15,8 +15,9 @@ from racm3.data.sample_world import corpus
 from racm3.data.sample_world.things import SHOWN, held_out_things, seen_things
 from racm3.errors import ConfigError
 from racm3.model.export import open_generator
-from racm3.recipes import collection, lessons
+from racm3.recipes import away, lessons
 from racm3.recipes.collection import Beginning
+from racm3.recipes.job import Job
 from racm3.recipes.lessons import Fiction
 from racm3.recipes.recipe import SampleRecipe
 from racm3.retrieval.embedding import embed_memory
@@ -113,33 +114,6 @@ def prepare_validation(recipe: SampleRecipe, codec: Codec, encoder: ClipEncoder)
     return prepare(codec, documents, retriever, depth=2, draws=1)
 
 
-def train_generator(
-    recipe: SampleRecipe,
-    codec: Codec,
-    prepared: list[Prepared],
-    validation: Prepared,
-    beginning: Beginning,
-    folder: Path,
-    where: torch.device,
-) -> None:
-    """One course after the other; each begins with the weights that the last one ended with."""
-    for number, course, material in zip(recipe.numbers, recipe.courses, prepared, strict=True):
-        here = folder / str(number)
-        if not (here / "final").exists():
-            collection.train_generator(
-                codec,
-                material,
-                beginning,
-                course.training,
-                recipe.stream,
-                loop=loop(course.training.steps, recipe.save_every),
-                folder=here,
-                validation=validation,
-                on=where,
-            )
-        beginning = Beginning(weights=here / "final")
-
-
 def without_retrieval(recipe: SampleRecipe) -> SampleRecipe:
     """Vanilla CM3: the same run with one value changed."""
     return replace(recipe, stream=replace(recipe.stream, neighbours="none"))
@@ -202,7 +176,7 @@ class Build:
     def text(self) -> TextTokenizer:
         return train_text(self.recipe, self.folder / "text")
 
-    def prepared(self) -> tuple[list[Prepared], Prepared]:
+    def prepared(self) -> None:
         """The material of every course, and what to validate on."""
         made = {
             f"prepared-{number}": partial(prepare_training, self.recipe, number)
@@ -212,8 +186,6 @@ class Build:
         for name, make in made.items():
             if not (self.folder / name).exists():
                 make(self.codec(), self.clip()).save(self.folder / name)
-        *material, validation = (Prepared.open(self.folder / name) for name in made)
-        return material, validation
 
     def racm3(self) -> None:
         self._generator(self.recipe, "racm3")
@@ -222,10 +194,46 @@ class Build:
         self._generator(without_retrieval(self.recipe), "cm3")
 
     def _generator(self, recipe: SampleRecipe, name: str) -> None:
-        material, validation = self.prepared()
-        codec, folder = self.codec(), self.folder / name
-        beginning = self.beginning(name, codec)
-        train_generator(recipe, codec, material, validation, beginning, folder, self.where)
+        """One course after the other; each begins with the weights that the last one ended with."""
+        self.prepared()
+        for number in recipe.numbers:
+            here = self.folder / name / str(number)
+            if not (here / "final").exists():
+                self.job(recipe, name, number).train(here, on=self.where)
+
+    def job(self, recipe: SampleRecipe, name: str, number: int) -> Job:
+        """A course of a generator, whose material is there."""
+        training = recipe.courses[number - recipe.begun].training
+        before = self.folder / name / str(number - 1) / "final"
+        return Job(
+            material=self.folder / f"prepared-{number}",
+            validation=self.folder / "validation",
+            beginning=self.beginning(name, self.codec())
+            if number == recipe.begun
+            else Beginning(weights=before),
+            training=training,
+            stream=recipe.stream,
+            loop=loop(training.steps, recipe.save_every),
+        )
+
+    def pack(self) -> None:
+        """The next course of both generators, in the folder `pack` for another machine; what
+        `python -m racm3.recipes.away` makes of it there belongs into the run's own folder.
+
+        Raises:
+            ConfigError: Both have every course behind them.
+        """
+        self.prepared()
+        recipes = {"racm3": self.recipe, "cm3": without_retrieval(self.recipe)}
+        waiting = {}
+        for name, recipe in recipes.items():
+            done = [(self.folder / name / str(n) / "final").exists() for n in recipe.numbers]
+            if not all(done):
+                number = recipe.numbers[done.index(False)]
+                waiting[f"{name}/{number}"] = self.job(recipe, name, number)
+        if not waiting:
+            raise ConfigError(f"nothing is left to train: {self.folder} has every course")
+        away.pack(waiting, self.folder / "pack")
 
     def beginning(self, name: str, codec: Codec) -> Beginning:
         """What the first course of a generator starts from."""
@@ -240,7 +248,7 @@ class Build:
             assemble_sample(self.recipe, self.folder, self.folder / "system")
 
 
-STAGES = ("tokenizer", "clip", "prepared", "racm3", "cm3", "decoder", "system")
+STAGES = ("tokenizer", "clip", "prepared", "pack", "racm3", "cm3", "decoder", "system")
 
 
 def learnable(tokenizer: ImageTokenizer) -> VQGAN:

@@ -261,7 +261,7 @@ class Beginning:
 
 
 def train_generator(
-    codec: Codec,
+    vocabulary: Vocabulary,
     prepared: Prepared,
     beginning: Beginning,
     training: GeneratorTraining,
@@ -278,11 +278,9 @@ def train_generator(
     Under `torchrun` every process takes its share of the samples; the weights stay equal.
     """
     rank = join_world()
-    model = beginning.model(codec.vocabulary, training.seed)
-    source = Stream(
-        prepared, stream, codec.vocabulary, live=live, rank=rank.number, world=rank.world
-    )
-    unseen = validation_batches(validation, stream, codec.vocabulary) if validation else []
+    model = beginning.model(vocabulary, training.seed)
+    source = Stream(prepared, stream, vocabulary, live=live, rank=rank.number, world=rank.world)
+    unseen = validation_batches(validation, stream, vocabulary) if validation else []
     learner = GeneratorLearner(model, training, source, unseen, on or device("auto"))
     train(learner, loop, folder, rank=rank.number)
 

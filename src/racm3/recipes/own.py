@@ -259,7 +259,7 @@ class Own:
             return
         codec, training = self.codec(), self.training
         collection.train_generator(
-            codec,
+            codec.vocabulary,
             self.prepared(),
             Beginning(size=recipe.generator, codes=codec.image.vqgan.codebook.vectors),
             training,

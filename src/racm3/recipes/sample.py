@@ -182,6 +182,28 @@ def dyed_cpu() -> SampleRecipe:
     return replace(base, courses=(first, second, third))
 
 
+def course_gpu() -> SampleRecipe:
+    """One more course for any of these, with sixty times the ids of the last: ten minutes of one
+    H100-class card for both generators, after ten minutes of two cores to prepare (`--stage pack`).
+    """
+    course = Course(
+        seen=10_000,
+        fictional=30_000,
+        pictured=25_000,
+        demonstrated=20_000,
+        dyed=30_000,
+        things=(30_000, 12_000),
+        chances=Chances(rare=0.12),
+        own=0.25,
+        training=GeneratorTraining(
+            steps=5_000, lr=1.5e-3, warmup=100, optimizer="muon", precision="auto"
+        ),
+    )
+    base = course_cpu()
+    stream = replace(base.stream, rows=64, length=512)
+    return replace(base, stream=stream, courses=(course,), save_every=1_000)
+
+
 def misled_cpu() -> SampleRecipe:
     """A course for any of these in which the first document is not always the right one: what is to
     be read has to be told by its name, or by what the picture shows. It does not get there
@@ -262,6 +284,7 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "further_cpu": further_cpu,
     "course_cpu": course_cpu,
     "dyed_cpu": dyed_cpu,
+    "course_gpu": course_gpu,
     "misled_cpu": misled_cpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,

@@ -62,7 +62,12 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
         "pictures": evaluate.pictures,
         "captions": evaluate.captions,
     },
-    "study": {"list": study.list_tables, "run": study.run, "report": study.report},
+    "study": {
+        "list": study.list_tables,
+        "run": study.run,
+        "pack": study.pack,
+        "report": study.report,
+    },
 }
 # Arguments whose fields become options of their own: --seed, not --settings.seed.
 SPREAD: dict[str, type[Any]] = {"using": answer.Using, "settings": Settings}

@@ -11,7 +11,7 @@ from racm3.recipes.study import report as reports
 from racm3.recipes.study.budgets import BUDGETS, Budget
 from racm3.recipes.study.worlds import World, photographs, sample_world
 
-Scale = Literal["toy", "20m", "1h", "2h", "3h", "gpu", "trained"]
+Scale = Literal["toy", "20m", "1h", "2h", "3h", "gpu-small", "gpu", "trained"]
 Where = Literal["sample", "photographs"]
 
 
@@ -19,8 +19,8 @@ def list_tables(*, budget: Scale = "2h") -> None:
     """List the tables of the study, with what each costs and claims.
 
     Args:
-        budget: The scale: toy, 20m, 1h, 2h, 3h or gpu; trained asks the generators of --system as
-            they are.
+        budget: The scale: toy, 20m, 1h, 2h, 3h, gpu-small or gpu; trained asks the generators of
+            --system as they are.
     """
     print(plan.listing([], BUDGETS[budget]))
 
@@ -40,8 +40,8 @@ def run(
     Args:
         tables: Names from `racm3 study list`; all of them where none is given.
         world: sample, or photographs (Flickr8k, whose folder `--data` gives).
-        budget: The scale: toy, 20m, 1h, 2h, 3h or gpu; trained asks the generators of --system as
-            they are.
+        budget: The scale: toy, 20m, 1h, 2h, 3h, gpu-small or gpu; trained asks the generators of
+            --system as they are.
         out: The folder that keeps runs and answers. The same command started again beside the
             first one shares its work: one for every core or card.
         data: The folder of the photographs.
@@ -55,6 +55,38 @@ def run(
     chosen = plan.chosen(tables or [], scale)
     plan.run(chosen, there, scale, folder, tell=lambda words: print(words, flush=True))
     print(f"measured; `racm3 study report --world {world} --budget {budget}` tells what came out")
+
+
+def pack(
+    tables: list[str] | None = None,
+    *,
+    world: Where = "sample",
+    budget: Scale = "gpu",
+    out: Path = Path("out/study"),
+    into: Path = Path("out/pack"),
+    data: Path | None = None,
+    system: Path | None = None,
+    seeds: list[int] | None = None,
+) -> None:
+    """Pack what is still to be trained for a machine with a GPU, which needs no data and no CLIP.
+
+    There `python -m racm3.recipes.away train PACK RUNS` trains all of it side by side; copy RUNS
+    into OUT/WORLD/BUDGET/runs, and `racm3 study run` measures.
+
+    Args:
+        tables: Names from `racm3 study list`; all of them where none is given.
+        world: sample, or photographs (Flickr8k, whose folder `--data` gives).
+        budget: The scale: toy, 20m, 1h, 2h, 3h, gpu-small or gpu.
+        out: The folder that keeps runs and answers.
+        into: The folder to copy to the other machine.
+        data: The folder of the photographs.
+        system: A system folder that lends the sample world's tokenizer and CLIP.
+        seeds: Train every generator once with each of these, instead of the budget's own seeds.
+    """
+    folder, scale = out / world / budget, _budget(budget, seeds)
+    there = _world(world, scale, folder, data, system)
+    count = plan.pack(plan.chosen(tables or [], scale), there, scale, folder, into)
+    print(f"{count} runs in {into}; bring back what they become to {folder / 'runs'}")
 
 
 def report(
@@ -73,7 +105,7 @@ def report(
     Args:
         tables: Names from `racm3 study list`; all of them where none is given.
         world: sample, or photographs.
-        budget: The scale that was run: toy, 20m, 1h, 2h, 3h, gpu or trained.
+        budget: The scale that was run: toy, 20m, 1h, 2h, 3h, gpu-small, gpu or trained.
         out: The folder that keeps runs and answers.
         data: The folder of the photographs.
         system: The system folder that was used.

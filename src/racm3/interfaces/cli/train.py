@@ -50,7 +50,9 @@ def sample(
         out: The folder of the run; the finished system is in its `system`.
         stage: How far to go: tokenizer, clip, prepared, racm3, cm3, decoder or system (all). What a
             stage needs and is not there yet is made first. Tokenizer and clip may run side by
-            side, and so may racm3 and cm3.
+            side, and so may racm3 and cm3. pack puts the next course of both into OUT/pack for a
+            machine with a GPU, which needs nothing else: `python -m racm3.recipes.away train
+            OUT/pack RUNS` there; what comes of it belongs into OUT.
         after: A finished sample system to go on from, `sample` for the shipped one: its codebook is
             refined to the recipe's, its generators take one more course, its CLIP stays.
         device: auto, cpu or cuda.
@@ -260,7 +262,7 @@ def generator(
     codec = _codec(system)
     codes = codec.image.vqgan.codebook.vectors if codes_alike else None
     collection.train_generator(
-        codec,
+        codec.vocabulary,
         material,
         collection.Beginning(model, start_from, extend, codes),
         training,

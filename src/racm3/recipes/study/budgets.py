@@ -100,13 +100,16 @@ BUDGETS = {
     # The same after a CM3 that has met every caption of the photographs more than twice, and with
     # more drawings, since 64 did not tell two distances apart.
     "3h": replace(TWO_HOURS, steps=600, pretrain=2_500, drawings=256),
-    # One H200-class card.
-    "gpu": Budget(
-        steps=10_000, finetune=2_000, warmup=500, lr=8e-4, rows=64, length=1_024,
-        documents=200_000, fiction=300_000, fictional_things=100_000, unseen=1_000, drawings=500,
-        candidates=10, episodes=400, seeds=(0, 1, 2), width=512, depth=12,
-        scales=((192, 6), (256, 9), (384, 12), (512, 16)), side=128, tokenizer_steps=20_000,
-        optimizer="adam",
+    # What one H100-class card does in ten minutes for fifteen runs beside each other: the sizes of
+    # 1h, eleven times as many ids.
+    "gpu-small": replace(
+        TWENTY, steps=2_500, warmup=100, rows=32, length=512, documents=10_000, fiction=40_000,
+        fictional_things=20_000, drawings=200, compile=False,
+    ),
+    # The sizes of 2h, from nothing: two minutes for seven runs.
+    "gpu": replace(
+        TWO_HOURS, steps=2_000, pretrain=0, warmup=100, rows=32, length=512, drawings=256,
+        compile=False,
     ),
     # Minutes: the generators of a finished system are asked as they are.
     "trained": Budget(

@@ -14,7 +14,8 @@ from racm3.errors import ConfigError
 from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.model.transformer import Transformer
-from racm3.recipes.collection import Beginning, train_generator
+from racm3.recipes.collection import Beginning
+from racm3.recipes.job import Job
 from racm3.recipes.lessons import prepare_lessons
 from racm3.recipes.study.budgets import Budget
 from racm3.recipes.study.workers import alone
@@ -97,7 +98,7 @@ def retriever_config(
     )
 
 
-def _prepared(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Prepared:
+def _material(learnt: Learnt, world: World, folder: Path) -> Path:
     """Documents with the neighbours of this way to retrieve, found once for all runs that share
     it; runs that show none or random ones share the default's."""
     plain = learnt.neighbours != "retrieved"
@@ -118,7 +119,7 @@ def _prepared(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Pre
             made = prepare_lessons(world.codec, world.encoder, taught, config, draws=draws)
             _of_the_same_documents(made, place.parent)
             made.save(place)
-    return Prepared.open(place)
+    return place
 
 
 def _of_the_same_documents(made: Prepared, folder: Path) -> None:
@@ -155,18 +156,23 @@ def learn(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Transfo
     learnt = settled(learnt, world, budget)
     if budget.trained:
         return world.trained[TRAINED[learnt]]
+    place, steps = run_of(learnt, folder), _steps(learnt, world, budget, folder)
+    return open_generator(_trained(learnt, world, budget, folder, place, steps))
+
+
+def _steps(learnt: Learnt, world: World, budget: Budget, folder: Path) -> int:
     steps = budget.finetune if learnt.after_cm3 else budget.steps
-    if learnt.met == "documents":
-        usual = replace(RACM3, seed=learnt.seed)
-        met = [documents_met(one, world, budget, folder) for one in (usual, learnt)]
-        steps = max(1, round(steps * met[0] / met[1]))
-    return open_generator(_trained(learnt, world, budget, folder, run_of(learnt, folder), steps))
+    if learnt.met == "updates":
+        return steps
+    usual = replace(RACM3, seed=learnt.seed)
+    met = [documents_met(one, world, budget, folder) for one in (usual, learnt)]
+    return max(1, round(steps * met[0] / met[1]))
 
 
 def documents_met(learnt: Learnt, world: World, budget: Budget, folder: Path) -> float:
     """Main documents in an update, on average over a few: what is read takes room from them."""
     stream = Stream(
-        _prepared(learnt, world, budget, folder),
+        Prepared.open(_material(learnt, world, folder)),
         _stream(learnt, world, budget),
         world.codec.vocabulary,
     )
@@ -185,18 +191,21 @@ def _trained(
 ) -> Path:
     with alone(place):
         if not (place / "final").exists():
-            _train(learnt, world, budget, folder, place, steps)
+            _job(learnt, world, budget, folder, steps).train(place)
     return place / "final"
 
 
-def _train(
-    learnt: Learnt, world: World, budget: Budget, folder: Path, place: Path, steps: int
-) -> None:
-    train_generator(
-        world.codec,
-        _prepared(learnt, world, budget, folder),
-        _beginning(learnt, world, budget, folder),
-        GeneratorTraining(
+def job_of(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Job:
+    """The training of a run, for another machine."""
+    learnt = settled(learnt, world, budget)
+    return _job(learnt, world, budget, folder, _steps(learnt, world, budget, folder))
+
+
+def _job(learnt: Learnt, world: World, budget: Budget, folder: Path, steps: int) -> Job:
+    return Job(
+        material=_material(learnt, world, folder),
+        beginning=_beginning(learnt, world, budget, folder),
+        training=GeneratorTraining(
             steps=steps,
             lr=budget.lr,
             warmup=min(budget.warmup, max(steps // 4, 1)),
@@ -206,9 +215,8 @@ def _train(
             compile=budget.compile,
             seed=learnt.seed,
         ),
-        _stream(learnt, world, budget),
+        stream=_stream(learnt, world, budget),
         loop=LoopConfig(steps=steps, save_every=max(steps // 4, 1), validate_every=steps),
-        folder=place,
     )
 
 

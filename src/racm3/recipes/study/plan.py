@@ -9,9 +9,18 @@ from typing import Any
 
 from racm3.errors import ConfigError
 from racm3.evaluation.report import table
+from racm3.recipes import away
 from racm3.recipes.study.asked import Asked, answer, answer_of
 from racm3.recipes.study.budgets import Budget
-from racm3.recipes.study.learnt import TRAINED, every_run, learn, run_of, settled
+from racm3.recipes.study.learnt import (
+    TRAINED,
+    Learnt,
+    every_run,
+    job_of,
+    learn,
+    run_of,
+    settled,
+)
 from racm3.recipes.study.rows import Table
 from racm3.recipes.study.tables import TABLES
 from racm3.recipes.study.verdicts import seeded
@@ -124,6 +133,31 @@ def identity(world: World, budget: Budget) -> dict[str, Any]:
     }
 
 
+def needed(tables: Sequence[Table], world: World, budget: Budget) -> list[Learnt]:
+    """Every run that the tables compare, once."""
+    if budget.trained:
+        return []
+    runs = [settled(one, world, budget) for table in tables for one in table.learnt]
+    return every_run(runs, budget)
+
+
+def pack(tables: Sequence[Table], world: World, budget: Budget, folder: Path, out: Path) -> int:
+    """Put what is not trained yet into `out` for another machine; how many runs that are.
+
+    What `python -m racm3.recipes.away` makes of it there belongs into `folder`'s `runs`.
+
+    Raises:
+        ConfigError: Nothing is left to train.
+    """
+    claim(folder, world, budget)
+    runs = needed(tables, world, budget)
+    waiting = [one for one in runs if not (run_of(one, folder) / "final").exists()]
+    if not waiting:
+        raise ConfigError("nothing is left to train: every run of these tables is finished")
+    away.pack({one.key: job_of(one, world, budget, folder) for one in waiting}, out)
+    return len(waiting)
+
+
 def run(
     tables: Sequence[Table],
     world: World,
@@ -138,9 +172,8 @@ def run(
     """
     claim(folder, world, budget)
     wanted = questions(tables, world, budget)
-    needed = [settled(one, world, budget) for table in tables for one in table.learnt]
-    runs = every_run(needed, budget)
-    for learnt in [] if budget.trained else divide(runs, lambda one: run_of(one, folder)):
+    runs = needed(tables, world, budget)
+    for learnt in divide(runs, lambda one: run_of(one, folder)):
         tell(f"run {runs.index(learnt) + 1} of {len(runs)}: {learnt.key}")
         learn(learnt, world, budget, folder)
     asked = divide(wanted, lambda one: answer_of(one, folder))
