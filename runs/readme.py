@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
 STUDIES = {
     "sample world, the shipped generators": "sample-trained",
-    "sample world, trained for this": "sample-2h",
-    "sample world, from nothing": "sample-1h",
-    "photographs": "photographs-2h",
-    "photographs, twice the CM3": "photographs-3h",
+    "sample world, from nothing, two cores": "sample-1h",
+    "sample world, from nothing, a card": "sample-gpu-small",
+    "photographs, two cores": "photographs-3h",
+    "photographs, a card": "photographs-gpu",
 }
 HELD_OUT, OWN = "scenes of held-out things", "invented things, one picture each, among all"
 LACKED = "held-out things that the memory lacks"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The studies of the README, from nothing to its table; resumable at any time. Its first four tables
 # and its photographs took two and a quarter hours on two cores with one seed; all of it takes longer.
-#   [FLICKR8K=folder] [JOBS=2] runs/study.sh [out]
-# JOBS processes share the work, one core each; without FLICKR8K photographs are left out.
+#   [FLICKR8K=folder] [CARD=yes] [JOBS=2] runs/study.sh [out]
+# JOBS processes share the work, one core each; without FLICKR8K photographs are left out, without CARD
+# what is meant for a GPU (`racm3 study pack` and runs/gpu.sh let another machine train it first).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-runs/out/study}
@@ -31,6 +32,13 @@ study 1h sample --seeds 0 1 --tables figure9 table2 table3 table6 table5-relevan
 if test -n "${FLICKR8K:-}"; then
   study 2h photographs --tables table2 table3 table4 table6 table5-relevance table5-alpha equal-documents
   study 3h photographs --tables table2 table3 table6 table5-relevance equal-documents
+fi
+if test -n "${CARD:-}"; then
+  study gpu-small sample --seeds 0 1 --tables table2 table3 table6 table5-relevance table5-alpha table5-modality \
+    table5-diversity
+  if test -n "${FLICKR8K:-}"; then
+    study gpu photographs --tables table2 table3 table6 table5-relevance table5-alpha equal-documents
+  fi
 fi
 study trained sample --tables table2 table3 table4 table6 figure8 few-shot-by-picture guidance documents memory
 if test -z "${RESULTS:-}"; then .venv/bin/python runs/readme.py; fi

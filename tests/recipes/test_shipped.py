@@ -2,7 +2,7 @@
 
 import pytest
 
-from racm3.recipes.sample import SAMPLES
+from racm3.recipes.samples import SAMPLES
 from racm3.system import RACM3
 
 MADE_IT = ("sample_cpu", "further_cpu", "course_cpu", "decoder_cpu", "contrast_cpu", "dyed_cpu")

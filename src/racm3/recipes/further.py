@@ -13,7 +13,7 @@ from racm3.errors import ConfigError
 from racm3.recipes.build import Build, learnable, thinned
 from racm3.recipes.collection import Beginning
 from racm3.recipes.recipe import SampleRecipe
-from racm3.recipes.sample import SAMPLES
+from racm3.recipes.samples import SAMPLES
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.runtime import folder_written_whole, progress, write_whole
 from racm3.system.parts import SAMPLE, require_system, sample_folder

@@ -1,20 +1,17 @@
-"""The sample system's recipes: every number that was chosen, in one place."""
+"""The sample system from nothing: every number that was chosen, in one place."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from racm3.data.sample_world.scenes import DYES, RELATIONS, Chances
+from racm3.data.sample_world.scenes import DYES, RELATIONS
 from racm3.data.sample_world.things import SHOWN
 from racm3.data.stream import StreamConfig
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.model.config import GeneratorConfig
 from racm3.recipes.recipe import Course, SampleRecipe
-from racm3.recipes.tiny import tiny, tiny_course, tiny_decoder, tiny_further
 from racm3.retrieval.embedding import Sides
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.system.results import Settings
-from racm3.tokens.masking import Masking
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.training.clip import ClipTraining
 from racm3.training.generator import GeneratorTraining
@@ -24,7 +21,7 @@ CLAUSES = "|".join(f" {relation} " for relation in RELATIONS)
 DYED = f" dyed (?:{'|'.join(DYES)})"
 
 
-def _schedule(steps: int, *, lr: float) -> GeneratorTraining:
+def schedule(steps: int, *, lr: float) -> GeneratorTraining:
     return GeneratorTraining(
         steps=steps, lr=lr, warmup=60, optimizer="muon", precision="auto", compile=True
     )
@@ -64,7 +61,7 @@ def sample_cpu() -> SampleRecipe:
                 seen=16_000,
                 fictional=24_000,
                 things=(8_000, 0),
-                training=_schedule(1700, lr=2.5e-3),
+                training=schedule(1700, lr=2.5e-3),
             ),
             # Whoever captions looks up by the picture: what it finds beside the right document is
             # no second thing to be named. Whoever classifies shows an example of each label.
@@ -74,7 +71,7 @@ def sample_cpu() -> SampleRecipe:
                 pictured=7_000,
                 demonstrated=7_000,
                 things=(8_000, 2_000),
-                training=_schedule(1300, lr=1.5e-3),
+                training=schedule(1300, lr=1.5e-3),
             ),
             # Longer, and with new things: what is copied has to be exact.
             Course(
@@ -82,7 +79,7 @@ def sample_cpu() -> SampleRecipe:
                 fictional=20_000,
                 pictured=14_000,
                 things=(12_000, 4_000),
-                training=_schedule(1800, lr=1.5e-3),
+                training=schedule(1800, lr=1.5e-3),
             ),
         ),
         generator=GeneratorConfig(
@@ -106,7 +103,7 @@ def sample_cpu() -> SampleRecipe:
     )
 
 
-def _sharpened(steps: int) -> TokenizerTraining:
+def sharpened(steps: int) -> TokenizerTraining:
     """Going on with the log of every picture's own squared error, which PSNR is."""
     return TokenizerTraining(
         steps=steps,
@@ -123,131 +120,6 @@ def _sharpened(steps: int) -> TokenizerTraining:
     )
 
 
-def further_cpu() -> SampleRecipe:
-    """A finer codebook and one more course for what `sample_cpu` made."""
-    return replace(
-        sample_cpu(),
-        vqgan=VQGANConfig(codes=4096, local=True),
-        tokenizer=_sharpened(1300),
-        decoder=replace(_sharpened(1500), decoder_only=True),
-        further=True,
-        # Tilted, striped and checked scenes failed most.
-        courses=(
-            Course(
-                seen=6_000,
-                fictional=20_000,
-                pictured=14_000,
-                things=(12_000, 4_000),
-                chances=Chances(rare=0.12),
-                training=_schedule(1500, lr=1.5e-3),
-            ),
-        ),
-    )
-
-
-def course_cpu() -> SampleRecipe:
-    """One more course for what `further_cpu` made, or this; its codes stay."""
-    return replace(further_cpu(), decoder=None, keep_codes=True)
-
-
-def dyed_cpu() -> SampleRecipe:
-    """Three more courses with things that have another colour than what was consulted."""
-    base = course_cpu()
-    first = replace(
-        base.courses[0],
-        seen=3_500,
-        fictional=10_500,
-        pictured=8_000,
-        dyed=8_000,
-        training=_schedule(1400, lr=1.5e-3),
-    )
-    # After it one thing as it is was less exact, and names of one's own most of all (docs/log.md).
-    second = replace(
-        first,
-        seen=4_000,
-        fictional=14_000,
-        pictured=13_000,
-        dyed=9_000,
-        training=_schedule(1800, lr=1.5e-3),
-    )
-    # Of four dyed things one was still wrong, and nearly every code has another one for every dye.
-    third = replace(
-        first,
-        seen=2_500,
-        fictional=10_500,
-        pictured=10_500,
-        dyed=16_500,
-        training=_schedule(1650, lr=1.5e-3),
-    )
-    return replace(base, courses=(first, second, third))
-
-
-def course_gpu() -> SampleRecipe:
-    """One more course for any of these, with sixty times the ids of the last: ten minutes of one
-    H100-class card for both generators, after ten minutes of two cores to prepare (`--stage pack`).
-    """
-    course = Course(
-        seen=10_000,
-        fictional=30_000,
-        pictured=25_000,
-        demonstrated=20_000,
-        dyed=30_000,
-        things=(30_000, 12_000),
-        chances=Chances(rare=0.12),
-        own=0.25,
-        training=GeneratorTraining(
-            steps=5_000, lr=1.5e-3, warmup=100, optimizer="muon", precision="auto"
-        ),
-    )
-    base = course_cpu()
-    stream = replace(base.stream, rows=64, length=512)
-    return replace(base, stream=stream, courses=(course,), save_every=1_000)
-
-
-def misled_cpu() -> SampleRecipe:
-    """A course for any of these in which the first document is not always the right one: what is to
-    be read has to be told by its name, or by what the picture shows. It does not get there
-    (docs/log.md) and did not ship."""
-    course = Course(
-        seen=5_000,
-        fictional=10_000,
-        pictured=7_000,
-        demonstrated=6_000,
-        misled=4_000,
-        things=(12_000, 4_000),
-        chances=Chances(rare=0.12),
-        own=0.5,
-        training=_schedule(1500, lr=1.5e-3),
-    )
-    base = course_cpu()
-    # Which document a picture is of shows in its first ids, and what follows is told from these.
-    stream = replace(
-        base.stream,
-        counts=(0, 1, 2, 2),
-        shuffled=0.5,
-        hidden=0.5,
-        masking=Masking(described=0.25),
-    )
-    return replace(base, stream=stream, courses=(course,))
-
-
-def decoder_cpu() -> SampleRecipe:
-    """A decoder that is told more of every code, for what `further_cpu` or `course_cpu` made."""
-    return replace(
-        further_cpu(),
-        vqgan=VQGANConfig(codes=4096, local=True, detail=64),
-        decoder=replace(_sharpened(8000), edges=0.0, decoder_only=True),
-        keep_codes=True,
-        courses=(),
-    )
-
-
-def contrast_cpu() -> SampleRecipe:
-    """A decoder that tells look-alikes apart, for what `decoder_cpu` made."""
-    polished = replace(_sharpened(5000), edges=0.0, contrast=8.0, decoder_only=True)
-    return replace(decoder_cpu(), decoder=polished)
-
-
 def sample_gpu() -> SampleRecipe:
     """For one H200-class card, untried on one: a larger tokenizer and generator, far more data."""
     base = sample_cpu()
@@ -258,7 +130,7 @@ def sample_gpu() -> SampleRecipe:
             steps=20_000, precision="auto", adversarial=0.02, adversarial_from=12_000
         ),
         tokenizer_batch=128,
-        decoder=replace(_sharpened(3_000), decoder_only=True),
+        decoder=replace(sharpened(3_000), decoder_only=True),
         clip=ClipTraining(steps=4000, precision="auto", width=192),
         clip_batch=512,
         courses=(
@@ -277,20 +149,3 @@ def sample_gpu() -> SampleRecipe:
         stream=StreamConfig(rows=64, length=384, align=128),
         save_every=500,
     )
-
-
-SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
-    "sample_cpu": sample_cpu,
-    "further_cpu": further_cpu,
-    "course_cpu": course_cpu,
-    "dyed_cpu": dyed_cpu,
-    "course_gpu": course_gpu,
-    "misled_cpu": misled_cpu,
-    "decoder_cpu": decoder_cpu,
-    "contrast_cpu": contrast_cpu,
-    "sample_gpu": sample_gpu,
-    "tiny": tiny,
-    "tiny_further": tiny_further,
-    "tiny_course": tiny_course,
-    "tiny_decoder": tiny_decoder,
-}

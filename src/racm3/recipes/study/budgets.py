@@ -103,12 +103,12 @@ BUDGETS = {
     # What one H100-class card does in ten minutes for fifteen runs beside each other: the sizes of
     # 1h, eleven times as many ids.
     "gpu-small": replace(
-        TWENTY, steps=2_500, warmup=100, rows=32, length=512, documents=10_000, fiction=40_000,
+        TWENTY, steps=2_000, warmup=100, rows=32, length=512, documents=10_000, fiction=40_000,
         fictional_things=20_000, drawings=200, compile=False,
     ),
     # The sizes of 2h, from nothing: two minutes for seven runs.
     "gpu": replace(
-        TWO_HOURS, steps=2_000, pretrain=0, warmup=100, rows=32, length=512, drawings=256,
+        TWO_HOURS, steps=1_850, pretrain=0, warmup=100, rows=32, length=512, drawings=256,
         compile=False,
     ),
     # Minutes: the generators of a finished system are asked as they are.

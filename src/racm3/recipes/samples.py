@@ -1,0 +1,34 @@
+"""The recipes of sample systems, by name."""
+
+from collections.abc import Callable
+
+from racm3.recipes.courses import (
+    contrast_cpu,
+    course_cpu,
+    decoder_cpu,
+    dyed_cpu,
+    further_cpu,
+    matching_gpu,
+    misled_cpu,
+    ordered_cpu,
+)
+from racm3.recipes.recipe import SampleRecipe
+from racm3.recipes.sample import sample_cpu, sample_gpu
+from racm3.recipes.tiny import tiny, tiny_course, tiny_decoder, tiny_further
+
+SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
+    "sample_cpu": sample_cpu,
+    "further_cpu": further_cpu,
+    "course_cpu": course_cpu,
+    "dyed_cpu": dyed_cpu,
+    "matching_gpu": matching_gpu,
+    "ordered_cpu": ordered_cpu,
+    "misled_cpu": misled_cpu,
+    "decoder_cpu": decoder_cpu,
+    "contrast_cpu": contrast_cpu,
+    "sample_gpu": sample_gpu,
+    "tiny": tiny,
+    "tiny_further": tiny_further,
+    "tiny_course": tiny_course,
+    "tiny_decoder": tiny_decoder,
+}
