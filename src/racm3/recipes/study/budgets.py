@@ -100,13 +100,14 @@ BUDGETS = {
     # The same after a CM3 that has met every caption of the photographs more than twice, and with
     # more drawings, since 64 did not tell two distances apart.
     "3h": replace(TWO_HOURS, steps=600, pretrain=2_500, drawings=256),
-    # What one H100-class card does in ten minutes for fifteen runs beside each other: the sizes of
-    # 1h, eleven times as many ids.
+    # The sizes of 1h, nine times as many ids: fifteen runs beside each other took one H200 six and a
+    # half minutes, with three larger ones beside them.
     "gpu-small": replace(
         TWENTY, steps=2_000, warmup=100, rows=32, length=512, documents=10_000, fiction=40_000,
         fictional_things=20_000, drawings=200, compile=False,
     ),
-    # The sizes of 2h, from nothing: two minutes for seven runs.
+    # The sizes of 2h and 3h, from nothing, three times the ids of 3h: seven runs took it four
+    # minutes, with two more beside them.
     "gpu": replace(
         TWO_HOURS, steps=1_850, pretrain=0, warmup=100, rows=32, length=512, drawings=256,
         compile=False,
