@@ -100,7 +100,7 @@ BUDGETS = {
     # The same after a CM3 that has met every caption of the photographs more than twice, and with
     # more drawings, since 64 did not tell two distances apart.
     "3h": replace(TWO_HOURS, steps=600, pretrain=2_500, drawings=256),
-    # The sizes of 1h, nine times as many ids: fifteen runs beside each other took one H200 six and a
+    # The sizes of 1h, nine times as many ids: fifteen runs side by side took one H200 six and a
     # half minutes, with three larger ones beside them.
     "gpu-small": replace(
         TWENTY, steps=2_000, warmup=100, rows=32, length=512, documents=10_000, fiction=40_000,
