@@ -3,7 +3,8 @@
 # safetensors, einops, jaxtyping, snowballstemmer, filelock, numpy and Pillow.
 #   OUT=/empty/folder PACK=folder [RUN=runs/out/gpu] [MINUTES=9] [DEVICE=cuda] runs/gpu.sh
 # trains what was packed elsewhere (`racm3 study pack`, `racm3 train sample --stage pack`), all of it
-# side by side. Back home join the pieces: cat OUT/runs.tgz.* | tar xz -C THE_RUN_OR_STUDY_FOLDER/runs
+# side by side. Back home join the pieces in the folder that `pack` named, or in the sample system's run:
+#   cat OUT/runs.tgz.* | tar xz -C out/study/sample/gpu/runs
 #   OUT=/empty/folder RECIPE=sample_gpu [AFTER=sample] [RUN=...] [MINUTES=9] [DEVICE=cuda] runs/gpu.sh
 # makes a whole sample system, or with AFTER takes a finished one further: OUT/system.tgz.*
 # RUN keeps checkpoints: call again with the same RUN and it goes on where it was. OUT gets what

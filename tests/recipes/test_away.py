@@ -10,7 +10,7 @@ import pytest
 from racm3.errors import ConfigError
 from racm3.recipes import away
 from racm3.recipes.collection import Beginning
-from racm3.recipes.study.learnt import RACM3, Learnt, _material, job_of, run_of
+from racm3.recipes.study.learnt import RACM3, Learnt, _material, job_of, learn, run_of
 from racm3.recipes.study.plan import chosen, pack
 from racm3.recipes.study.tables import TABLES
 from tests.recipes.conftest import TOY
@@ -51,7 +51,10 @@ def test_a_study_packs_what_is_left_and_goes_on_with_what_comes_back(world, tmp_
     folder, packed = tmp_path / "study", tmp_path / "pack"
     assert pack(tables, world, TOY, folder, packed) == len(runs) == 4
     subprocess.run([*AWAY, packed, folder / "runs", "--device", "cpu"], check=True)
-    assert all((run_of(one, folder) / "final").exists() for one in runs)
+    logs = {one: (run_of(one, folder) / away.LOG).read_bytes() for one in runs}
+    for one, log in logs.items():
+        learn(one, world, TOY, folder)
+        assert (run_of(one, folder) / away.LOG).read_bytes() == log, "nothing is trained again"
     with pytest.raises(ConfigError, match="nothing is left"):
         pack(tables, world, TOY, folder, packed)
 
