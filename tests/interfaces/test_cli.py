@@ -127,6 +127,17 @@ def test_a_large_memory_is_indexed_and_searched(place, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["consulted"][0]["id"] == 117
 
 
+def test_a_system_and_one_that_went_on_from_it_are_averaged(place, tmp_path, capsys):
+    run(f"average {place}/system {place}/system {tmp_path}/mean --share 0.3")
+    assert capsys.readouterr().out.strip() == f"{tmp_path}/mean"
+    run(f"draw guitar --out {tmp_path}/a.png --system {tmp_path}/mean --memory {place}/memory")
+    broken = tmp_path / "mean" / "racm3" / "model.safetensors"
+    broken.write_bytes(broken.read_bytes()[:500])
+    line = f"average {place}/system {tmp_path}/mean {tmp_path}/other"
+    failing(line, "cannot be opened", capsys)
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_memory_is_searched_by_its_metadata(place, tmp_path, capsys):
     rows = [{"text": f"thing {n}", "tags": "spooky" if n == 3 else "plain"} for n in range(6)]
     (tmp_path / "few.jsonl").write_text("\n".join(map(json.dumps, rows)))

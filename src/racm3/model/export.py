@@ -12,6 +12,7 @@ from racm3.model.config import GeneratorConfig
 from racm3.model.transformer import Transformer
 from racm3.runtime import load_json, save_json
 
+WEIGHTS = "model.safetensors"
 # A generator with learnt positions is none of Qwen3's: other libraries must not open it as one.
 OURS = {"architectures": ["Racm3Generator"], "model_type": "racm3"}
 
@@ -85,17 +86,22 @@ def save_generator(
     for name, tensor in (weights or model.state_dict()).items():
         full = name if name.startswith("lm_head") else f"model.{name}"
         state[full] = tensor.detach().cpu().to(dtype or tensor.dtype).contiguous()
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors by name, as they are stored."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be opened ({error}); copy it again") from error
 
 
 def open_generator(folder: Path, *, device: torch.device | None = None) -> Transformer:
     path = folder / "config.json"
     model = Transformer(from_qwen3(load_json(path), path))
-    weights = folder / "model.safetensors"
-    try:
-        state = {k.removeprefix("model."): v.float() for k, v in load_file(weights).items()}
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{weights} cannot be opened ({error}); copy it again") from error
+    weights = folder / WEIGHTS
+    state = {k.removeprefix("model."): v.float() for k, v in load_weights(weights).items()}
     if model.config.tied:
         state.pop("lm_head.weight", None)
     try:

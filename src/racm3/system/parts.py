@@ -30,6 +30,8 @@ GENERATORS = ("racm3", "cm3")
 # The sample world's memory, encoded; a system folder that has it consults the sample world.
 VECTORS = "memory_vectors.npy"
 SAMPLE = "sample"
+# Where a system's own memory is, unless it says otherwise.
+MEMORY = "memory"
 
 
 @dataclass
@@ -141,7 +143,7 @@ def _shelf(
 ) -> Shelf:
     if shelf is not None and not isinstance(shelf, Path):
         return shelf
-    path = shelf or folder / (remembered or "memory")
+    path = shelf or folder / (remembered or MEMORY)
     if shelf is None and (folder / VECTORS).exists():
         return SampleShelf(folder, encoder.dim)
     if shelf is None and remembered is None and not path.exists():

@@ -53,6 +53,7 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
         "generator": train.generator,
     },
     "assemble": parts.assemble,
+    "average": parts.average,
     "export": parts.export,
     "push": parts.push,
     "import": {"tokenizer": parts.import_tokenizer},

@@ -7,6 +7,7 @@ from typing import Literal
 from racm3.model.export import open_generator
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.siglip import open_dual
+from racm3.system.averaging import average_systems
 from racm3.system.exporting import export_transformers
 from racm3.system.exporting import push as upload
 from racm3.system.parts import EmptyShelf, Parts, open_parts, sample_folder, save_parts
@@ -50,6 +51,22 @@ def assemble(
     parts = Parts(codec, encoder, models, retriever, shelf, out.name, align, sizes=sizes)
     kept = None if memory is None else os.path.relpath(memory.resolve(), out.resolve())
     save_parts(parts, out, memory=kept)
+    print(out)
+
+
+def average(before: Path, after: Path, out: Path, *, share: float = 0.5) -> None:
+    """Average the generators of a system and of one that went on from it.
+
+    What a further course taught stays, and most of what it made worse comes back (WiSE-FT,
+    Wortsman et al. 2022); the shipped generators are such an average. Everything else is of AFTER.
+
+    Args:
+        before: A system's folder.
+        after: The folder of a system that went on from it: the tokenizers are the same.
+        out: The folder to write.
+        share: How much of AFTER: 0 is BEFORE, 1 is AFTER.
+    """
+    average_systems(before, after, out, share=share)
     print(out)
 
 
