@@ -6,12 +6,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import zscore
 
 from racm3.document import Document, Image, Text
 from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.embedding import Dropout, embed, mix, unit
 from racm3.retrieval.encoder import ClipEncoder
-from racm3.retrieval.fusion import by_reciprocal_rank
+from racm3.retrieval.fusion import by_standard_scores
 from racm3.retrieval.index import Block, ExactIndex
 from racm3.retrieval.lexical import BM25, Fields, phrases, stem, words
 from racm3.retrieval.query import ask, one_side
@@ -165,20 +166,30 @@ def test_other_strategies_come_through_the_same_door(encoder, documents, shelf, 
             retriever.neighbours([Document.of(picture(0))], 2, rng=dice(0))
 
 
-@given(st.permutations(range(6)), st.permutations(range(6)), st.sampled_from([(1, 1), (1, 1.5)]))
-def test_ranks_are_fused_as_counted_by_hand(one, other, weights):
-    fused = by_reciprocal_rank(np.array([one]), np.array([other]), weights=weights)[0]
-    first, second = weights
-    worth = {i: first / (4 + one.index(i)) + second / (4 + other.index(i)) for i in range(6)}
-    assert [worth[i] for i in fused.tolist()] == pytest.approx(sorted(worth.values(), reverse=True))
+@given(
+    st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 9)), min_size=2, max_size=8),
+    st.sampled_from([(1, 1), (0.4, 0.6)]),
+)
+def test_scores_are_fused_as_scipy_standardises_them(rows, weights):
+    one, other = np.array(rows, dtype=np.float32).T
+    order = by_standard_scores(one, other, weights=weights)
+    assert sorted(order.tolist()) == list(range(len(rows)))
+    worth = sum(
+        w * (zscore(some.astype(float)) if np.ptp(some) else 0.0 * some)
+        for w, some in zip(weights, (one, other), strict=True)
+    )
+    assert worth[order] == pytest.approx(np.sort(worth)[::-1], abs=1e-4)
 
 
-def test_rankings_with_nothing_in_common_take_turns():
-    near, shared = np.array([[1, 2, 3]]), np.array([[7, 8, -1]])
-    assert by_reciprocal_rank(near, shared, weights=(1, 1)).tolist() == [[1, 7, 2]]
-    assert by_reciprocal_rank(near, shared, weights=(1, 1.5)).tolist() == [[7, 8, 1]]
-    one, none = np.array([[4, -1]]), np.array([[-1, -1]])
-    assert by_reciprocal_rank(one, none, weights=(1, 1)).tolist() == [[4, -1]]
+def test_what_no_other_document_says_decides_and_what_many_say_does_not():
+    meaning = np.array([0.9, 0.5, 0.4, 0.3, 0.2, 0.1], dtype=np.float32)
+    rare = np.array([0, 0, 0, 0, 0, 3], dtype=np.float32)
+    common = np.array([0, 3, 3, 3, 0, 3], dtype=np.float32)
+    silent = np.zeros(6, dtype=np.float32)
+    first = [by_standard_scores(meaning, some, weights=(0.4, 0.6))[0] for some in (rare, common)]
+    assert first == [5, 1]
+    assert by_standard_scores(meaning, silent, weights=(0.4, 0.6)).tolist() == [0, 1, 2, 3, 4, 5]
+    assert by_standard_scores(silent, silent, weights=(0.4, 0.6)).tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_hybrid_finds_a_name_that_no_encoder_has_met(encoder, documents):

@@ -1,35 +1,35 @@
-"""One list of hits from several: pure functions of ids and ranks."""
+"""One list of hits from several: pure functions of ids and scores."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
 from racm3.retrieval.index import Hits
 
-# Cormack et al. 2009 take 60 for lists of a thousand. With it, whoever stands anywhere in two short
-# lists comes before the first of one: see docs/log.md.
-SMOOTHING = 3
 # What shares the query's words counts for more than what is near in meaning: see docs/log.md.
-MEANING_AND_WORDS = (1.0, 1.5)
+MEANING_AND_WORDS = (0.4, 0.6)
 
 
-def by_reciprocal_rank(
-    *rankings: Int64[np.ndarray, "queries count"], weights: Sequence[float]
-) -> Int64[np.ndarray, "queries count"]:
-    """The ids with the largest sum of weight / (3 + rank), -1 where none is left.
+def by_standard_scores(
+    *scores: Float32[np.ndarray, " docs"], weights: Sequence[float]
+) -> Int64[np.ndarray, " docs"]:
+    """Which documents come first by a weighted sum of scores in standard deviations from the mean.
 
-    Cormack et al. 2009, with a weight for each ranking. Ties go to the earlier ranking.
+    Montague & Aslam 2001, with weights. Unlike ranks, scores say by how much one document is better
+    than the next: a name that nothing else shares decides, a word that many share does not. Where
+    all have the same score nothing is told; ties go to whoever stands earlier.
+
+    Args:
+        scores: What the same documents are worth to each search, higher is better.
+        weights: How much each search counts.
     """
-    fused = np.full_like(rankings[0], -1)
-    for query, lists in enumerate(zip(*rankings, strict=True)):
-        worth: dict[int, float] = {}
-        for ids, weight in zip(lists, weights, strict=True):
-            for rank, id_ in enumerate(ids[ids >= 0].tolist(), start=1):
-                worth[id_] = worth.get(id_, 0.0) + weight / (SMOOTHING + rank)
-        best = sorted(worth, key=worth.__getitem__, reverse=True)[: fused.shape[1]]
-        fused[query, : len(best)] = best
-    return fused
+    total = np.zeros(len(scores[0]))
+    for some, weight in zip(scores, weights, strict=True):
+        spread = some.std()
+        if spread > 0:
+            total += weight * (some - some.mean()) / spread
+    return np.argsort(-total, kind="stable")
 
 
 def taking_turns(hits: Hits, counts: Sequence[int]) -> Hits:

@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
 from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError
 from racm3.retrieval.embedding import Dropout, Encoder, embed
-from racm3.retrieval.fusion import MEANING_AND_WORDS, by_reciprocal_rank, taking_turns
+from racm3.retrieval.fusion import MEANING_AND_WORDS, by_standard_scores, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits, Index
 from racm3.retrieval.lexical import BM25, Fields, Words
 from racm3.retrieval.query import ask, clauses, without, words_of
@@ -229,17 +229,36 @@ class Retriever:
         vectors = embed(self.encoder, queries, dropout=dropout)
         near = self.index.search(vectors, self.config.candidates)
         said = [row for row, query in enumerate(queries) if query.text.strip()]
-        shared = np.full_like(near.ids, -1)
-        if said:
-            hits = self._by_words([queries[row] for row in said], dropout)
-            shared[said, : hits.ids.shape[1]] = np.where(hits.scores > 0, hits.ids, -1)
-        ids = by_reciprocal_rank(near.ids, shared, weights=MEANING_AND_WORDS)
-        if not (ids >= 0).any():
+        if not said or self.empty:
             return near
-        table = self.rows(ids[ids >= 0])
-        theirs = table.vectors[np.searchsorted(table.ids, ids).clip(max=len(table.ids) - 1)]
-        scores = np.einsum("qd,qnd->qn", vectors, theirs)
-        return Hits(ids, np.where(ids >= 0, scores, -np.inf).astype(np.float32))
+        shared = self._by_words([queries[row] for row in said], dropout)
+        found = (near.ids[near.ids >= 0], shared.ids[shared.scores > 0])
+        table = self.resident or self.rows(np.concatenate(found))
+        for row, ids, scores in zip(said, *shared, strict=True):
+            some = scores > 0
+            fused = self._fused(vectors[row], near.ids[row], ids[some], scores[some], table)
+            near.ids[row], near.scores[row] = fused
+        return near
+
+    def _fused(
+        self,
+        query: Float32[np.ndarray, " dim"],
+        near: Int64[np.ndarray, " count"],
+        shared: Int64[np.ndarray, " some"],
+        scores: Float32[np.ndarray, " some"],
+        table: Table,
+    ) -> tuple[Int64[np.ndarray, " count"], Float32[np.ndarray, " count"]]:
+        """The best of what is near and what shares words, with their inner products."""
+        ids = np.union1d(near[near >= 0], shared)
+        meaning = table.vectors[np.searchsorted(table.ids, ids)] @ query
+        words = np.zeros_like(meaning)
+        words[np.searchsorted(ids, shared)] = scores
+        best = by_standard_scores(meaning, words, weights=MEANING_AND_WORDS)[: len(near)]
+        room = (0, len(near) - len(best))
+        return (
+            np.pad(ids[best], room, constant_values=-1),
+            np.pad(meaning[best], room, constant_values=-np.inf),
+        )
 
     def _by_words(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
         asked = [words_of(query, dropout) for query in queries]
