@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from racm3.data.sample_world.scenes import Chances
-from racm3.data.sample_world.things import seen_things
 from racm3.data.sample_world.wording import Worded
 from racm3.errors import Racm3Error
 from racm3.recipes import lessons
@@ -76,19 +75,3 @@ def test_half_of_the_fictional_things_are_as_people_have_their_own():
     ]
     # Which are one's own does not depend on how many there are.
     assert [isinstance(thing, Worded) for thing in Fiction(50, own=0.5).things] == own[:50]
-
-
-@pytest.mark.parametrize("made_up", [False, True])
-def test_what_misleads_comes_first_and_half_of_the_time_a_right_document_after_it(
-    made_up, codec, encoder
-):
-    things = Fiction(9, own=0.5).things if made_up else seen_things()[::170][:9]
-    some = lessons.misled(60, things, encoder.dim, seed=0)
-    made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
-    pairs, right = made.neighbours[:, 0].tolist(), []
-    for document, (first, second) in zip(some.documents, pairs, strict=True):
-        assert first != second
-        assert things[first].name not in document.text
-        right.append(things[second].name in document.text)
-    assert 0.3 < np.mean(right) < 0.7
-    assert len({first for first, _ in pairs}) == len(things)

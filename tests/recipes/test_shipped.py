@@ -5,7 +5,16 @@ import pytest
 from racm3.recipes.samples import SAMPLES
 from racm3.system import RACM3
 
-MADE_IT = ("sample_cpu", "further_cpu", "course_cpu", "decoder_cpu", "contrast_cpu", "dyed_cpu")
+MADE_IT = (
+    "sample_cpu",
+    "further_cpu",
+    "course_cpu",
+    "decoder_cpu",
+    "contrast_cpu",
+    "dyed_cpu",
+    "matching_gpu",
+    "ordered_cpu",
+)
 
 
 @pytest.mark.parametrize("name", MADE_IT)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
-from racm3.data.sample_world.things import SHOWN, held_out_things, seen_things
+from racm3.data.sample_world.things import SHOWN, held_out_things
 from racm3.errors import ConfigError
 from racm3.model.export import open_generator
 from racm3.recipes import away, lessons
@@ -96,11 +96,6 @@ def prepare_training(
         taught.append(lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4))
     if course.dyed:
         taught.append(lessons.dyed(course.dyed, worded, dim, seed=first + 7, chances=chances))
-    if course.misled:
-        taught += [
-            lessons.misled(course.misled, things, dim, seed=first + 5 + row, chances=chances)
-            for row, things in enumerate((seen_things(), worded.things))
-        ]
     return lessons.prepare_lessons(codec, encoder, taught, recipe.retriever, draws=1)
 
 

@@ -74,8 +74,7 @@ def matching_gpu() -> SampleRecipe:
 
     Ten minutes of a card for both generators beside other work (`--stage pack`). It ran in two legs
     of 900 and 1,050 updates over the same material, the rate rising again for the second. A wrong
-    document misleads far less after it; flags are infilled less well, so it did not ship
-    (docs/log.md).
+    document misleads far less after it; flags are infilled less well (docs/log.md).
     """
     course = Course(
         seen=10_000,
@@ -102,38 +101,15 @@ def matching_gpu() -> SampleRecipe:
 
 def ordered_cpu() -> SampleRecipe:
     """A short course for what `matching_gpu` made, which has forgotten that the first document is
-    the likelier one. It ran over that course's material and did not ship either."""
+    the likelier one. It ran over that course's material.
+
+    What ships is the average of its generators and those that `dyed_cpu` made (`racm3 average`),
+    which keeps what is good in both (docs/log.md).
+    """
     made = matching_gpu()
     course = replace(made.courses[0], training=replace(schedule(400, lr=1e-3), warmup=40))
     stream = replace(course_cpu().stream, shuffled=0.1)
     return replace(made, stream=stream, courses=(course,))
-
-
-def misled_cpu() -> SampleRecipe:
-    """A course for any of these in which the first document is not always the right one: what is to
-    be read has to be told by its name, or by what the picture shows. It does not get there
-    (docs/log.md) and did not ship."""
-    course = Course(
-        seen=5_000,
-        fictional=10_000,
-        pictured=7_000,
-        demonstrated=6_000,
-        misled=4_000,
-        things=(12_000, 4_000),
-        chances=Chances(rare=0.12),
-        own=0.5,
-        training=schedule(1500, lr=1.5e-3),
-    )
-    base = course_cpu()
-    # Which document a picture is of shows in its first ids, and what follows is told from these.
-    stream = replace(
-        base.stream,
-        counts=(0, 1, 2, 2),
-        shuffled=0.5,
-        hidden=0.5,
-        masking=Masking(described=0.25),
-    )
-    return replace(base, stream=stream, courses=(course,))
 
 
 def decoder_cpu() -> SampleRecipe:

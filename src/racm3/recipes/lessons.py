@@ -22,7 +22,7 @@ from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
 from racm3.tokens.codec import Codec
 
-DEMONSTRATIONS, OWN, MISLED = 67, 69, 73
+DEMONSTRATIONS, OWN = 67, 69
 
 
 @dataclass(frozen=True)
@@ -135,22 +135,6 @@ def demonstrated(count: int, fiction: Fiction, dim: int, *, seed: int = 4) -> Le
     documents = [_labelled(made_up[row], rng) for row in shown]
     shelf = ListShelf(examples, np.zeros((fiction.number, dim), np.float32))
     return Lessons(documents, shelf, neighbours=neighbours)
-
-
-def misled(
-    count: int, things: Sequence[Thing], dim: int, *, seed: int, chances: Chances = USUAL
-) -> Lessons:
-    """Scenes beside a document of another thing and then, as often, a right one or one more wrong
-    one: what comes first is not to be believed unless it fits."""
-    rng, drawn = dice(seed, MISLED), corpus.scenes(things, count, seed=seed, chances=chances)
-    place = {thing.name: row for row, thing in enumerate(things)}
-    pairs = []
-    for scene, _ in drawn:
-        right = [place[thing.name] for thing in scene.things]
-        wrong = rng.choice(np.setdiff1d(np.arange(len(things)), right), size=2, replace=False)
-        pairs.append((wrong[0], rng.choice(right) if rng.random() < 0.5 else wrong[1]))
-    documents, neighbours = [document for _, document in drawn], np.array(pairs)[:, None]
-    return Lessons(documents, _unseen_by_clip(things, dim), neighbours=neighbours)
 
 
 def _labelled(thing: Thing, rng: np.random.Generator) -> Document:

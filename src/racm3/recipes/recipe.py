@@ -24,7 +24,6 @@ class Course:
         pictured: Scenes of one fictional thing each, beside it and what looks like the scene.
         demonstrated: Scenes of one fictional thing each, beside labelled examples.
         dyed: Scenes of one fictional thing each in another colour than its own, to be drawn.
-        misled: Scenes of seen things, and as many of fictional ones, beside another's document.
         things: How many fictional things there are to look up by words, and by the picture.
         chances: How often a scene is striped, checked or tilted.
         own: The share of fictional things that people have made their own: worded, one picture.
@@ -37,7 +36,6 @@ class Course:
     pictured: int = 0
     demonstrated: int = 0
     dyed: int = 0
-    misled: int = 0
     things: tuple[int, int]
     chances: Chances = USUAL
     own: float = 0.0

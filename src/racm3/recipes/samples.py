@@ -9,7 +9,6 @@ from racm3.recipes.courses import (
     dyed_cpu,
     further_cpu,
     matching_gpu,
-    misled_cpu,
     ordered_cpu,
 )
 from racm3.recipes.recipe import SampleRecipe
@@ -23,7 +22,6 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "dyed_cpu": dyed_cpu,
     "matching_gpu": matching_gpu,
     "ordered_cpu": ordered_cpu,
-    "misled_cpu": misled_cpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,
     "sample_gpu": sample_gpu,

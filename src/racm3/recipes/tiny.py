@@ -37,7 +37,6 @@ def tiny() -> SampleRecipe:
                 fictional=8,
                 pictured=8,
                 demonstrated=8,
-                misled=4,
                 things=(16, 16),
                 training=GeneratorTraining(steps=3, lr=1e-3, warmup=1),
             ),
