@@ -77,6 +77,27 @@ def test_a_system_brings_its_own_settings_and_people_overrule_them(place, system
     assert opened.draw("guitar").settings == best
 
 
+def test_where_words_are_said_the_systems_weight_for_them_holds_and_people_overrule_it(
+    place, system, tmp_path, capsys
+):
+    best = Settings(guidance=Guidance(weight=2.0, caption_weight=1.0))
+    save_parts(replace(system.parts, settings=best), tmp_path / "system")
+    with_ = f"--json --system {tmp_path}/system --memory {place}/memory --device cpu"
+    caption = f"caption {place}/picture.png"
+    lines = {
+        f"draw guitar --out {tmp_path}/a.png": 2.0,
+        caption: 1.0,
+        f"{caption} --guidance.weight 3": 3.0,
+        f"{caption} --guidance.caption_weight 4": 4.0,
+    }
+    for line, weight in lines.items():
+        run(f"{line} {with_}")
+        told = json.loads(capsys.readouterr().out)["settings"]["guidance"]
+        assert told["weight"] == weight
+    run(f"infill_text {with_}", "a ___ here")
+    assert json.loads(capsys.readouterr().out)["settings"]["guidance"]["weight"] == 1.0
+
+
 def test_a_filter_reaches_the_search(place, tmp_path, capsys):
     run(f"draw guitar --out {tmp_path}/a.png --json {using(place)}", "--where", "licence = 'cc0'")
     ids = [one["id"] for one in json.loads(capsys.readouterr().out)["consulted"]]

@@ -107,6 +107,17 @@ def test_captions_are_ordered_by_perplexity(system):
     assert len(writing.texts) == 4
 
 
+def test_a_weight_for_words_holds_for_words_alone(system):
+    strong, plain = Settings(guidance=Guidance(weight=3.0)), Settings()
+    own = replace(strong, guidance=Guidance(weight=3.0, caption_weight=1.0))
+    said = [system.caption(picture(0), some) for some in (own, plain, strong)]
+    assert said[0].to_json() == said[1].to_json() != said[2].to_json()
+    filled = [system.infill_text("a ___ here", None, some).texts for some in (own, plain)]
+    assert filled[0] == filled[1]
+    drawn = [system.draw("a guitar", some).images for some in (own, strong, plain)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 def test_only_the_gap_of_a_text_is_filled(system):
     writing = system.infill_text("a ___ on red", picture(0))
     assert writing.text.startswith("a ")

@@ -1,7 +1,7 @@
 """Several streams of logits to one: classifier-free guidance, CD-K, ensembles."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -88,6 +88,7 @@ class Guidance:
         context_weight: What is usual: how much consulted documents count, against the same prompt
             without them (context-aware decoding, Shi et al. 2023, whose alpha is this less 1). 1
             uses what the generator says when it has read them, and nothing else.
+        caption_weight: The weight where words are said (captions, gaps in texts); None is `weight`.
     """
 
     weight: float = 1.0
@@ -95,6 +96,14 @@ class Guidance:
     image_weight: float | None = None
     documents: tuple[float, ...] = ()
     context_weight: float = 1.0
+    caption_weight: float | None = None
+
+    @property
+    def saying(self) -> "Guidance":
+        """The same where words are said."""
+        if self.caption_weight is None:
+            return self
+        return replace(self, weight=self.caption_weight, caption_weight=None)
 
     @property
     def left_out(self) -> tuple[float, ...]:

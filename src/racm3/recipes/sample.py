@@ -39,7 +39,7 @@ def _answers() -> Settings:
     return Settings(
         candidates=4,
         sampling=Sampling(temperature=0.3),
-        guidance=Guidance(weight=1.5, context_weight=1.5),
+        guidance=Guidance(weight=1.5, context_weight=1.5, caption_weight=1.0),
         # Whoever shows what the memory does not know is not told what is next to it: see the log.
         least=0.8,
     )

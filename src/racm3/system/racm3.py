@@ -260,7 +260,7 @@ class RACM3:
         watch: Watch | None,
     ) -> Writing:
         """`asked` is the prompt, and the form into which the words are put."""
-        prompt, form = asked
+        (prompt, form), settings = asked, settings.saying
         said = self.voice.say(task, consulted, settings, watch)
         scores = [text_score(self.voice.score(task, consulted, o.ids).tolist()) for o in said]
         texts = [self.codec.text.decode(one.ids[:-1]) for one in said]

@@ -4,7 +4,7 @@ import base64
 import html
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +46,11 @@ class Settings:
     def __post_init__(self) -> None:
         if self.documents < 0 or self.candidates < 1:
             raise ConfigError("documents is at least 0 and candidates at least 1")
+
+    @property
+    def saying(self) -> "Settings":
+        """The same where words are said; once there, a weight is the weight."""
+        return replace(self, guidance=self.guidance.saying)
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Settings":

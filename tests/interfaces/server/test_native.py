@@ -6,7 +6,9 @@ import json
 import pytest
 
 from racm3.document import Image
+from racm3.generation.guidance import Guidance
 from racm3.interfaces.server.pictures import to_base64
+from racm3.interfaces.server.schemas import How
 from racm3.system import Settings
 from tests.conftest import picture
 
@@ -27,6 +29,12 @@ def test_drawing_is_the_systems_own_with_all_that_it_consulted(client, fresh):
     assert opened(body["consulted"][0]["pictures"][0]) == expected.consulted[0].document.images[0]
     assert body["snapshot"] == fresh.snapshot
     assert body["settings"]["seed"] == 7
+
+
+@pytest.mark.parametrize(("asked", "weight"), [({}, 1.0), ({"guidance": 3.0}, 3.0)])
+def test_the_guidance_that_is_asked_for_holds_where_words_are_said(asked, weight):
+    best = Settings(guidance=Guidance(weight=2.0, caption_weight=1.0))
+    assert How(**asked).settings(best).saying.guidance.weight == weight
 
 
 def test_events_tell_of_every_row_and_end_in_the_answer(client):

@@ -73,6 +73,8 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
 # Arguments whose fields become options of their own: --seed, not --settings.seed.
 SPREAD: dict[str, type[Any]] = {"using": answer.Using, "settings": Settings}
 FLAGS = {"json", "again"}
+# What answers with words.
+SAYING = (answer.caption, answer.infill_text)
 GROUPS = {
     "memory": "build, change, search and check an external memory",
     "train": "train a system for your own pictures, the sample system, or single parts",
@@ -176,7 +178,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
     verb, options = parse(arguments)
     if {"settings", "using"} <= set(verb.__annotations__):
         folder = sample_folder() if options.system == "sample" else Path(options.system)
-        verb, options = parse(arguments, recommended(folder))
+        best = recommended(folder)
+        verb, options = parse(arguments, best.saying if verb in SAYING else best)
     call(verb, options)
 
 

@@ -22,7 +22,7 @@ def describe(service: Service) -> None:
     with gr.Row():
         with gr.Column():
             picture = drop("Picture", name="describe-in")
-            settings = controls(service.system.parts.settings)
+            settings = controls(service.system.parts.settings.saying)
             go, stop = buttons("Describe", "describe")
         with gr.Column():
             texts = gr.Dataframe(headers=["text", "perplexity"], label="Likeliest first",
@@ -51,7 +51,7 @@ def _describe(service: Service, pixels: np.ndarray | None, *chosen: float) -> It
     system = service.systems["racm3"]
     text = system.codec.vocabulary.text
     try:
-        settings = shown.settings(system.parts.settings, *chosen)
+        settings = shown.settings(system.parts.settings.saying, *chosen)
         picture = shown.opened(pixels)
         for now in steps(lambda watch: system.caption(picture, settings, watch=watch)):
             if isinstance(now, list):

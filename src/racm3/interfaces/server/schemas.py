@@ -88,7 +88,7 @@ class How(BaseModel):
         guidance = _changed(base.guidance, self, "context_weight")
         assert isinstance(guidance, Guidance)
         if self.guidance is not None:
-            guidance = replace(guidance, weight=self.guidance)
+            guidance = replace(guidance, weight=self.guidance, caption_weight=None)
         guidance = replace(guidance, documents=tuple(self.weights))
         settings = _changed(base, self, "seed", "documents", "candidates", "where", "least")
         assert isinstance(settings, Settings)
