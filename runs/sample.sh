@@ -7,6 +7,10 @@
 #   AFTER=runs/out/course_cpu/system runs/sample.sh decoder_cpu [folder]
 #   AFTER=runs/out/decoder_cpu/system runs/sample.sh contrast_cpu [folder]
 #   AFTER=runs/out/contrast_cpu/system runs/sample.sh dyed_cpu [folder]
+# then a course on a card (`racm3 train sample --recipe matching_gpu --stage pack`, runs/gpu.sh), a quarter of an hour here, and an average:
+#   AFTER=runs/out/dyed_cpu/system runs/sample.sh matching_gpu [folder]
+#   AFTER=runs/out/matching_gpu/system runs/sample.sh ordered_cpu [folder]
+#   racm3 average runs/out/dyed_cpu/system runs/out/ordered_cpu/system runs/out/system
 # COUNT scenes a row are measured at the end, 50 where nothing is said and with 0 none at all.
 # Stages that need nothing of each other run side by side, one core each.
 set -euo pipefail

@@ -48,9 +48,10 @@ def test_the_whole_sample_recipe_ends_in_a_system_that_answers(run, tmp_path):
     assert system.snapshot.startswith("sample world")
     page = make_gallery(system, Settings(), tmp_path).read_text()
     assert (tmp_path / "contact-sheet.png").exists()
-    assert page.count("<tr>") == 14
+    assert page.count("<tr>") == 15
     assert 'src="http' not in page
     assert "never seen in training" in page
+    assert "a typical failure" in page
 
 
 def test_a_finished_run_is_not_trained_again(run):

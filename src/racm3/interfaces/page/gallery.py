@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,12 @@ from racm3.system.parts import SampleShelf
 from racm3.system.results import picture_html
 
 SHADE = 200
-KEYWORDED = "mirror ball"
+KEYWORDED, LETTERED = "mirror ball", "NEW button"
 
 
 def make_gallery(system: RACM3, settings: Settings, folder: Path) -> Path:
     """Write gallery.html and contact-sheet.png; the path of the page."""
-    lines = list(progress(show_all(system, settings), label="demo", total=13))
+    lines = list(progress(show_all(system, settings), label="demo", total=14))
     write_whole(folder / "gallery.html", page(lines, system, settings))
     write_whole(folder / "contact-sheet.png", sheet(lines).png())
     return folder / "gallery.html"
@@ -64,6 +65,7 @@ def show_all(system: RACM3, settings: Settings) -> Iterator[Shown]:
     if isinstance(system.parts.shelf, SampleShelf):  # nobody's own memory is read whole for this
         yield keyword_line(system, settings)
         yield taught_line(system, settings)
+        yield failing_line(system, settings)
     yield caption_line(system, settings, animal)
     yield infill_line(system, settings)
 
@@ -82,6 +84,14 @@ def keyword_line(system: RACM3, settings: Settings) -> Shown:
     drawing, plain = (one.draw(caption, settings) for one in (system, system.without_retrieval))
     note = "asked by keywords of the memory's alone"
     return Shown(caption, note, drawing.consulted, None, drawing.image, plain.image)
+
+
+def failing_line(system: RACM3, settings: Settings) -> Shown:
+    """The typical failure: a thing that only its lettering tells from its look-alikes, small."""
+    (thing,) = (thing for thing in things() if thing.name == LETTERED)
+    caption = Scene((thing,), colour="yellow", size="small", place="right").captions()[0]
+    drawn = draw_line(system, settings, caption, thing)
+    return replace(drawn, note="a typical failure: what is small is lost")
 
 
 def taught_line(system: RACM3, settings: Settings) -> Shown:
