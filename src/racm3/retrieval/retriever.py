@@ -229,7 +229,7 @@ class Retriever:
         vectors = embed(self.encoder, queries, dropout=dropout)
         near = self.index.search(vectors, self.config.candidates)
         said = [row for row, query in enumerate(queries) if query.text.strip()]
-        if not said or self.empty:
+        if not said or not (near.ids >= 0).any():
             return near
         shared = self._by_words([queries[row] for row in said], dropout)
         found = (near.ids[near.ids >= 0], shared.ids[shared.scores > 0])
