@@ -51,7 +51,7 @@ def test_the_whole_sample_recipe_ends_in_a_system_that_answers(run, tmp_path):
     assert page.count("<tr>") == 15
     assert 'src="http' not in page
     assert "never seen in training" in page
-    assert "a typical failure" in page
+    assert "hard, small letters: drew " in page
 
 
 def test_a_finished_run_is_not_trained_again(run):

@@ -135,3 +135,6 @@ def test_what_cannot_be_averaged_is_said_so(system, pair, tmp_path):
         average_systems(*pair, pair[0])
     with pytest.raises(CheckpointError, match="there is no system"):
         average_systems(pair[0], tmp_path / "nowhere", out)
+    (pair[1] / "text" / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match="cannot be opened as a tokenizer"):
+        average_systems(*pair, out)

@@ -13,6 +13,7 @@ from racm3.model.export import WEIGHTS, load_weights
 from racm3.runtime import folder_written_whole, load_json, save_json
 from racm3.system.parts import MEMORY, require_system
 from racm3.tokens.image import ImageTokenizer
+from racm3.tokens.text import TextTokenizer
 
 
 def average_systems(before: Path, after: Path, out: Path, *, share: float = 0.5) -> None:
@@ -69,7 +70,7 @@ def _require_alike(before: Path, after: Path, one: dict[str, Any], other: dict[s
             f"{before} has the generators {', '.join(one['generators'])} and {after} "
             f"{', '.join(other['generators'])}; only the same ones can be averaged"
         )
-    texts = {(folder / "text" / "tokenizer.json").read_bytes() for folder in (before, after)}
+    texts = {TextTokenizer.open(folder / "text").tokenizer.to_str() for folder in (before, after)}
     codes = [
         ImageTokenizer.open(folder / "tokenizer").vqgan.codebook.vectors
         for folder in (before, after)

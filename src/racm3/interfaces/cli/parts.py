@@ -57,7 +57,7 @@ def assemble(
 def average(before: Path, after: Path, out: Path, *, share: float = 0.5) -> None:
     """Average the generators of a system and of one that went on from it.
 
-    What a further course taught stays, and most of what it made worse comes back (WiSE-FT,
+    Often what a further course taught stays, and much of what it made worse comes back (WiSE-FT,
     Wortsman et al. 2022); the shipped generators are such an average. Everything else is of AFTER.
 
     Args:

@@ -12,6 +12,7 @@ from PIL import ImageDraw, ImageFont
 from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import SIZES, Thing, things
 from racm3.document import Document, Image
+from racm3.evaluation.fidelity import nearest_things
 from racm3.evaluation.invented import invented_things, taught
 from racm3.evaluation.sample_tasks import Shown
 from racm3.runtime import dice, progress, write_whole
@@ -65,7 +66,7 @@ def show_all(system: RACM3, settings: Settings) -> Iterator[Shown]:
     if isinstance(system.parts.shelf, SampleShelf):  # nobody's own memory is read whole for this
         yield keyword_line(system, settings)
         yield taught_line(system, settings)
-        yield failing_line(system, settings)
+        yield lettered_line(system, settings)
     yield caption_line(system, settings, animal)
     yield infill_line(system, settings)
 
@@ -86,12 +87,15 @@ def keyword_line(system: RACM3, settings: Settings) -> Shown:
     return Shown(caption, note, drawing.consulted, None, drawing.image, plain.image)
 
 
-def failing_line(system: RACM3, settings: Settings) -> Shown:
-    """The typical failure: a thing that only its lettering tells from its look-alikes, small."""
+def lettered_line(system: RACM3, settings: Settings) -> Shown:
+    """Where it fails most: a thing that only its lettering tells from its look-alikes, small; and
+    what was drawn instead, if anything."""
     (thing,) = (thing for thing in things() if thing.name == LETTERED)
-    caption = Scene((thing,), colour="yellow", size="small", place="right").captions()[0]
-    drawn = draw_line(system, settings, caption, thing)
-    return replace(drawn, note="a typical failure: what is small is lost")
+    scene = Scene((thing,), colour="yellow", size="small", place="right")
+    line = draw_line(system, settings, scene.captions()[0], thing)
+    assert isinstance(line.racm3, Image)
+    (nearest,) = nearest_things(line.racm3, scene)
+    return replace(line, note=f"hard, small letters: drew {things()[nearest].name}")
 
 
 def taught_line(system: RACM3, settings: Settings) -> Shown:
