@@ -7,11 +7,11 @@ import torch
 from racm3.data.live import Live
 from racm3.data.prepare import Prepared, TokenTable, find_neighbours
 from racm3.data.stream import Stream, StreamConfig, fullest_rows, validation_batches
-from racm3.errors import CheckpointError, ConfigError
+from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.runtime import dice
 from racm3.tokens.codec import Kind, Segment, flatten
-from racm3.tokens.masking import Masking, unlay
+from racm3.tokens.masking import Masking, Words, choose_spans, unlay
 from racm3.tokens.vocabulary import Vocabulary
 from racm3.training.objective import batch
 
@@ -218,7 +218,8 @@ def test_retrieved_documents_are_masked_only_where_asked(prepared, scope):
     source = stream(prepared, masking=Masking(mean_spans=4.0, scope=scope), counts=(2,))
     samples = [source.sample(number) for number in range(30)]
     masked = [
-        np.isin(one.ids, list(VOCABULARY.masks)) & (one.source > 0) & ~one.learn for one in samples
+        np.isin(one.ids, list(VOCABULARY.masks)) & (one.source > 0) & (one.learn == 0)
+        for one in samples
     ]
     assert any(one.any() for one in masked) == (scope == "all")
     assert all(len(one.ids) <= source.config.length for one in samples)
@@ -260,7 +261,7 @@ def test_a_live_stream_shows_what_is_looked_up(prepared, encoder, documents, she
 def test_words_that_are_only_given_stand_whole_before_their_picture_and_are_not_learnt(
     prepared, scope
 ):
-    given = np.arange(50) % 2 == 0
+    given = (np.arange(50) % 2 == 0).astype(np.uint8)
     some = Prepared(prepared.documents, prepared.memory, prepared.neighbours, prepared.about, given)
     source = stream(some, masking=Masking(mean_spans=2, scope=scope), length=400)
     learnt = {False: 0, True: 0}
@@ -277,15 +278,44 @@ def test_words_that_are_only_given_stand_whole_before_their_picture_and_are_not_
     assert learnt[True] == 0 < learnt[False]
 
 
-def test_whose_words_are_given_is_kept_on_disk_in_sums_and_after_removals(prepared, tmp_path):
-    given = np.arange(50) % 3 == 0
+@pytest.mark.parametrize("scope", ["main", "all"])
+def test_words_that_are_asked_for_come_last_after_every_document_and_weigh_as_much_as_all(
+    prepared, scope
+):
+    asked = np.where(np.arange(50) % 2 == 0, Words.ASKED, Words.OPEN).astype(np.uint8)
+    some = Prepared(prepared.documents, prepared.memory, prepared.neighbours, prepared.about, asked)
+    source = stream(some, masking=Masking(mean_spans=2, scope=scope), length=400)
+    alone = stream(some, neighbours="none", length=400)
+    for number in range(100):
+        row = int(source._order(number // 50)[number % 50])
+        if not asked[row]:
+            continue
+        (words, picture), one = some.documents[row], source.sample(number)
+        answer = [*words.ids, VOCABULARY.eoss]
+        assert one.ids[-len(answer) :].tolist() == answer
+        assert (one.learn[-len(answer) :] > 0).all()
+        assert not one.learn[: -len(answer)].any()
+        document = len(words.ids) + 1 + len(picture.ids) + 1 + 1 + 1 + 1  # </s>, mask, <eoss>
+        np.testing.assert_allclose(one.learn.sum(), document, rtol=1e-5)
+        assert one.source.max() == 2
+        assert alone.sample(number).ids.tolist() == one.ids[one.source <= 0].tolist()
+
+
+def test_words_that_are_asked_for_need_a_picture():
+    text = (Segment(Kind.TEXT, (1, 2)),)
+    with pytest.raises(DocumentError, match="no picture with words"):
+        choose_spans(text, Masking(), np.random.default_rng(0), words=Words.ASKED)
+
+
+def test_what_becomes_of_words_is_kept_on_disk_in_sums_and_after_removals(prepared, tmp_path):
+    words = (np.arange(50) % 3).astype(np.uint8)
     some = Prepared(
         prepared.documents, prepared.memory, prepared.neighbours,
-        {**prepared.about, "ids": list(range(20)), "of_memory": False}, given,
+        {**prepared.about, "ids": list(range(20)), "of_memory": False}, words,
     )  # fmt: skip
     some.save(tmp_path / "some")
-    assert Prepared.open(tmp_path / "some").given.tolist() == given.tolist()
+    assert Prepared.open(tmp_path / "some").words.tolist() == words.tolist()
     prepared.save(tmp_path / "none")
-    assert not Prepared.open(tmp_path / "none").given.any()
-    assert (prepared + some).given.tolist() == [False] * 50 + given.tolist()
-    assert some.without({3, 4}).given.tolist() == given.tolist()
+    assert not Prepared.open(tmp_path / "none").words.any()
+    assert (prepared + some).words.tolist() == [0] * 50 + words.tolist()
+    assert some.without({3, 4}).words.tolist() == words.tolist()

@@ -10,6 +10,7 @@ from racm3.recipes import lessons
 from racm3.recipes.lessons import Fiction
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.tokens.codec import Kind
+from racm3.tokens.masking import Words
 
 
 def said(codec, segments) -> str:
@@ -26,6 +27,26 @@ def test_a_demonstration_stands_beside_its_own_label_and_another_one(codec, enco
         assert document.text in pair
         places.append(pair.index(document.text))
     assert 0.2 < np.mean(places) < 0.8
+
+
+def test_a_label_is_dealt_anew_and_only_the_pictures_say_which(codec, encoder):
+    some = lessons.labelled(60, Fiction(12), encoder.dim, same=0.5)
+    made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
+    assert (made.words == Words.ASKED).all()
+    assert len({document.text for document in some.documents}) > 12  # no thing's own name
+    places, repeated = [], []
+    for row, document in enumerate(some.documents):
+        pair = [made.memory[int(at)] for at in made.neighbours[row, 0]]
+        labels = [said(codec, one) for one in pair]
+        assert labels[0] != labels[1]
+        places.append(labels.index(document.text))
+        picture = made.documents[row][1]
+        assert pair[1 - places[-1]][1] != picture
+        repeated.append(pair[places[-1]][1] == picture)
+    assert 0.2 < np.mean(places) < 0.8
+    assert 0.3 < np.mean(repeated) < 0.7
+    alike = lessons.labelled(9, Fiction(12), encoder.dim)
+    assert [one.text for one in alike.documents] == [one.text for one in some.documents[:9]]
 
 
 def test_neighbours_of_other_documents_are_refused(codec, encoder):
@@ -53,7 +74,7 @@ def test_dyed_lessons_stand_beside_their_thing_and_nobody_has_to_say_their_words
     some = lessons.dyed(12, Fiction(20), encoder.dim, chances=Chances(rare=0.3))
     plain = lessons.fictional(5, Fiction(20), encoder.dim)
     made = lessons.prepare_lessons(codec, encoder, [plain, some], RetrieverConfig(), draws=1)
-    assert made.given.tolist() == [False] * 5 + [True] * 12
+    assert made.words.tolist() == [Words.OPEN] * 5 + [Words.GIVEN] * 12
     found = []
     for document, (first, *_) in zip(some.documents, made.neighbours[5:, 0].tolist(), strict=True):
         name = some.memory.documents([first - 20])[0].text.split(" (")[0]

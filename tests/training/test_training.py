@@ -102,9 +102,9 @@ def test_targets_never_cross_samples_nor_count_twice(prepared):  # noqa: F811
     samples = [stream(prepared).sample(i) for i in range(3)]
     one = batch(pack([samples], 400, Placing(VOCABULARY, 9)), torch.device("cpu"))
     expected = sum(int(s.learn[1:].sum()) for s in samples)
-    assert int((one.main | one.retrieved).sum()) == expected
-    assert not (one.main & one.retrieved).any()
-    followed = (one.main | one.retrieved)[0, :-1]
+    assert int((one.main + one.retrieved).sum()) == expected
+    assert not (one.main * one.retrieved).any()
+    followed = (one.main + one.retrieved)[0, :-1] > 0
     assert torch.equal(one.targets[0, :-1][followed], one.ids[0, 1:][followed])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Int64, UInt8
 
 from racm3.document import Document
 from racm3.errors import CheckpointError, ConfigError, Racm3Error
@@ -14,11 +14,12 @@ from racm3.retrieval.retriever import Neighbour, Retriever, two_sided
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import dice, folder_written_whole, load_json, progress, save_json
 from racm3.tokens.codec import Codec, Kind, Segment, Segments
+from racm3.tokens.masking import Words
 
 # Documents that are read at once and that are looked up at once, and the shorter side of a picture
 # that is more than enough: a collection of photographs need not fit into RAM.
 READ, AT_ONCE, LARGE = 32, 256, 1024
-GIVEN = "given.npy"  # only where somebody's words are
+WORDS = "words.npy"  # only where somebody's are given or asked for
 
 
 class TokenTable:
@@ -85,8 +86,7 @@ def _mapped(path: Path) -> np.ndarray:
 
 class Prepared:
     """A folder of training material: documents, the memory beside them, who neighbours whom, and
-    which documents' words are only ever `given`, so that nobody is asked to say them; left out,
-    no document's are."""
+    what becomes of each document's words (`Words`); left out, all are open."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Prepared:
         memory: TokenTable,
         neighbours: Int64[np.ndarray, "docs draws depth"],
         about: dict[str, Any],
-        given: Bool[np.ndarray, " docs"] | None = None,
+        words: UInt8[np.ndarray, " docs"] | None = None,
     ) -> None:
         if len(neighbours) != len(documents):
             raise ConfigError(
@@ -103,7 +103,7 @@ class Prepared:
             )
         self.documents, self.memory, self.neighbours = documents, memory, neighbours
         self.about = about
-        self.given = np.zeros(len(documents), dtype=bool) if given is None else given
+        self.words = np.zeros(len(documents), dtype=np.uint8) if words is None else words
 
     def __add__(self, other: "Prepared") -> "Prepared":
         """The documents of both, each with its own memory's neighbours."""
@@ -113,7 +113,7 @@ class Prepared:
             self.memory + other.memory,
             np.concatenate([self.neighbours, theirs]),
             self.about,
-            np.concatenate([self.given, other.given]),
+            np.concatenate([self.words, other.words]),
         )
 
     def save(self, folder: str | Path) -> None:
@@ -121,8 +121,8 @@ class Prepared:
             self.documents.save(temporary / "documents")
             self.memory.save(temporary / "memory")
             np.save(temporary / "neighbours.npy", self.neighbours, allow_pickle=False)
-            if self.given.any():
-                np.save(temporary / GIVEN, self.given, allow_pickle=False)
+            if self.words.any():
+                np.save(temporary / WORDS, self.words, allow_pickle=False)
             save_json(temporary / "about.json", self.about)
 
     def without(self, ids: set[int]) -> "Prepared":
@@ -138,18 +138,18 @@ class Prepared:
         mine = list(keep if self.about["of_memory"] else range(len(self.documents)))
         documents = TokenTable.of([self.documents[row] for row in mine])
         memory = TokenTable.of([self.memory[row] for row in keep])
-        return Prepared(documents, memory, new[self.neighbours[mine]], about, self.given[mine])
+        return Prepared(documents, memory, new[self.neighbours[mine]], about, self.words[mine])
 
     @classmethod
     def open(cls, folder: str | Path) -> "Prepared":
         folder = Path(folder)
-        given = folder / GIVEN
+        words = folder / WORDS
         return cls(
             TokenTable.open(folder / "documents"),
             TokenTable.open(folder / "memory"),
             _mapped(folder / "neighbours.npy"),
             load_json(folder / "about.json"),
-            _mapped(given) if given.exists() else None,
+            _mapped(words) if words.exists() else None,
         )
 
 
@@ -244,12 +244,12 @@ def prepare(
     depth: int = 2,
     seed: int = 0,
     neighbours: Int64[np.ndarray, "docs draws depth"] | None = None,
-    given: bool = False,
+    words: Words = Words.OPEN,
 ) -> Prepared:
     """Encode documents and memory and look up everyone's neighbours (RA-CM3 §3.2, offline).
 
-    Where `neighbours` are there, as rows of the retriever's memory, nothing is looked up. With
-    `given` nobody is asked to say these documents' words.
+    Where `neighbours` are there, as rows of the retriever's memory, nothing is looked up.
+    `words` says what becomes of these documents' words.
 
     Raises:
         Racm3Error: There is no document, or `neighbours` are not those of these documents.
@@ -276,4 +276,6 @@ def prepare(
     table = encode_all(codec, lambda a, b: documents[a:b], len(documents), label="documents")
     ids = retriever.ids.tolist()
     memory = encode_all(codec, lambda a, b: retriever.read(ids[a:b]), len(ids), label="memory")
-    return Prepared(table, memory, neighbours, about, np.full(len(documents), given))
+    return Prepared(
+        table, memory, neighbours, about, np.full(len(documents), words, dtype=np.uint8)
+    )

@@ -19,12 +19,12 @@ from racm3.tokens.context import (
     context,
     fitting,
     half_hidden,
+    learning,
     pack,
     shorten,
     size,
-    words_given,
 )
-from racm3.tokens.masking import Masking, choose_spans
+from racm3.tokens.masking import Masking, Words, choose_spans
 from racm3.tokens.placing import Placing
 from racm3.tokens.vocabulary import MASKS, Vocabulary
 
@@ -40,7 +40,8 @@ class StreamConfig:
         rows: Packed rows of a batch (on each rank).
         length: Ids in a row. Longer ones waste less, and on a CPU they cost nothing more.
         neighbours: retrieved (RA-CM3), none (vanilla CM3) or random (ablation).
-        counts: K is drawn uniformly from these.
+        counts: K is drawn uniformly from these; where words are asked for, all prepared neighbours
+            are read.
         any_of: Take K at random among all prepared neighbours (CM3Leon: 3 of 2 + 2) instead of
             the K nearest.
         shuffled: The chance that the K nearest are shown in any order; with 1 their place says
@@ -110,27 +111,28 @@ class Stream:
         epoch, place = divmod(number, len(self.prepared.documents))
         document = int(self._order(epoch)[place])
         rng = dice(self.config.seed, SAMPLE, number)
-        retrieved = self._retrieved(document, rng)
+        words = Words(int(self.prepared.words[document]))
+        retrieved = self._retrieved(document, rng, every=words is Words.ASKED)
         segments = self.prepared.documents[document]
-        masking, given = self.config.masking, bool(self.prepared.given[document])
+        masking = self.config.masking
         # Masking makes a sample longer, by a marker, a marker and <eoss> for every span.
         spare = self.config.length - 2 - 3 * (MASKS - 1)
         main = shorten(segments, max(spare, 2))
         if masking.scope == "main":
-            spans = choose_spans(main, masking, rng, given=given)
+            spans = choose_spans(main, masking, rng, words=words)
             kept = fitting(retrieved, size(main) + 1 + 3 * len(spans), self.config.length)
         else:
             kept = fitting(retrieved, size(main) + 1, spare)
             read = [segment for one in (*kept[::-1], main) for segment in one]
-            spans = choose_spans(read, masking, rng, given=given)
+            spans = choose_spans(read, masking, rng, words=words)
         whole = context(kept, main, self.vocabulary, spans, scope=masking.scope)
-        if given:
-            whole = words_given(whole, self.vocabulary)
+        whole = learning(whole, words, self.vocabulary)
         if not self.config.hidden or rng.random() >= self.config.hidden:
             return whole
         return half_hidden(whole, rng.random(), self.vocabulary, rng)
 
-    def _retrieved(self, document: int, rng: np.random.Generator) -> list[Segments]:
+    def _retrieved(self, document: int, rng: np.random.Generator, *, every: bool) -> list[Segments]:
+        """Documents to be read beside this one: `every` prepared one, or as many as chance has."""
         config, prepared = self.config, self.prepared
         count = int(config.counts[rng.integers(len(config.counts))])
         draw = int(rng.integers(prepared.neighbours.shape[1]))
@@ -142,7 +144,7 @@ class Stream:
             known = prepared.neighbours[document, draw]
             found = self.live.rows(document, rng) if self.live and count else known
             order = rng.permutation(len(found)) if config.any_of else np.arange(len(found))
-            rows = found[order[:count]]
+            rows = found if every else found[order[:count]]
             if config.shuffled:
                 (other,) = rng.spawn(1)  # whatever is drawn next stays as it would have been
                 rows = other.permutation(rows) if other.random() < config.shuffled else rows

@@ -112,6 +112,28 @@ def ordered_cpu() -> SampleRecipe:
     return replace(made, stream=stream, courses=(course,))
 
 
+def labelled_cpu() -> SampleRecipe:
+    """A course for what ships after `ordered_cpu` and the average, in which half of what is read
+    is a picture to be given one of two labels that its examples have just been given.
+
+    Whoever met labels only as names of their own things is at chance where they mean nothing; after
+    this examples are compared (docs/log.md).
+    """
+    base = ordered_cpu()
+    course = replace(
+        base.courses[0],
+        seen=2_000,
+        fictional=4_500,
+        pictured=3_500,
+        demonstrated=0,
+        labelled=10_000,
+        dyed=3_500,
+        things=(8_000, 3_000),
+        training=schedule(700, lr=1e-3),
+    )
+    return replace(base, stream=replace(base.stream, rows=8), courses=(course,))
+
+
 def decoder_cpu() -> SampleRecipe:
     """A decoder that is told more of every code, for what `further_cpu` or `course_cpu` made."""
     return replace(

@@ -21,8 +21,9 @@ from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
 from racm3.tokens.codec import Codec
+from racm3.tokens.masking import Words
 
-DEMONSTRATIONS, OWN = 67, 69
+DEMONSTRATIONS, OWN, LABELS = 67, 69, 73
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Lessons:
         groups: What each document must not neighbour; none where nothing is forbidden.
         worded: Look neighbours up by words, however the run asks.
         neighbours: What each document is shown beside, where that is not looked up.
-        given: Their words are only ever given, nobody is asked to say them.
+        words: What becomes of their words.
     """
 
     documents: Sequence[Document]
@@ -43,7 +44,7 @@ class Lessons:
     groups: Sequence[frozenset[str]] | None = None
     worded: bool = False
     neighbours: Int64[np.ndarray, "docs draws depth"] | None = None
-    given: bool = False
+    words: Words = Words.OPEN
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def dyed(
     always = replace(chances, dyed=1.0)
     drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=0.0, chances=always)
     memory = _unseen_by_clip(fiction.things, dim)
-    return Lessons([document for _, document in drawn], memory, worded=True, given=True)
+    return Lessons([document for _, document in drawn], memory, worded=True, words=Words.GIVEN)
 
 
 def pictured(
@@ -137,6 +138,32 @@ def demonstrated(count: int, fiction: Fiction, dim: int, *, seed: int = 4) -> Le
     return Lessons(documents, shelf, neighbours=neighbours)
 
 
+def labelled(
+    count: int, fiction: Fiction, dim: int, *, seed: int = 8, same: float = 0.5
+) -> Lessons:
+    """Pictures of one fictional thing each under a label that is asked for, after two labelled
+    scenes, of the same thing and of another one, in either order.
+
+    Every lesson deals its two labels anew from the words of all names, so that nothing helps but to
+    compare pictures. A share `same` asks for the very picture of the example, where that is easiest
+    to find out; without it nothing is learnt (docs/log.md).
+    """
+    made_up = fiction.things
+    words = sorted({word for thing in made_up for word in thing.name.split()})
+    examples, documents, neighbours = list[Document](), list[Document](), list[list[int]]()
+    for number in range(count):
+        rng = dice(seed, LABELS, number)
+        pair = [made_up[row] for row in rng.choice(len(made_up), 2, replace=False)]
+        labels = [str(label) for label in rng.choice(words, 2, replace=False)]
+        scenes = [Scene.random([thing], rng, count=1) for thing in pair]
+        asked = scenes[0] if rng.random() < same else Scene.random(pair[:1], rng, count=1)
+        documents.append(Document.of(labels[0], asked.draw()))
+        neighbours.append((len(examples) + rng.permutation(2)).tolist())
+        examples += [Document.of(labels[at], scene.draw()) for at, scene in enumerate(scenes)]
+    shelf = ListShelf(examples, np.zeros((2 * count, dim), np.float32))
+    return Lessons(documents, shelf, neighbours=np.array(neighbours)[:, None], words=Words.ASKED)
+
+
 def _labelled(thing: Thing, rng: np.random.Generator) -> Document:
     return Document.of(thing.name, Scene.random([thing], rng, count=1).draw())
 
@@ -169,7 +196,7 @@ def prepare_lessons(
                 draws=draws,
                 depth=depth,
                 neighbours=some.neighbours,
-                given=some.given,
+                words=some.words,
             )
             for some in lessons
         ),

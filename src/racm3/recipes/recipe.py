@@ -23,6 +23,9 @@ class Course:
         fictional: Scenes of fictional things, looked up by words.
         pictured: Scenes of one fictional thing each, beside it and what looks like the scene.
         demonstrated: Scenes of one fictional thing each, beside labelled examples.
+        labelled: Scenes of one fictional thing each whose label is asked for, after two examples
+            under labels that are dealt anew.
+        same: The share of these that show an example itself.
         dyed: Scenes of one fictional thing each in another colour than its own, to be drawn.
         things: How many fictional things there are to look up by words, and by the picture.
         chances: How often a scene is striped, checked or tilted.
@@ -35,6 +38,8 @@ class Course:
     fictional: int
     pictured: int = 0
     demonstrated: int = 0
+    labelled: int = 0
+    same: float = 0.5
     dyed: int = 0
     things: tuple[int, int]
     chances: Chances = USUAL

@@ -8,6 +8,7 @@ from racm3.recipes.courses import (
     decoder_cpu,
     dyed_cpu,
     further_cpu,
+    labelled_cpu,
     matching_gpu,
     ordered_cpu,
 )
@@ -22,6 +23,7 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "dyed_cpu": dyed_cpu,
     "matching_gpu": matching_gpu,
     "ordered_cpu": ordered_cpu,
+    "labelled_cpu": labelled_cpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,
     "sample_gpu": sample_gpu,

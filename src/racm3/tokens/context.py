@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Float32, Int32, Int64
 
 from racm3.errors import ConfigError, DocumentError
 from racm3.tokens.codec import Kind, Segment, Segments, flatten
-from racm3.tokens.masking import Span, lay
+from racm3.tokens.masking import Span, Words, lay
 from racm3.tokens.placing import Placing
 from racm3.tokens.vocabulary import Vocabulary
 
@@ -17,12 +17,12 @@ STRUCTURE, MAIN = -1, 0
 
 class Context(NamedTuple):
     """One sample. `source` is 0 for the main document, k for the k-th retrieved one, -1 for the
-    opening `</s>`; `learn` says whether predicting this id counts. `read` is what stands there to
+    opening `</s>`; `learn` says how much predicting this id counts. `read` is what stands there to
     be read: the ids themselves, but for those that `half_hidden` hides."""
 
     ids: Int64[np.ndarray, " seq"]
     source: Int64[np.ndarray, " seq"]
-    learn: Bool[np.ndarray, " seq"]
+    learn: Float32[np.ndarray, " seq"]
     read: Int64[np.ndarray, " seq"]
 
 
@@ -57,15 +57,23 @@ def context(
     return Context(
         whole,
         np.array([*source, *(owner[at] for at in laid.origin)], dtype=np.int64),
-        np.array([*learn, *laid.learn], dtype=bool),
+        np.array([*learn, *laid.learn], dtype=np.float32),
         whole,
     )
 
 
-def words_given(one: Context, vocabulary: Vocabulary) -> Context:
-    """The same with no loss on the main document's words: they are read, not learnt to be said."""
-    words = (one.source == MAIN) & (one.ids < vocabulary.text_size)
-    return one._replace(learn=one.learn & ~words)
+def learning(one: Context, words: Words, vocabulary: Vocabulary) -> Context:
+    """The same with what becomes of the main document's words: no loss on those that are given,
+    they are not learnt to be said; on those that are asked for all of it, so that an answer of one
+    word counts as much as the whole document would."""
+    main = one.source == MAIN
+    if words is Words.GIVEN:
+        return one._replace(learn=one.learn * ~(main & (one.ids < vocabulary.text_size)))
+    if words is Words.ASKED:
+        said = np.zeros_like(one.learn)
+        said[int(np.flatnonzero(one.ids == vocabulary.end)[-1]) + 2 :] = 1  # what follows its mask
+        return one._replace(learn=said * (one.learn[main].sum() / said.sum()))
+    return one
 
 
 def half_hidden(
@@ -126,7 +134,7 @@ class Packed(NamedTuple):
 
     ids: Int64[np.ndarray, "rows seq"]
     source: Int64[np.ndarray, "rows seq"]
-    learn: Bool[np.ndarray, "rows seq"]
+    learn: Float32[np.ndarray, "rows seq"]
     sample: Int32[np.ndarray, "rows seq"]
     position: Int64[np.ndarray, "rows seq"]
     read: Int64[np.ndarray, "rows seq"]
@@ -137,7 +145,7 @@ def pack(samples: Sequence[Sequence[Context]], length: int, placing: Placing) ->
     shape = (len(samples), length)
     ids = np.full(shape, placing.vocabulary.pad, dtype=np.int64)
     source = np.full(shape, STRUCTURE, dtype=np.int64)
-    learn = np.zeros(shape, dtype=bool)
+    learn = np.zeros(shape, dtype=np.float32)
     sample = np.full(shape, -1, dtype=np.int32)
     position = np.zeros(shape, dtype=np.int64)
     read = ids.copy()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,15 @@ from racm3.tokens.codec import Kind, Segment, flatten
 from racm3.tokens.vocabulary import MASKS, Vocabulary
 
 ATTEMPTS = 20
+
+
+class Words(IntEnum):
+    """What becomes of a document's words in training: they are masked as pictures are, they are
+    only ever given to be read, or they alone are asked for, after everything else."""
+
+    OPEN = 0
+    GIVEN = 1
+    ASKED = 2
 
 
 class Span(NamedTuple):
@@ -68,14 +78,22 @@ def choose_spans(
     masking: Masking,
     rng: np.random.Generator,
     *,
-    given: bool = False,
+    words: Words = Words.OPEN,
 ) -> list[Span]:
     """Which spans a training sample loses: sorted, disjoint, each inside one segment.
 
-    Where words are only ever `given`, those in pictures alone.
+    Where words are only ever given, those in pictures alone; where they are asked for, the last
+    text of an illustrated document.
+
+    Raises:
+        DocumentError: Words are asked for and there is no picture, or there are none.
     """
+    if words is Words.ASKED:
+        if not (texts := _captions(segments)):
+            raise DocumentError("words are asked for where there is no picture with words")
+        return texts[-1:]
     chosen = _any_spans(segments, masking, rng)
-    if not given:
+    if words is Words.OPEN:
         return chosen
     pictures = [
         span

@@ -229,8 +229,8 @@ def perplexity(
         image = (one.targets >= vocabulary.image.start) & (one.targets < vocabulary.image.stop)
         text = one.targets < vocabulary.text.stop
         for name, kind in (("image", image), ("text", text)):
-            sums[name][0] += nll[kind & one.main].sum().item()
-            sums[name][1] += (kind & one.main).sum().item()
+            sums[name][0] += nll[kind & (one.main > 0)].sum().item()
+            sums[name][1] += (kind & (one.main > 0)).sum().item()
     return {
         f"{name}_perplexity": float(torch.tensor(total / max(count, 1)).exp())
         for name, (total, count) in sums.items()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -16,18 +16,18 @@ PIECE = 1024
 
 
 class Batch(NamedTuple):
-    """A packed batch as tensors; `main` and `retrieved` mark what is predicted at each place.
-    `ids` are those that are read."""
+    """A packed batch as tensors; `main` and `retrieved` say how much counts what is predicted
+    at each place. `ids` are those that are read."""
 
     ids: Int[Tensor, "rows seq"]
     positions: Int[Tensor, "rows seq"]
     sample: Int[Tensor, "rows seq"]
     targets: Int[Tensor, "rows seq"]
-    main: Bool[Tensor, "rows seq"]
-    retrieved: Bool[Tensor, "rows seq"]
+    main: Float[Tensor, "rows seq"]
+    retrieved: Float[Tensor, "rows seq"]
 
     def weight(self, alpha: float) -> Float[Tensor, "rows seq"]:
-        return self.main.float() + alpha * self.retrieved.float()
+        return self.main + alpha * self.retrieved
 
 
 def batch(packed: Packed, device: torch.device) -> Batch:
@@ -36,12 +36,13 @@ def batch(packed: Packed, device: torch.device) -> Batch:
     targets = np.concatenate([ids[:, 1:], ids[:, :1]], axis=1)
     same = np.zeros(ids.shape, dtype=bool)
     same[:, :-1] = (sample[:, 1:] == sample[:, :-1]) & (sample[:, 1:] >= 0)
-    learn = np.zeros(ids.shape, dtype=bool)
+    learn = np.zeros(ids.shape, dtype=np.float32)
     learn[:, :-1] = packed.learn[:, 1:]
     source = np.concatenate([packed.source[:, 1:], packed.source[:, :1]], axis=1)
     arrays = (packed.read, packed.position, sample, targets)
-    flags = (same & learn & (source == MAIN), same & learn & (source > MAIN))
-    return Batch(*(torch.from_numpy(a).to(device) for a in (*arrays, *flags)))
+    learn *= same
+    counts = (learn * (source == MAIN), learn * (source > MAIN))
+    return Batch(*(torch.from_numpy(a).to(device) for a in (*arrays, *counts)))
 
 
 class Losses(NamedTuple):
