@@ -49,6 +49,22 @@ def test_a_label_is_dealt_anew_and_only_the_pictures_say_which(codec, encoder):
     assert [one.text for one in alike.documents] == [one.text for one in some.documents[:9]]
 
 
+def test_entries_under_names_dealt_anew_are_captioned_with_the_name_of_what_is_shown(encoder):
+    some = lessons.labelled(40, Fiction(12, own=0.5), encoder.dim, entries=0.5)
+    looks = {thing.on_white(64).pixels.tobytes() for thing in Fiction(12).things}
+    entries = 0
+    for document, (first, second) in zip(some.documents, some.neighbours[:, 0], strict=True):
+        pair = some.memory.documents([int(first), int(second)])
+        if len(pair[0].images) == 1:
+            assert document.text in {one.text for one in pair}
+            continue
+        entries += 1
+        assert all(one.images[0].pixels.tobytes() in looks for one in pair)
+        names = [one.text.split(" (")[0] for one in pair]
+        assert any(f" {name}" in document.text for name in names)
+    assert 0.3 < entries / 40 < 0.7
+
+
 def test_neighbours_of_other_documents_are_refused(codec, encoder):
     some = lessons.demonstrated(4, Fiction(12), encoder.dim)
     with pytest.raises(Racm3Error, match=r"4 documents with 2 draws of 2 need \(4, 2, 2\)"):

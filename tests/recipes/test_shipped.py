@@ -14,6 +14,8 @@ MADE_IT = (
     "dyed_cpu",
     "matching_gpu",
     "ordered_cpu",
+    "labelled_cpu",
+    "answering_cpu",
 )
 
 

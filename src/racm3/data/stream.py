@@ -49,6 +49,7 @@ class StreamConfig:
         hidden: The share of samples in which part of what is said last is not read, any part of it
             (`tokens.context.half_hidden`).
         masking: CM3 masking of the main document.
+        asked: How much words count that are asked for (`Words.ASKED`), in whole documents.
         align: Place every picture's cells from a multiple of this on (`tokens/placing.py`); 0 for
             plain positions.
         seed: Decides order, masks, K and draws.
@@ -62,6 +63,7 @@ class StreamConfig:
     shuffled: float = 0.0
     hidden: float = 0.0
     masking: Masking = field(default_factory=Masking)
+    asked: float = 1.0
     align: int = 0
     seed: int = 0
 
@@ -71,6 +73,8 @@ class StreamConfig:
         for name in ("shuffled", "hidden"):
             if not 0 <= (chance := getattr(self, name)) <= 1:
                 raise ConfigError(f"{name} {chance} is no chance between 0 and 1")
+        if self.asked <= 0:
+            raise ConfigError(f"asked {self.asked} is no weight; more than 0 is expected")
 
 
 class Stream:
@@ -108,26 +112,27 @@ class Stream:
         return order.astype(np.int64)
 
     def sample(self, number: int) -> Context:
+        config = self.config
         epoch, place = divmod(number, len(self.prepared.documents))
         document = int(self._order(epoch)[place])
-        rng = dice(self.config.seed, SAMPLE, number)
+        rng = dice(config.seed, SAMPLE, number)
         words = Words(int(self.prepared.words[document]))
         retrieved = self._retrieved(document, rng, every=words is Words.ASKED)
         segments = self.prepared.documents[document]
-        masking = self.config.masking
+        masking = config.masking
         # Masking makes a sample longer, by a marker, a marker and <eoss> for every span.
-        spare = self.config.length - 2 - 3 * (MASKS - 1)
+        spare = config.length - 2 - 3 * (MASKS - 1)
         main = shorten(segments, max(spare, 2))
         if masking.scope == "main":
             spans = choose_spans(main, masking, rng, words=words)
-            kept = fitting(retrieved, size(main) + 1 + 3 * len(spans), self.config.length)
+            kept = fitting(retrieved, size(main) + 1 + 3 * len(spans), config.length)
         else:
             kept = fitting(retrieved, size(main) + 1, spare)
             read = [segment for one in (*kept[::-1], main) for segment in one]
             spans = choose_spans(read, masking, rng, words=words)
         whole = context(kept, main, self.vocabulary, spans, scope=masking.scope)
-        whole = learning(whole, words, self.vocabulary)
-        if not self.config.hidden or rng.random() >= self.config.hidden:
+        whole = learning(whole, words, self.vocabulary, asked=config.asked)
+        if not config.hidden or rng.random() >= config.hidden:
             return whole
         return half_hidden(whole, rng.random(), self.vocabulary, rng)
 

@@ -95,9 +95,8 @@ def prepare_training(
     if course.demonstrated:
         taught.append(lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4))
     if course.labelled:
-        taught.append(
-            lessons.labelled(course.labelled, worded, dim, seed=first + 8, same=course.same)
-        )
+        shares = {"same": course.same, "entries": course.entries}
+        taught.append(lessons.labelled(course.labelled, worded, dim, seed=first + 8, **shares))
     if course.dyed:
         taught.append(lessons.dyed(course.dyed, worded, dim, seed=first + 7, chances=chances))
     return lessons.prepare_lessons(codec, encoder, taught, recipe.retriever, draws=1)

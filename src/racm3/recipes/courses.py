@@ -134,6 +134,14 @@ def labelled_cpu() -> SampleRecipe:
     return replace(base, stream=replace(base.stream, rows=8), courses=(course,))
 
 
+def answering_cpu() -> SampleRecipe:
+    """The same once more for what `labelled_cpu` made, answers counting three times as much, half
+    of them captions after two entries of a memory: whoever captions has followed the first."""
+    base = labelled_cpu()
+    course = replace(base.courses[0], same=0.3, entries=0.5)
+    return replace(base, stream=replace(base.stream, asked=3.0), courses=(course,))
+
+
 def decoder_cpu() -> SampleRecipe:
     """A decoder that is told more of every code, for what `further_cpu` or `course_cpu` made."""
     return replace(

@@ -139,33 +139,55 @@ def demonstrated(count: int, fiction: Fiction, dim: int, *, seed: int = 4) -> Le
 
 
 def labelled(
-    count: int, fiction: Fiction, dim: int, *, seed: int = 8, same: float = 0.5
+    count: int,
+    fiction: Fiction,
+    dim: int,
+    *,
+    seed: int = 8,
+    same: float = 0.5,
+    entries: float = 0.0,
 ) -> Lessons:
-    """Pictures of one fictional thing each under a label that is asked for, after two labelled
-    scenes, of the same thing and of another one, in either order.
+    """Pictures of one fictional thing each whose words are asked for after two documents, of the
+    same thing and of another one, in either order.
 
-    Every lesson deals its two labels anew from the words of all names, so that nothing helps but to
-    compare pictures. A share `same` asks for the very picture of the example, where that is easiest
-    to find out; without it nothing is learnt (docs/log.md).
+    Every lesson deals two names anew from the words of all names, so that nothing helps but to
+    compare pictures. The documents are labelled scenes and the label is asked for; a share `same`
+    shows the very picture of the example, where that is easiest to find out, and without it nothing
+    is learnt (docs/log.md). A share `entries` has the things as a memory shows them instead, and a
+    caption that says the name.
     """
-    made_up = fiction.things
-    words = sorted({word for thing in made_up for word in thing.name.split()})
-    examples, documents, neighbours = list[Document](), list[Document](), list[list[int]]()
+    words = sorted({word for thing in fiction.things for word in thing.name.split()})
+    shown, documents, neighbours = list[Document](), list[Document](), list[list[int]]()
     for number in range(count):
         rng = dice(seed, LABELS, number)
-        pair = [made_up[row] for row in rng.choice(len(made_up), 2, replace=False)]
-        labels = [str(label) for label in rng.choice(words, 2, replace=False)]
+        rows = rng.choice(fiction.number, 2, replace=False)
+        pair = [
+            _called(fiction.things[row], str(name))
+            for row, name in zip(rows, rng.choice(words, 2, replace=False), strict=True)
+        ]
         scenes = [Scene.random([thing], rng, count=1) for thing in pair]
         asked = scenes[0] if rng.random() < same else Scene.random(pair[:1], rng, count=1)
-        documents.append(Document.of(labels[0], asked.draw()))
-        neighbours.append((len(examples) + rng.permutation(2)).tolist())
-        examples += [Document.of(labels[at], scene.draw()) for at, scene in enumerate(scenes)]
-    shelf = ListShelf(examples, np.zeros((2 * count, dim), np.float32))
+        neighbours.append((len(shown) + rng.permutation(2)).tolist())
+        if rng.random() < entries:
+            shown += [thing.document() for thing in pair]
+            documents.append(asked.document(rng))
+        else:
+            shown += [_under_its_name(scene) for scene in scenes]
+            documents.append(_under_its_name(asked))
+    shelf = ListShelf(shown, np.zeros((len(shown), dim), np.float32))
     return Lessons(documents, shelf, neighbours=np.array(neighbours)[:, None], words=Words.ASKED)
 
 
+def _called(thing: Thing, name: str) -> Thing:
+    return Thing(name, thing.keywords, thing.group, thing.held_out, thing.rgba)
+
+
+def _under_its_name(scene: Scene) -> Document:
+    return Document.of(scene.things[0].name, scene.draw())
+
+
 def _labelled(thing: Thing, rng: np.random.Generator) -> Document:
-    return Document.of(thing.name, Scene.random([thing], rng, count=1).draw())
+    return _under_its_name(Scene.random([thing], rng, count=1))
 
 
 def _unseen_by_clip(things: Sequence[Thing], dim: int) -> ListShelf:

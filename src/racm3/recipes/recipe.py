@@ -23,9 +23,10 @@ class Course:
         fictional: Scenes of fictional things, looked up by words.
         pictured: Scenes of one fictional thing each, beside it and what looks like the scene.
         demonstrated: Scenes of one fictional thing each, beside labelled examples.
-        labelled: Scenes of one fictional thing each whose label is asked for, after two examples
-            under labels that are dealt anew.
+        labelled: Scenes of one fictional thing each whose words are asked for, after two documents
+            under names that are dealt anew.
         same: The share of these that show an example itself.
+        entries: The share of these whose documents are as a memory holds them.
         dyed: Scenes of one fictional thing each in another colour than its own, to be drawn.
         things: How many fictional things there are to look up by words, and by the picture.
         chances: How often a scene is striped, checked or tilted.
@@ -40,6 +41,7 @@ class Course:
     demonstrated: int = 0
     labelled: int = 0
     same: float = 0.5
+    entries: float = 0.0
     dyed: int = 0
     things: tuple[int, int]
     chances: Chances = USUAL

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from racm3.recipes.courses import (
+    answering_cpu,
     contrast_cpu,
     course_cpu,
     decoder_cpu,
@@ -24,6 +25,7 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "matching_gpu": matching_gpu,
     "ordered_cpu": ordered_cpu,
     "labelled_cpu": labelled_cpu,
+    "answering_cpu": answering_cpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,
     "sample_gpu": sample_gpu,

@@ -62,17 +62,17 @@ def context(
     )
 
 
-def learning(one: Context, words: Words, vocabulary: Vocabulary) -> Context:
+def learning(one: Context, words: Words, vocabulary: Vocabulary, *, asked: float = 1.0) -> Context:
     """The same with what becomes of the main document's words: no loss on those that are given,
     they are not learnt to be said; on those that are asked for all of it, so that an answer of one
-    word counts as much as the whole document would."""
+    word counts as much as the whole document would, `asked` times."""
     main = one.source == MAIN
     if words is Words.GIVEN:
         return one._replace(learn=one.learn * ~(main & (one.ids < vocabulary.text_size)))
     if words is Words.ASKED:
         said = np.zeros_like(one.learn)
         said[int(np.flatnonzero(one.ids == vocabulary.end)[-1]) + 2 :] = 1  # what follows its mask
-        return one._replace(learn=said * (one.learn[main].sum() / said.sum()))
+        return one._replace(learn=said * (asked * one.learn[main].sum() / said.sum()))
     return one
 
 
