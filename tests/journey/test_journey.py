@@ -101,6 +101,7 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     more = Further(tiny_course(), tmp_path / "again", after=after, on="cpu")
     assert (more.recipe.numbers, more.recipe.courses[0].fiction) == (range(3, 4), 3)
     more.system()
+    assert more.job(more.recipe, "racm3", 3).stream.asked == 2.0
     again = RACM3.open(tmp_path / "again" / "system", device="cpu")
     assert again.codec.image.decode(codes) == polished.decode(codes)
     rows = [one.parts.generators["cm3"].embed_tokens.weight for one in (new, again)]

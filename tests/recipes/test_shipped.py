@@ -16,6 +16,7 @@ MADE_IT = (
     "ordered_cpu",
     "labelled_cpu",
     "answering_cpu",
+    "settled_cpu",
 )
 
 

@@ -201,7 +201,7 @@ class Build:
 
     def job(self, recipe: SampleRecipe, name: str, number: int) -> Job:
         """A course of a generator, whose material is there."""
-        training = recipe.courses[number - recipe.begun].training
+        course = recipe.courses[number - recipe.begun]
         before = self.folder / name / str(number - 1) / "final"
         return Job(
             material=self.folder / f"prepared-{number}",
@@ -209,9 +209,9 @@ class Build:
             beginning=self.beginning(name, self.codec())
             if number == recipe.begun
             else Beginning(weights=before),
-            training=training,
-            stream=recipe.stream,
-            loop=loop(training.steps, recipe.save_every),
+            training=course.training,
+            stream=replace(recipe.stream, asked=course.asked),
+            loop=loop(course.training.steps, recipe.save_every),
         )
 
     def pack(self) -> None:

@@ -135,11 +135,28 @@ def labelled_cpu() -> SampleRecipe:
 
 
 def answering_cpu() -> SampleRecipe:
-    """The same once more for what `labelled_cpu` made, answers counting three times as much, half
-    of them captions after two entries of a memory: whoever captions has followed the first."""
+    """Two more for what `labelled_cpu` made, which compared what stands in the same place and
+    nothing else: answers count twelve times as much, then the rest is learnt again."""
     base = labelled_cpu()
-    course = replace(base.courses[0], same=0.3, entries=0.5)
-    return replace(base, stream=replace(base.stream, asked=3.0), courses=(course,))
+    first = replace(
+        base.courses[0],
+        labelled=18_000,
+        same=0.15,
+        entries=0.25,
+        asked=12.0,
+        training=schedule(400, lr=1e-3),
+    )
+    second = replace(first, asked=1.5, training=schedule(300, lr=1e-3))
+    return replace(base, courses=(first, second))
+
+
+def settled_cpu() -> SampleRecipe:
+    """A slow course for the average of what `labelled_cpu` started from (three parts in ten) and
+    what `answering_cpu` made, over the latter's material in another order."""
+    base = answering_cpu()
+    slow = replace(schedule(330, lr=5e-4), warmup=20)
+    course = replace(base.courses[0], asked=3.0, training=slow)
+    return replace(base, stream=replace(base.stream, seed=1), courses=(course,))
 
 
 def decoder_cpu() -> SampleRecipe:

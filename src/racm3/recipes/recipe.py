@@ -27,6 +27,7 @@ class Course:
             under names that are dealt anew.
         same: The share of these that show an example itself.
         entries: The share of these whose documents are as a memory holds them.
+        asked: How much each of these counts, beside one of the others.
         dyed: Scenes of one fictional thing each in another colour than its own, to be drawn.
         things: How many fictional things there are to look up by words, and by the picture.
         chances: How often a scene is striped, checked or tilted.
@@ -42,6 +43,7 @@ class Course:
     labelled: int = 0
     same: float = 0.5
     entries: float = 0.0
+    asked: float = 1.0
     dyed: int = 0
     things: tuple[int, int]
     chances: Chances = USUAL

@@ -12,6 +12,7 @@ from racm3.recipes.courses import (
     labelled_cpu,
     matching_gpu,
     ordered_cpu,
+    settled_cpu,
 )
 from racm3.recipes.recipe import SampleRecipe
 from racm3.recipes.sample import sample_cpu, sample_gpu
@@ -26,6 +27,7 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "ordered_cpu": ordered_cpu,
     "labelled_cpu": labelled_cpu,
     "answering_cpu": answering_cpu,
+    "settled_cpu": settled_cpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,
     "sample_gpu": sample_gpu,
