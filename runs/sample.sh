@@ -10,10 +10,13 @@
 # then a course on a card (`racm3 train sample --recipe matching_gpu --stage pack`, runs/gpu.sh), a quarter of an hour here, and an average:
 #   AFTER=runs/out/dyed_cpu/system runs/sample.sh matching_gpu [folder]
 #   AFTER=runs/out/matching_gpu/system runs/sample.sh ordered_cpu [folder]
-#   racm3 average runs/out/dyed_cpu/system runs/out/ordered_cpu/system runs/out/averaged
-# and two courses of labels that are dealt anew, half an hour each where bf16 is multiplied:
-#   AFTER=runs/out/averaged runs/sample.sh labelled_cpu [folder]
+#   racm3 average runs/out/dyed_cpu/system runs/out/ordered_cpu/system runs/out/system
+# What is on its way (docs/log.md) tells labels apart that mean nothing, an hour and a half where bf16 is multiplied:
+#   AFTER=sample runs/sample.sh labelled_cpu [folder]
 #   AFTER=runs/out/labelled_cpu/system runs/sample.sh answering_cpu [folder]
+#   racm3 average src/racm3/assets/sample/system runs/out/answering_cpu/system runs/out/between --share 0.7
+#   AFTER=runs/out/between runs/sample.sh settled_cpu [folder]
+#   AFTER=runs/out/settled_cpu/system runs/sample.sh captioning_cpu [folder]
 # COUNT scenes a row are measured at the end, 50 where nothing is said and with 0 none at all.
 # Stages that need nothing of each other run side by side, one core each.
 set -euo pipefail

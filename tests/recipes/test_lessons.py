@@ -72,11 +72,12 @@ def test_neighbours_of_other_documents_are_refused(codec, encoder):
 
 
 def test_pictured_lessons_stand_beside_their_thing_and_then_its_nearest_look_alike(codec, encoder):
-    some = lessons.pictured(10, Fiction(20), encoder)
+    some = lessons.pictured(10, Fiction(20), encoder, words=Words.ASKED)
     assert not any(" left of " in d.text or " above " in d.text for d in some.documents)
     assert not any("two of" in d.text for d in some.documents)
     words = RetrieverConfig(strategy="bm25", query="text", too_similar=None, query_dropout=0.0)
     made = lessons.prepare_lessons(codec, encoder, [some], words, draws=1)
+    assert (made.words == Words.ASKED).all()
     known = some.memory.rows(list(range(20))).vectors
     asked = encoder.images([document.images[0] for document in some.documents])
     for row, (right, other) in enumerate(made.neighbours[:, 0].tolist()):

@@ -14,9 +14,6 @@ MADE_IT = (
     "dyed_cpu",
     "matching_gpu",
     "ordered_cpu",
-    "labelled_cpu",
-    "answering_cpu",
-    "settled_cpu",
 )
 
 

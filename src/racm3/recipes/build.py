@@ -28,6 +28,7 @@ from racm3.runtime import device, write_whole
 from racm3.system.parts import GENERATORS, EmptyShelf, Parts, save_parts, write_sample_vectors
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
+from racm3.tokens.masking import Words
 from racm3.tokens.text import TextTokenizer
 from racm3.tokens.vqgan.growing import detailed
 from racm3.tokens.vqgan.model import VQGAN
@@ -88,15 +89,16 @@ def prepare_training(
         lessons.seen(course.seen, memory, seed=first, chances=chances),
         lessons.fictional(course.fictional, worded, dim, seed=first + 2, chances=chances),
     ]
+    pictured = partial(lessons.pictured, fiction=shown, encoder=encoder, chances=chances)
     if course.pictured:
-        taught.append(
-            lessons.pictured(course.pictured, shown, encoder, seed=first + 3, chances=chances)
-        )
+        taught.append(pictured(course.pictured, seed=first + 3))
+    if course.captioned:
+        taught.append(pictured(course.captioned, seed=first + 9, words=Words.ASKED))
     if course.demonstrated:
         taught.append(lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4))
     if course.labelled:
-        shares = {"same": course.same, "entries": course.entries}
-        taught.append(lessons.labelled(course.labelled, worded, dim, seed=first + 8, **shares))
+        some = partial(lessons.labelled, same=course.same, entries=course.entries)
+        taught.append(some(course.labelled, worded, dim, seed=first + 8))
     if course.dyed:
         taught.append(lessons.dyed(course.dyed, worded, dim, seed=first + 7, chances=chances))
     return lessons.prepare_lessons(codec, encoder, taught, recipe.retriever, draws=1)

@@ -136,7 +136,8 @@ def labelled_cpu() -> SampleRecipe:
 
 def answering_cpu() -> SampleRecipe:
     """Two more for what `labelled_cpu` made, which compared what stands in the same place and
-    nothing else: answers count twelve times as much, then the rest is learnt again."""
+    nothing else: answers count twelve times as much, then the rest is learnt again. The second ran
+    over the first one's material."""
     base = labelled_cpu()
     first = replace(
         base.courses[0],
@@ -157,6 +158,22 @@ def settled_cpu() -> SampleRecipe:
     slow = replace(schedule(330, lr=5e-4), warmup=20)
     course = replace(base.courses[0], asked=3.0, training=slow)
     return replace(base, stream=replace(base.stream, seed=1), courses=(course,))
+
+
+def captioning_cpu() -> SampleRecipe:
+    """A slow course for what `settled_cpu` made, which no longer believes that the first document
+    is the likelier one: captions are asked for beside what whoever captions would find."""
+    base = settled_cpu()
+    course = replace(
+        base.courses[0],
+        fictional=7_000,
+        captioned=5_000,
+        labelled=7_000,
+        dyed=4_500,
+        asked=1.5,
+        training=replace(schedule(400, lr=5e-4), warmup=20),
+    )
+    return replace(base, courses=(course,))
 
 
 def decoder_cpu() -> SampleRecipe:

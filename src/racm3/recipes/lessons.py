@@ -102,7 +102,13 @@ def dyed(
 
 
 def pictured(
-    count: int, fiction: Fiction, encoder: Encoder, *, seed: int = 3, chances: Chances = USUAL
+    count: int,
+    fiction: Fiction,
+    encoder: Encoder,
+    *,
+    seed: int = 3,
+    chances: Chances = USUAL,
+    words: Words = Words.OPEN,
 ) -> Lessons:
     """Scenes of one fictional thing each, beside what whoever captions would find by the picture.
 
@@ -120,7 +126,7 @@ def pictured(
     found = ExactIndex.of(np.arange(fiction.number), vectors).search(looks, 2).ids
     other = np.where(found[:, 0] == right, found[:, 1], found[:, 0])
     neighbours = np.stack([right, other], axis=1)[:, None]
-    return Lessons(documents, ListShelf(known, vectors), neighbours=neighbours)
+    return Lessons(documents, ListShelf(known, vectors), neighbours=neighbours, words=words)
 
 
 def demonstrated(count: int, fiction: Fiction, dim: int, *, seed: int = 4) -> Lessons:

@@ -22,12 +22,13 @@ class Course:
         seen: Scenes of seen things.
         fictional: Scenes of fictional things, looked up by words.
         pictured: Scenes of one fictional thing each, beside it and what looks like the scene.
+        captioned: The same, whose captions alone are asked for.
         demonstrated: Scenes of one fictional thing each, beside labelled examples.
         labelled: Scenes of one fictional thing each whose words are asked for, after two documents
             under names that are dealt anew.
         same: The share of these that show an example itself.
         entries: The share of these whose documents are as a memory holds them.
-        asked: How much each of these counts, beside one of the others.
+        asked: How much a scene counts whose words are asked for, beside another one.
         dyed: Scenes of one fictional thing each in another colour than its own, to be drawn.
         things: How many fictional things there are to look up by words, and by the picture.
         chances: How often a scene is striped, checked or tilted.
@@ -39,6 +40,7 @@ class Course:
     seen: int
     fictional: int
     pictured: int = 0
+    captioned: int = 0
     demonstrated: int = 0
     labelled: int = 0
     same: float = 0.5

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from racm3.recipes.courses import (
     answering_cpu,
+    captioning_cpu,
     contrast_cpu,
     course_cpu,
     decoder_cpu,
@@ -28,6 +29,7 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "labelled_cpu": labelled_cpu,
     "answering_cpu": answering_cpu,
     "settled_cpu": settled_cpu,
+    "captioning_cpu": captioning_cpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,
     "sample_gpu": sample_gpu,

@@ -72,6 +72,6 @@ def tiny_decoder() -> SampleRecipe:
 def tiny_course() -> SampleRecipe:
     """The same after `tiny_further`."""
     base = tiny_further()
-    courses = (replace(base.courses[0], own=0.5, labelled=8, asked=2.0),)
+    courses = (replace(base.courses[0], own=0.5, labelled=8, captioned=8, asked=2.0),)
     stream = replace(base.stream, hidden=0.5, shuffled=0.5, masking=Masking(described=0.25))
     return replace(base, stream=stream, courses=courses, decoder=None, keep_codes=True)

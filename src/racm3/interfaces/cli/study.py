@@ -11,7 +11,7 @@ from racm3.recipes.study import report as reports
 from racm3.recipes.study.budgets import BUDGETS, Budget
 from racm3.recipes.study.worlds import World, photographs, sample_world
 
-Scale = Literal["toy", "20m", "1h", "2h", "3h", "gpu-small", "gpu", "trained"]
+Scale = Literal["toy", "20m", "1h", "2h", "3h", "gpu-small", "gpu", "trained", "trained-long"]
 Where = Literal["sample", "photographs"]
 
 
@@ -20,7 +20,7 @@ def list_tables(*, budget: Scale = "2h") -> None:
 
     Args:
         budget: The scale: toy, 20m, 1h, 2h, 3h, gpu-small or gpu; trained asks the generators of
-            --system as they are.
+            --system as they are, trained-long on four times as many drawings.
     """
     print(plan.listing([], BUDGETS[budget]))
 
@@ -41,7 +41,7 @@ def run(
         tables: Names from `racm3 study list`; all of them where none is given.
         world: sample, or photographs (Flickr8k, whose folder `--data` gives).
         budget: The scale: toy, 20m, 1h, 2h, 3h, gpu-small or gpu; trained asks the generators of
-            --system as they are.
+            --system as they are, trained-long on four times as many drawings.
         out: The folder that keeps runs and answers. The same command started again beside the
             first one shares its work: one for every core or card.
         data: The folder of the photographs.
@@ -105,7 +105,8 @@ def report(
     Args:
         tables: Names from `racm3 study list`; all of them where none is given.
         world: sample, or photographs.
-        budget: The scale that was run: toy, 20m, 1h, 2h, 3h, gpu-small, gpu or trained.
+        budget: The scale that was run: toy, 20m, 1h, 2h, 3h, gpu-small, gpu, trained
+            or trained-long.
         out: The folder that keeps runs and answers.
         data: The folder of the photographs.
         system: The system folder that was used.
@@ -136,7 +137,7 @@ def report(
 def _budget(name: Scale, seeds: list[int] | None) -> Budget:
     budget = BUDGETS[name]
     if seeds and budget.trained:
-        raise ConfigError("--budget trained trains nothing; leave --seeds out")
+        raise ConfigError(f"--budget {name} trains nothing; leave --seeds out")
     return replace(budget, seeds=tuple(dict.fromkeys(seeds))) if seeds else budget
 
 

@@ -81,6 +81,12 @@ TWO_HOURS = Budget(
     compile=True,
 )  # fmt: skip
 
+TRAINED = Budget(
+    steps=0, finetune=0, warmup=0, lr=0, rows=1, length=384, documents=0, unseen=300,
+    drawings=256, candidates=4, episodes=100, seeds=(0,), width=0, depth=0, scales=(), side=64,
+    tokenizer_steps=0,
+)  # fmt: skip
+
 BUDGETS = {
     # Seconds: for tests, never for conclusions.
     "toy": Budget(
@@ -113,9 +119,7 @@ BUDGETS = {
         compile=False,
     ),
     # Minutes: the generators of a finished system are asked as they are.
-    "trained": Budget(
-        steps=0, finetune=0, warmup=0, lr=0, rows=1, length=384, documents=0, unseen=300,
-        drawings=256, candidates=4, episodes=100, seeds=(0,), width=0, depth=0, scales=(), side=64,
-        tokenizer_steps=0,
-    ),
+    "trained": TRAINED,
+    # Four times as many drawings, each the only one, for distances that 256 do not tell apart.
+    "trained-long": replace(TRAINED, unseen=1_024, drawings=1_024, candidates=1),
 }  # fmt: skip
