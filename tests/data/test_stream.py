@@ -319,5 +319,8 @@ def test_what_becomes_of_words_is_kept_on_disk_in_sums_and_after_removals(prepar
     assert Prepared.open(tmp_path / "some").words.tolist() == words.tolist()
     prepared.save(tmp_path / "none")
     assert not Prepared.open(tmp_path / "none").words.any()
+    (tmp_path / "none" / "given.npy").touch()
+    with pytest.raises(CheckpointError, match="older racm3"):
+        Prepared.open(tmp_path / "none")
     assert (prepared + some).words.tolist() == [0] * 50 + words.tolist()
     assert some.without({3, 4}).words.tolist() == words.tolist()

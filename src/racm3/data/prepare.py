@@ -144,6 +144,8 @@ class Prepared:
     def open(cls, folder: str | Path) -> "Prepared":
         folder = Path(folder)
         words = folder / WORDS
+        if (folder / "given.npy").exists():
+            raise CheckpointError(f"{folder} was prepared by an older racm3; prepare it again")
         return cls(
             TokenTable.open(folder / "documents"),
             TokenTable.open(folder / "memory"),

@@ -158,9 +158,8 @@ def labelled(
 
     Every lesson deals two names anew from the words of all names, so that nothing helps but to
     compare pictures. The documents are labelled scenes and the label is asked for; a share `same`
-    shows the very picture of the example, where that is easiest to find out, and without it nothing
-    is learnt (docs/log.md). A share `entries` has the things as a memory shows them instead, and a
-    caption that says the name.
+    shows the very picture of the example, where that is easiest to find out (docs/log.md). A share
+    `entries` has the things as a memory shows them instead, and a caption that says the name.
     """
     words = sorted({word for thing in fiction.things for word in thing.name.split()})
     shown, documents, neighbours = list[Document](), list[Document](), list[list[int]]()

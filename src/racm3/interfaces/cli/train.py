@@ -45,10 +45,10 @@ def sample(
             `after` further_cpu (an hour and a half), course_cpu (an hour, the codes stay),
             dyed_cpu (three and a half hours, dyed things), matching_gpu (minutes of a card:
             documents in any order), ordered_cpu (a quarter of an hour after it), labelled_cpu,
-            answering_cpu (half an hour each, labels that mean nothing) and settled_cpu (a quarter
-            of an hour after their average), decoder_cpu (40 minutes, codes and generators stay),
-            contrast_cpu (35 minutes, the same for look-alikes), tiny_further, tiny_course or
-            tiny_decoder.
+            answering_cpu (half an hour each, labels that mean nothing), settled_cpu and
+            captioning_cpu (a quarter of an hour each after these), decoder_cpu (40 minutes, codes
+            and generators stay), contrast_cpu (35 minutes, the same for look-alikes), tiny_further,
+            tiny_course or tiny_decoder.
         out: The folder of the run; the finished system is in its `system`.
         stage: How far to go: tokenizer, clip, prepared, racm3, cm3, decoder or system (all). What a
             stage needs and is not there yet is made first. Tokenizer and clip may run side by
