@@ -287,6 +287,7 @@ def test_words_that_are_asked_for_come_last_after_every_document_and_weigh_as_mu
     source = stream(some, masking=Masking(mean_spans=2, scope=scope), length=400)
     louder = stream(some, asked=3.0, length=400)
     alone = stream(some, neighbours="none", length=400)
+    other = stream(some, neighbours="random", length=400)
     for number in range(100):
         row = int(source._order(number // 50)[number % 50])
         if not asked[row]:
@@ -299,7 +300,7 @@ def test_words_that_are_asked_for_come_last_after_every_document_and_weigh_as_mu
         document = len(words.ids) + 1 + len(picture.ids) + 1 + 1 + 1 + 1  # </s>, mask, <eoss>
         np.testing.assert_allclose(one.learn.sum(), document, rtol=1e-5)
         np.testing.assert_allclose(louder.sample(number).learn.sum(), 3 * document, rtol=1e-5)
-        assert one.source.max() == 2
+        assert one.source.max() == other.sample(number).source.max() == 2
         assert alone.sample(number).ids.tolist() == one.ids[one.source <= 0].tolist()
 
 

@@ -40,8 +40,8 @@ class StreamConfig:
         rows: Packed rows of a batch (on each rank).
         length: Ids in a row. Longer ones waste less, and on a CPU they cost nothing more.
         neighbours: retrieved (RA-CM3), none (vanilla CM3) or random (ablation).
-        counts: K is drawn uniformly from these; where words are asked for, all prepared neighbours
-            are read.
+        counts: K is drawn uniformly from these; where words are asked for, as many are read as
+            are prepared.
         any_of: Take K at random among all prepared neighbours (CM3Leon: 3 of 2 + 2) instead of
             the K nearest.
         shuffled: The chance that the K nearest are shown in any order; with 1 their place says
@@ -137,9 +137,10 @@ class Stream:
         return half_hidden(whole, rng.random(), self.vocabulary, rng)
 
     def _retrieved(self, document: int, rng: np.random.Generator, *, every: bool) -> list[Segments]:
-        """Documents to be read beside this one: `every` prepared one, or as many as chance has."""
+        """Documents to be read beside this one: as many as are prepared, or as chance has."""
         config, prepared = self.config, self.prepared
         count = int(config.counts[rng.integers(len(config.counts))])
+        count = prepared.neighbours.shape[2] if every else count
         draw = int(rng.integers(prepared.neighbours.shape[1]))
         if config.neighbours == "none":
             return []
@@ -149,7 +150,7 @@ class Stream:
             known = prepared.neighbours[document, draw]
             found = self.live.rows(document, rng) if self.live and count else known
             order = rng.permutation(len(found)) if config.any_of else np.arange(len(found))
-            rows = found if every else found[order[:count]]
+            rows = found[order[:count]]
             if config.shuffled:
                 (other,) = rng.spawn(1)  # whatever is drawn next stays as it would have been
                 rows = other.permutation(rows) if other.random() < config.shuffled else rows
