@@ -157,6 +157,7 @@ def test_a_system_and_one_that_went_on_from_it_are_averaged(place, tmp_path, cap
     line = f"average {place}/system {tmp_path}/mean {tmp_path}/other"
     failing(line, "cannot be opened", capsys)
     assert not (tmp_path / "other").exists()
+    failing(f"average sample {place}/system {tmp_path}/other", "tokenizers of their own", capsys)
 
 
 def test_a_memory_is_searched_by_its_metadata(place, tmp_path, capsys):

@@ -16,7 +16,7 @@ from racm3.recipes.recipe import SampleRecipe
 from racm3.recipes.samples import SAMPLES
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.runtime import folder_written_whole, progress, write_whole
-from racm3.system.parts import SAMPLE, require_system, sample_folder
+from racm3.system.parts import require_system, system_folder
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
@@ -46,8 +46,7 @@ def build_of(name: str, folder: Path, *, after: str | None = None, on: str = "au
         )
     if after is None:
         return Build(recipe, folder, on=on)
-    place = sample_folder() if after == SAMPLE else Path(after)
-    return Further(recipe, folder, after=place, on=on)
+    return Further(recipe, folder, after=system_folder(after), on=on)
 
 
 class Further(Build):

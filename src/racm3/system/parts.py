@@ -162,6 +162,11 @@ def sample_folder() -> Path:
     return Path(str(files("racm3.assets") / "sample" / "system"))
 
 
+def system_folder(where: str | Path) -> Path:
+    """The folder of a system that a user names: a folder, or `sample` for the one that ships."""
+    return sample_folder() if str(where) == SAMPLE else Path(where)
+
+
 class SampleShelf(ListShelf):
     """The pack's things as a memory, with vectors that were made once and ship beside it."""
 

@@ -27,7 +27,7 @@ from racm3.runtime import device as find_device
 from racm3.system.fewshot import By, by_label, by_picture, one_of_each
 from racm3.system.influence import Influence, influences
 from racm3.system.library import Library, given
-from racm3.system.parts import Parts, open_parts, sample_folder, save_parts
+from racm3.system.parts import Parts, open_parts, save_parts, system_folder
 from racm3.system.results import (
     Answer,
     Classification,
@@ -79,7 +79,7 @@ class RACM3:
     ) -> "RACM3":
         """The shipped system (`sample`) or a folder; `memory` replaces the memory it came with."""
         place = find_device(device)
-        folder = sample_folder() if str(where) == "sample" else Path(where)
+        folder = system_folder(where)
         shelf = Path(memory) if isinstance(memory, str) else memory
         return cls(open_parts(folder, shelf, place), generator=generator)
 

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin
 
@@ -17,7 +16,7 @@ from racm3 import __version__
 from racm3.errors import Racm3Error
 from racm3.interfaces.cli import answer, browse, evaluate, memory, parts, serve, study, train
 from racm3.system import Settings
-from racm3.system.parts import recommended, sample_folder
+from racm3.system.parts import recommended, system_folder
 
 Verb = Callable[..., None]
 
@@ -177,7 +176,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """What nobody says, the system says: it carries the settings that suit it best."""
     verb, options = parse(arguments)
     if {"settings", "using"} <= set(verb.__annotations__):
-        folder = sample_folder() if options.system == "sample" else Path(options.system)
+        folder = system_folder(options.system)
         best = recommended(folder)
         verb, options = parse(arguments, best.saying if verb in SAYING else best)
     call(verb, options)

@@ -10,7 +10,7 @@ from racm3.retrieval.siglip import open_dual
 from racm3.system.averaging import average_systems
 from racm3.system.exporting import export_transformers
 from racm3.system.exporting import push as upload
-from racm3.system.parts import EmptyShelf, Parts, open_parts, sample_folder, save_parts
+from racm3.system.parts import EmptyShelf, Parts, open_parts, save_parts, system_folder
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
@@ -61,12 +61,12 @@ def average(before: Path, after: Path, out: Path, *, share: float = 0.5) -> None
     Wortsman et al. 2022); the shipped generators are such an average. Everything else is of AFTER.
 
     Args:
-        before: A system's folder.
+        before: A system's folder, or `sample`.
         after: The folder of a system that went on from it: the tokenizers are the same.
         out: The folder to write.
         share: How much of AFTER: 0 is BEFORE, 1 is AFTER.
     """
-    average_systems(before, after, out, share=share)
+    average_systems(system_folder(before), system_folder(after), out, share=share)
     print(out)
 
 
@@ -87,8 +87,7 @@ def export(
     """
     from racm3.runtime import device as find_device
 
-    folder = sample_folder() if system == "sample" else Path(system)
-    parts = open_parts(folder, None, find_device("cpu"))
+    parts = open_parts(system_folder(system), None, find_device("cpu"))
     if to == "diffusers":
         export_vqmodel(parts.codec.image, out)
     else:

@@ -19,7 +19,7 @@ from racm3.recipes.own import Own
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.siglip import Dual
-from racm3.system.parts import sample_folder
+from racm3.system.parts import system_folder
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
@@ -217,7 +217,7 @@ def _encoder(system: str) -> Dual:
 
 
 def _codec(system: str) -> Codec:
-    folder = sample_folder() if system == "sample" else Path(system)
+    folder = system_folder(system)
     return Codec(TextTokenizer.open(folder / "text"), ImageTokenizer.open(folder / "tokenizer"))
 
 
