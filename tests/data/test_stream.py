@@ -11,6 +11,7 @@ from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.runtime import dice
 from racm3.tokens.codec import Kind, Segment, flatten
+from racm3.tokens.context import Packed
 from racm3.tokens.masking import Masking, Words, choose_spans, unlay
 from racm3.tokens.vocabulary import Vocabulary
 from racm3.training.objective import batch
@@ -38,6 +39,11 @@ def prepared() -> Prepared:
 
 def stream(prepared: Prepared, **changes: object) -> Stream:
     return Stream(prepared, StreamConfig(**{"rows": 4, "length": 160, **changes}), VOCABULARY)
+
+
+def same(one: Packed, other: Packed) -> None:
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_table_of_documents_gives_each_back(tmp_path):
@@ -70,8 +76,29 @@ def test_a_bookmark_continues_exactly_where_the_stream_was(prepared):
         next(one)
     two.seek(one.bookmark())
     for _ in range(3):
-        for a, b in zip(next(one), next(two), strict=True):
-            np.testing.assert_array_equal(a, b)
+        same(next(one), next(two))
+
+
+def test_processes_that_work_ahead_make_the_same_batches(prepared):
+    """Also across an epoch's end, and from a bookmark on."""
+    alone = stream(prepared)
+    helped = Stream(prepared, alone.config, VOCABULARY, workers=2)
+    for _ in range(5):
+        same(next(alone), next(helped))
+    assert helped.fresh > len(prepared.documents)
+    alone, again = stream(prepared), Stream(prepared, alone.config, VOCABULARY, workers=1)
+    for one in (alone, again):
+        one.seek(helped.bookmark())
+    same(next(alone), next(again))
+
+
+def test_an_error_of_a_process_that_works_ahead_is_told(prepared):
+    """Words are asked for and no picture fits."""
+    asked = np.full(50, Words.ASKED, dtype=np.uint8)
+    some = Prepared(prepared.documents, prepared.memory, prepared.neighbours, prepared.about, asked)
+    source = Stream(some, StreamConfig(rows=1, length=16), VOCABULARY, workers=1)
+    with pytest.raises(DocumentError, match="no picture"):
+        next(source)
 
 
 def test_every_document_comes_once_an_epoch(prepared):
@@ -255,6 +282,8 @@ def test_a_live_stream_shows_what_is_looked_up(prepared, encoder, documents, she
     expected = [flatten(prepared.memory[int(r)], VOCABULARY) for r in live.rows(row, rng)]
     one = source.sample(number)
     assert [one.ids[one.source == k].tolist() for k in (1, 2)] == expected
+    with pytest.raises(ConfigError, match="workers at 0"):
+        Stream(prepared, config, VOCABULARY, live=live, workers=1)
 
 
 @pytest.mark.parametrize("scope", ["main", "all"])

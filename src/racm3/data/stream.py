@@ -1,13 +1,14 @@
 """Prepared documents to packed batches: seeded, sharded, and resumable from a bookmark."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from itertools import count
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Int64
 
+from racm3.data.ahead import in_order
 from racm3.data.live import Live
 from racm3.data.prepare import Prepared
 from racm3.errors import ConfigError
@@ -78,7 +79,13 @@ class StreamConfig:
 
 
 class Stream:
-    """Sample number i is a function of (seed, i), so the bookmark is a handful of numbers."""
+    """Sample number i is a function of (seed, i), so the bookmark is a handful of numbers, and
+    `workers` processes may make samples ahead: the batches are the same.
+
+    Raises:
+        ConfigError: The material is of other tokenizers or an older racm3, or neighbours that are
+            looked up live are to be looked up by other processes.
+    """
 
     def __init__(
         self,
@@ -89,7 +96,12 @@ class Stream:
         live: Live | None = None,
         rank: int = 0,
         world: int = 1,
+        workers: int = 0,
     ) -> None:
+        if live and workers:
+            raise ConfigError(
+                "live neighbours are looked up where the generator learns; leave workers at 0"
+            )
         theirs = (prepared.about["text_size"], prepared.about["codebook_size"])
         if theirs != (vocabulary.text_size, vocabulary.codebook_size):
             raise ConfigError(
@@ -103,15 +115,23 @@ class Stream:
             )
         self.prepared, self.config, self.vocabulary = prepared, config, vocabulary
         self.placing = Placing(vocabulary, prepared.about["cells"], config.align)
-        self.live, self.world, self.fresh = live, world, rank
-        self.pending: list[int] = []
-        self._order = lru_cache(maxsize=2)(self._order_of)
+        self.live, self.world, self.workers, self.fresh = live, world, workers, rank
+        self.pending: dict[int, Context] = {}
+        self._ahead: Iterator[Context] | None = None
+        self._epoch, self._shuffled = -1, np.array([], dtype=np.int64)
 
-    def _order_of(self, epoch: int) -> Int64[np.ndarray, " docs"]:
-        order = dice(self.config.seed, ORDER, epoch).permutation(len(self.prepared.documents))
-        return order.astype(np.int64)
+    def _order(self, epoch: int) -> Int64[np.ndarray, " docs"]:
+        if epoch != self._epoch:
+            rng = dice(self.config.seed, ORDER, epoch)
+            self._epoch, self._shuffled = epoch, rng.permutation(len(self.prepared.documents))
+        return self._shuffled
 
     def sample(self, number: int) -> Context:
+        one = self._read(number)
+        places = self.placing.positions(one.ids.tolist())
+        return one._replace(position=np.array(places, dtype=np.int64))
+
+    def _read(self, number: int) -> Context:
         config = self.config
         epoch, place = divmod(number, len(self.prepared.documents))
         document = int(self._order(epoch)[place])
@@ -157,29 +177,31 @@ class Stream:
         return [prepared.memory[int(row)] for row in rows if row >= 0]
 
     def __next__(self) -> Packed:
-        config = self.config
-        numbers, contexts, total = list[int](), list[Context](), 0
-        queue = iter(list(self.pending))
-        while total < LOOK_AHEAD * config.rows * config.length:
-            number = next(queue, None)
-            if number is None:
-                number = self.fresh
-                self.fresh += self.world
-            one = self.sample(number)
-            numbers.append(number)
-            contexts.append(one)
+        config, room = self.config, self.config.rows * self.config.length
+        waiting = dict(self.pending)
+        total = sum(len(one.ids) for one in waiting.values())
+        while total < LOOK_AHEAD * room:
+            number, one = self._next()
+            waiting[number] = one
             total += len(one.ids)
+        numbers, contexts = list(waiting), list(waiting.values())
         plan = fullest_rows([len(one.ids) for one in contexts], config.rows, config.length)
         placed = {index for row in plan for index in row}
-        self.pending = [n for index, n in enumerate(numbers) if index not in placed]
-        rows = [[contexts[i] for i in row] for row in plan]
-        return pack(rows, config.length, self.placing)
+        self.pending = {n: waiting[n] for index, n in enumerate(numbers) if index not in placed}
+        return pack([[contexts[i] for i in row] for row in plan], config.length, self.vocabulary)
+
+    def _next(self) -> tuple[int, Context]:
+        if self._ahead is None:
+            self._ahead = in_order(self.sample, count(self.fresh, self.world), self.workers)
+        number, self.fresh = self.fresh, self.fresh + self.world
+        return number, next(self._ahead)
 
     def bookmark(self) -> Int64[np.ndarray, " numbers"]:
         return np.array([self.fresh, *self.pending], dtype=np.int64)
 
     def seek(self, bookmark: Int64[np.ndarray, " numbers"]) -> None:
-        self.fresh, *self.pending = bookmark.tolist()
+        self.fresh, *waiting = bookmark.tolist()
+        self.pending, self._ahead = {number: self.sample(number) for number in waiting}, None
 
 
 def validation_batches(

@@ -213,7 +213,7 @@ class Build:
             else Beginning(weights=before),
             training=course.training,
             stream=replace(recipe.stream, asked=course.asked),
-            loop=loop(course.training.steps, recipe.save_every),
+            loop=replace(loop(course.training.steps, recipe.save_every), workers=recipe.workers),
         )
 
     def pack(self) -> None:
