@@ -10,13 +10,18 @@
 # then a course on a card (`racm3 train sample --recipe matching_gpu --stage pack`, runs/gpu.sh), a quarter of an hour here, and an average:
 #   AFTER=runs/out/dyed_cpu/system runs/sample.sh matching_gpu [folder]
 #   AFTER=runs/out/matching_gpu/system runs/sample.sh ordered_cpu [folder]
-#   racm3 average runs/out/dyed_cpu/system runs/out/ordered_cpu/system runs/out/system
-# What is on its way (docs/log.md) tells labels apart that mean nothing, an hour and a half where bf16 is multiplied:
-#   AFTER=sample runs/sample.sh labelled_cpu [folder]
+#   racm3 average runs/out/dyed_cpu/system runs/out/ordered_cpu/system runs/out/ordered
+# and two hours and a half, where bf16 is multiplied, of labels beside everything else:
+#   AFTER=runs/out/ordered runs/sample.sh labelled_cpu [folder]
 #   AFTER=runs/out/labelled_cpu/system runs/sample.sh answering_cpu [folder]
-#   racm3 average src/racm3/assets/sample/system runs/out/answering_cpu/system runs/out/between --share 0.7
-#   AFTER=runs/out/between runs/sample.sh settled_cpu [folder]
+#   racm3 average runs/out/ordered runs/out/answering_cpu/system runs/out/answered --share 0.7
+#   AFTER=runs/out/answered runs/sample.sh settled_cpu [folder]
 #   AFTER=runs/out/settled_cpu/system runs/sample.sh captioning_cpu [folder]
+#   racm3 average runs/out/ordered runs/out/captioning_cpu/system runs/out/captioned --share 0.7
+#   AFTER=runs/out/captioned runs/sample.sh recalling_cpu [folder]
+#   racm3 average runs/out/ordered runs/out/recalling_cpu/system runs/out/system --share 0.7
+# Courses number their material by how many there were before. Some learnt from another one's, as recipes say: copy its
+# folder `prepared-N` under the number that the run expects, and it is taken.
 # COUNT scenes a row are measured at the end, 50 where nothing is said and with 0 none at all.
 # Stages that need nothing of each other run side by side, one core each.
 set -euo pipefail

@@ -14,6 +14,11 @@ MADE_IT = (
     "dyed_cpu",
     "matching_gpu",
     "ordered_cpu",
+    "labelled_cpu",
+    "answering_cpu",
+    "settled_cpu",
+    "captioning_cpu",
+    "recalling_cpu",
 )
 
 

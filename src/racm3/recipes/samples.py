@@ -5,6 +5,7 @@ from collections.abc import Callable
 from racm3.recipes.courses import (
     answering_cpu,
     captioning_cpu,
+    comparing_gpu,
     contrast_cpu,
     course_cpu,
     decoder_cpu,
@@ -13,6 +14,7 @@ from racm3.recipes.courses import (
     labelled_cpu,
     matching_gpu,
     ordered_cpu,
+    recalling_cpu,
     settled_cpu,
 )
 from racm3.recipes.recipe import SampleRecipe
@@ -30,6 +32,8 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "answering_cpu": answering_cpu,
     "settled_cpu": settled_cpu,
     "captioning_cpu": captioning_cpu,
+    "recalling_cpu": recalling_cpu,
+    "comparing_gpu": comparing_gpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,
     "sample_gpu": sample_gpu,
