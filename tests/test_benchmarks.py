@@ -11,7 +11,6 @@ SCRIPTS = sorted(one for one in FOLDER.glob("*.py") if one.stem != "common")
 SMALL = {
     "best_of_n": ["--repeats", "1"],
     "decoding": ["--repeats", "1", "--most", "1"],
-    "feeding": ["--repeats", "1", "--rows", "1", "--length", "256", "--busy", "1"],
     "indexed": ["--largest", "500", "--repeats", "1"],
     "search": ["--largest", "500", "--repeats", "1"],
     "serving": ["--requests", "1"],

@@ -79,28 +79,6 @@ def test_a_bookmark_continues_exactly_where_the_stream_was(prepared):
         same(next(one), next(two))
 
 
-def test_processes_that_work_ahead_make_the_same_batches(prepared):
-    """Also across an epoch's end, and from a bookmark on."""
-    alone = stream(prepared)
-    helped = Stream(prepared, alone.config, VOCABULARY, workers=2)
-    for _ in range(5):
-        same(next(alone), next(helped))
-    assert helped.fresh > len(prepared.documents)
-    alone, again = stream(prepared), Stream(prepared, alone.config, VOCABULARY, workers=1)
-    for one in (alone, again):
-        one.seek(helped.bookmark())
-    same(next(alone), next(again))
-
-
-def test_an_error_of_a_process_that_works_ahead_is_told(prepared):
-    """Words are asked for and no picture fits."""
-    asked = np.full(50, Words.ASKED, dtype=np.uint8)
-    some = Prepared(prepared.documents, prepared.memory, prepared.neighbours, prepared.about, asked)
-    source = Stream(some, StreamConfig(rows=1, length=16), VOCABULARY, workers=1)
-    with pytest.raises(DocumentError, match="no picture"):
-        next(source)
-
-
 def test_every_document_comes_once_an_epoch(prepared):
     masks = Masking(mean_spans=0)
     source = stream(prepared, masking=masks, neighbours="none")
@@ -282,8 +260,6 @@ def test_a_live_stream_shows_what_is_looked_up(prepared, encoder, documents, she
     expected = [flatten(prepared.memory[int(r)], VOCABULARY) for r in live.rows(row, rng)]
     one = source.sample(number)
     assert [one.ids[one.source == k].tolist() for k in (1, 2)] == expected
-    with pytest.raises(ConfigError, match="workers at 0"):
-        Stream(prepared, config, VOCABULARY, live=live, workers=1)
 
 
 @pytest.mark.parametrize("scope", ["main", "all"])

@@ -1,14 +1,12 @@
 """Prepared documents to packed batches: seeded, sharded, and resumable from a bookmark."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Int64
 
-from racm3.data.ahead import in_order
 from racm3.data.live import Live
 from racm3.data.prepare import Prepared
 from racm3.errors import ConfigError
@@ -79,12 +77,10 @@ class StreamConfig:
 
 
 class Stream:
-    """Sample number i is a function of (seed, i), so the bookmark is a handful of numbers, and
-    `workers` processes may make samples ahead: the batches are the same.
+    """Sample number i is a function of (seed, i), so the bookmark is a handful of numbers.
 
     Raises:
-        ConfigError: The material is of other tokenizers or an older racm3, or neighbours that are
-            looked up live are to be looked up by other processes.
+        ConfigError: The material is of other tokenizers or an older racm3.
     """
 
     def __init__(
@@ -96,12 +92,7 @@ class Stream:
         live: Live | None = None,
         rank: int = 0,
         world: int = 1,
-        workers: int = 0,
     ) -> None:
-        if live and workers:
-            raise ConfigError(
-                "live neighbours are looked up where the generator learns; leave workers at 0"
-            )
         theirs = (prepared.about["text_size"], prepared.about["codebook_size"])
         if theirs != (vocabulary.text_size, vocabulary.codebook_size):
             raise ConfigError(
@@ -115,9 +106,8 @@ class Stream:
             )
         self.prepared, self.config, self.vocabulary = prepared, config, vocabulary
         self.placing = Placing(vocabulary, prepared.about["cells"], config.align)
-        self.live, self.world, self.workers, self.fresh = live, world, workers, rank
+        self.live, self.world, self.fresh = live, world, rank
         self.pending: dict[int, Context] = {}
-        self._ahead: Iterator[Context] | None = None
         self._epoch, self._shuffled = -1, np.array([], dtype=np.int64)
 
     def _order(self, epoch: int) -> Int64[np.ndarray, " docs"]:
@@ -181,8 +171,8 @@ class Stream:
         waiting = dict(self.pending)
         total = sum(len(one.ids) for one in waiting.values())
         while total < LOOK_AHEAD * room:
-            number, one = self._next()
-            waiting[number] = one
+            waiting[self.fresh] = one = self.sample(self.fresh)
+            self.fresh += self.world
             total += len(one.ids)
         numbers, contexts = list(waiting), list(waiting.values())
         plan = fullest_rows([len(one.ids) for one in contexts], config.rows, config.length)
@@ -190,18 +180,12 @@ class Stream:
         self.pending = {n: waiting[n] for index, n in enumerate(numbers) if index not in placed}
         return pack([[contexts[i] for i in row] for row in plan], config.length, self.vocabulary)
 
-    def _next(self) -> tuple[int, Context]:
-        if self._ahead is None:
-            self._ahead = in_order(self.sample, count(self.fresh, self.world), self.workers)
-        number, self.fresh = self.fresh, self.fresh + self.world
-        return number, next(self._ahead)
-
     def bookmark(self) -> Int64[np.ndarray, " numbers"]:
         return np.array([self.fresh, *self.pending], dtype=np.int64)
 
     def seek(self, bookmark: Int64[np.ndarray, " numbers"]) -> None:
         self.fresh, *waiting = bookmark.tolist()
-        self.pending, self._ahead = {number: self.sample(number) for number in waiting}, None
+        self.pending = {number: self.sample(number) for number in waiting}
 
 
 def validation_batches(

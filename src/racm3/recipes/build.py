@@ -213,7 +213,7 @@ class Build:
             else Beginning(weights=before),
             training=course.training,
             stream=replace(recipe.stream, asked=course.asked),
-            loop=replace(loop(course.training.steps, recipe.save_every), workers=recipe.workers),
+            loop=loop(course.training.steps, recipe.save_every),
         )
 
     def pack(self) -> None:

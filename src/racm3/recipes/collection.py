@@ -279,10 +279,7 @@ def train_generator(
     """
     rank = join_world()
     model = beginning.model(vocabulary, training.seed)
-    source = Stream(
-        prepared, stream, vocabulary,
-        live=live, rank=rank.number, world=rank.world, workers=loop.workers,
-    )  # fmt: skip
+    source = Stream(prepared, stream, vocabulary, live=live, rank=rank.number, world=rank.world)
     unseen = validation_batches(validation, stream, vocabulary) if validation else []
     learner = GeneratorLearner(model, training, source, unseen, on or device("auto"))
     train(learner, loop, folder, rank=rank.number)

@@ -210,7 +210,7 @@ def comparing_gpu() -> SampleRecipe:
         hidden=0.15,
         masking=Masking(described=0.15),
     )
-    return replace(base, stream=stream, courses=(first, second), workers=3)
+    return replace(base, stream=stream, courses=(first, second))
 
 
 def recalling_cpu() -> SampleRecipe:
@@ -224,7 +224,7 @@ def recalling_cpu() -> SampleRecipe:
     slow = replace(schedule(1000, lr=6e-4), warmup=30)
     course = replace(made.courses[0], asked=1.0, training=slow)
     stream = replace(made.stream, rows=8, counts=(0, 1, 2), hidden=0.0)
-    return replace(made, stream=stream, courses=(course,), workers=0)
+    return replace(made, stream=stream, courses=(course,))
 
 
 def decoder_cpu() -> SampleRecipe:

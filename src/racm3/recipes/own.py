@@ -44,7 +44,6 @@ class OwnRecipe:
         draws: Dropout draws for every document's neighbours.
         passes: How often the generators may meet a document: on 400 photographs perplexity on
             unseen ones was lowest after about 5 times (docs/log.md).
-        workers: Processes that make the generator's samples ahead.
     """
 
     vqgan: VQGANConfig
@@ -60,7 +59,6 @@ class OwnRecipe:
     training: GeneratorTraining
     settings: Settings = field(default_factory=lambda: Settings(candidates=4))
     save_every: int = 200
-    workers: int = 0
 
 
 def own_cpu() -> OwnRecipe:
@@ -97,7 +95,6 @@ def own_gpu() -> OwnRecipe:
         stream=StreamConfig(rows=32, length=1024, align=512),
         training=GeneratorTraining(steps=20_000, lr=6e-4, warmup=500, precision="auto"),
         save_every=500,
-        workers=4,
     )
 
 
@@ -177,10 +174,7 @@ class Own:
 
     def loop(self, steps: int) -> LoopConfig:
         return LoopConfig(
-            steps=steps,
-            save_every=self.recipe.save_every,
-            validate_every=max(1, steps // 8),
-            workers=self.recipe.workers,
+            steps=steps, save_every=self.recipe.save_every, validate_every=max(1, steps // 8)
         )
 
     def tokenizer(self) -> ImageTokenizer:

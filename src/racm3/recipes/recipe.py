@@ -65,7 +65,6 @@ class SampleRecipe:
         sides: What a document of the memory is to the CLIP.
         begun: How many courses they have behind them, which the system to go on from says.
         keep_codes: The image tokenizer of the system to go on from stays as it is.
-        workers: Processes that make each generator's samples ahead.
     """
 
     vqgan: VQGANConfig
@@ -83,7 +82,6 @@ class SampleRecipe:
     generator: GeneratorConfig
     stream: StreamConfig
     save_every: int = 200
-    workers: int = 0
     settings: Settings = field(default_factory=Settings)
     retriever: RetrieverConfig = field(default_factory=RetrieverConfig)
 

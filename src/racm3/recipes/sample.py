@@ -148,5 +148,4 @@ def sample_gpu() -> SampleRecipe:
         ),
         stream=StreamConfig(rows=64, length=384, align=128),
         save_every=500,
-        workers=4,
     )

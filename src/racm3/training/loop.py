@@ -38,8 +38,6 @@ class LoopConfig:
         validate_every: Updates between validations.
         log_every: Updates between lines on the console (the log file has them all).
         keep: Checkpoints kept on disk.
-        workers: Processes that make a generator's samples ahead, on each rank; 0 makes them between
-            updates. What is learnt stays the same. On a GPU a few of them keep it from waiting.
         tensorboard: Also write TensorBoard events (needs `racm3[tensorboard]`).
         wandb: Also tell Weights & Biases, under this project (needs `racm3[wandb]`); WANDB_MODE
             =offline keeps it on this machine.
@@ -50,7 +48,6 @@ class LoopConfig:
     validate_every: int = 500
     log_every: int = 20
     keep: int = 2
-    workers: int = 0
     tensorboard: bool = False
     wandb: str | None = None
 
@@ -59,8 +56,6 @@ class LoopConfig:
             raise ConfigError(
                 "steps, save_every, validate_every, log_every and keep are at least 1"
             )
-        if self.workers < 0:
-            raise ConfigError(f"{self.workers} workers are none; 0 or more are expected")
 
 
 def resume(learner: Learner, folder: Path) -> int:
