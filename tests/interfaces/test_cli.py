@@ -238,7 +238,7 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
         ids = [after.about["ids"][n] if n >= 0 else -1 for n in after.neighbours[row].ravel()]
         assert ids == [n if n != 2 else -1 for n in named.ravel()]
     rows = "--stream.rows 2 --stream.length 120"
-    size = "--model.width 16 --model.depth 1 --model.heads 2 --model.vocabulary 1"
+    size = "--model.width 16 --model.depth 1 --model.heads 2"
     run(f"train generator {out}/prepared --out {out}/cm3 --system {out}/parts {rows} {size} "
         f"--stream.neighbours none {short}")  # fmt: skip
     run(f"train generator {out}/prepared --out {out}/alike --system {out}/parts {rows} {size} "

@@ -88,14 +88,15 @@ def test_the_command_shares_its_work_and_writes_it_once(tmp_path):
     codec, made = RACM3.open("sample").parts.codec, material()
     made.about |= {"text_size": len(codec.text), "codebook_size": codec.image.codes}
     made.save(tmp_path / "prepared")
-    size = "--model.width 16 --model.depth 1 --model.heads 2 --model.vocabulary 1"
-    rows = "--stream.rows 2 --stream.length 160 --training.steps 3 --loop.steps 3"
+    size = "--model.width 16 --model.depth 1 --model.heads 2"
+    rows = "--stream.rows 2 --stream.length 160 --loop.steps 3"
     line = f"train generator {tmp_path}/prepared --out {tmp_path}/ra {size} {rows}"
     together("racm3", *line.split(), met=tmp_path / "ra" / "log.jsonl")
     lines = map(json.loads, (tmp_path / "ra" / "log.jsonl").read_text().splitlines())
     assert [one["step"] for one in lines if one["kind"] == "train"] == [1, 2, 3]
     saved = checkpoint.load(checkpoint.steps(tmp_path / "ra")[-1])
     assert saved.about["learner"]["world"] == 2
+    assert saved.about["learner"]["training"]["steps"] == 3, "as long as the run"
     assert len(open_generator(tmp_path / "ra" / "final").embed_tokens.weight) == len(
         codec.vocabulary
     )

@@ -198,6 +198,12 @@ def test_two_runs_from_one_seed_are_the_same_bytes(prepared, tmp_path):  # noqa:
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
 
 
+def test_a_learner_without_a_schedule_is_refused(prepared):  # noqa: F811
+    """Its rate would be nought."""
+    with pytest.raises(ConfigError, match="say how many"):
+        learner(prepared, steps=0)
+
+
 def test_resuming_with_other_settings_is_refused(prepared, tmp_path):  # noqa: F811
     train(learner(prepared), LoopConfig(steps=2), tmp_path)
     with pytest.raises(CheckpointError, match=r"other settings \(training\)"):

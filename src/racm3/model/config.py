@@ -16,7 +16,7 @@ class GeneratorConfig:
         kv_heads: Key and value heads; 0 means as many as `heads`.
         head_width: Width of one head; 0 means `width / heads`.
         mlp_width: Hidden width of SwiGLU; 0 means 8/3 of `width`, rounded up to 64.
-        vocabulary: Number of ids.
+        vocabulary: Number of ids; one that starts fresh takes its tokenizers', whatever it says.
         context: Longest sequence.
         rope_theta: Base of the rotary frequencies.
         norm_eps: Epsilon of every RMSNorm.
@@ -28,7 +28,7 @@ class GeneratorConfig:
     width: int
     depth: int
     heads: int
-    vocabulary: int
+    vocabulary: int = 1
     kv_heads: int = 0
     head_width: int = 0
     mlp_width: int = 0

@@ -1,7 +1,7 @@
 """A collection of one's own: from documents to a memory, training material and trained parts."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -278,6 +278,7 @@ def train_generator(
     Under `torchrun` every process takes its share of the samples; the weights stay equal.
     """
     rank = join_world()
+    training = training if training.steps else replace(training, steps=loop.steps)
     model = beginning.model(vocabulary, training.seed)
     source = Stream(prepared, stream, vocabulary, live=live, rank=rank.number, world=rank.world)
     unseen = validation_batches(validation, stream, vocabulary) if validation else []

@@ -70,9 +70,7 @@ def own_cpu() -> OwnRecipe:
         text_vocabulary=4096,
         clip=ClipTraining(steps=600, precision="auto", patch=16),
         clip_batch=128,
-        generator=GeneratorConfig(
-            width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True, period=128
-        ),
+        generator=GeneratorConfig(width=192, depth=6, heads=6, context=1024, tied=True, period=128),
         stream=StreamConfig(rows=3, length=1024, align=128),
         training=GeneratorTraining(
             steps=1_500, lr=2.5e-3, warmup=60, optimizer="muon", precision="auto"
@@ -90,7 +88,7 @@ def own_gpu() -> OwnRecipe:
         clip=ClipTraining(steps=6_000, precision="auto", side=128, patch=16, width=256, dim=256),
         clip_batch=512,
         generator=GeneratorConfig(
-            width=512, depth=12, heads=16, vocabulary=1, context=2048, tied=True, period=512
+            width=512, depth=12, heads=16, context=2048, tied=True, period=512
         ),
         stream=StreamConfig(rows=32, length=1024, align=512),
         training=GeneratorTraining(steps=20_000, lr=6e-4, warmup=500, precision="auto"),
@@ -107,7 +105,7 @@ def tiny() -> OwnRecipe:
         text_vocabulary=300,
         clip=ClipTraining(steps=2, width=48, layers=1, dim=16, vocabulary=300, patch=16, warmup=1),
         clip_batch=4,
-        generator=GeneratorConfig(width=32, depth=1, heads=2, vocabulary=1, context=256, tied=True),
+        generator=GeneratorConfig(width=32, depth=1, heads=2, context=256, tied=True),
         stream=StreamConfig(rows=2, length=192),
         training=GeneratorTraining(steps=2, lr=1e-3, warmup=1),
         settings=Settings(),

@@ -37,7 +37,7 @@ def racm3(name: str, *, vocabulary: int = 56_320 + 8_192, steps: int = 100_000) 
 def photos_gpu() -> GeneratorRecipe:
     """Photographs of 128 pixels (256 codes) with captions, on one H200-class card."""
     return GeneratorRecipe(
-        generator=GeneratorConfig(width=512, depth=12, heads=8, vocabulary=1, context=1024),
+        generator=GeneratorConfig(width=512, depth=12, heads=8, context=1024),
         training=GeneratorTraining(steps=20_000, lr=6e-4, warmup=500, precision="bf16"),
         stream=StreamConfig(rows=64, length=1024),
     )

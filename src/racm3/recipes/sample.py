@@ -82,9 +82,7 @@ def sample_cpu() -> SampleRecipe:
                 training=schedule(1800, lr=1.5e-3),
             ),
         ),
-        generator=GeneratorConfig(
-            width=192, depth=6, heads=6, vocabulary=1, context=1024, tied=True, period=128
-        ),
+        generator=GeneratorConfig(width=192, depth=6, heads=6, context=1024, tied=True, period=128),
         stream=StreamConfig(rows=4, length=832, align=128),
         # The small CLIP's cosines run high: see docs/log.md.
         # A caption of two things asks for each. Words find names that the CLIP never met, and the
@@ -144,7 +142,7 @@ def sample_gpu() -> SampleRecipe:
             ),
         ),
         generator=GeneratorConfig(
-            width=320, depth=8, heads=10, vocabulary=1, context=1024, tied=True, period=128
+            width=320, depth=8, heads=10, context=1024, tied=True, period=128
         ),
         stream=StreamConfig(rows=64, length=384, align=128),
         save_every=500,

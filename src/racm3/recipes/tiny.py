@@ -41,7 +41,7 @@ def tiny() -> SampleRecipe:
                 training=GeneratorTraining(steps=3, lr=1e-3, warmup=1),
             ),
         ),
-        generator=GeneratorConfig(width=32, depth=2, heads=2, vocabulary=1, context=512, tied=True),
+        generator=GeneratorConfig(width=32, depth=2, heads=2, context=512, tied=True),
         stream=StreamConfig(rows=2, length=512),
         save_every=3,
     )

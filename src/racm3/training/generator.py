@@ -31,7 +31,7 @@ class GeneratorTraining:
     """How the generator learns (RA-CM3 §4.1; CM3Leon §2.3).
 
     Args:
-        steps: Length of the schedule.
+        steps: Length of the schedule; 0 for as long as the run.
         lr: Peak learning rate.
         warmup: Updates of linear warm-up.
         alpha: Weight of the retrieved documents' loss (Eq. 2).
@@ -50,7 +50,7 @@ class GeneratorTraining:
         seed: Decides initialisation.
     """
 
-    steps: int
+    steps: int = 0
     lr: float = 1e-4
     warmup: int = 1500
     alpha: float = 0.1
@@ -87,6 +87,8 @@ class GeneratorLearner:
                 f"the generator has {model.config.vocabulary} ids, the tokenizers make "
                 f"{len(stream.vocabulary)}; set the generator's vocabulary to the latter"
             )
+        if config.steps < 1:
+            raise ConfigError("a schedule needs steps: say how many")
         self.model, self.config, self.stream = model.to(device), config, stream
         self.validation, self.device = validation, device
         self.model.recompute = config.recompute
