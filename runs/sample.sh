@@ -22,6 +22,7 @@
 #   racm3 average runs/out/ordered runs/out/recalling_cpu/system runs/out/system --share 0.7
 # Courses number their material by how many there were before. Some learnt from another one's, as recipes say: copy its
 # folder `prepared-N` under the number that the run expects, and it is taken.
+# `recalling_cpu` learnt from the first that `racm3 train sample --recipe comparing_gpu --after runs/out/ordered --out runs/out/comparing_gpu --stage prepared` makes.
 # COUNT scenes a row are measured at the end, 50 where nothing is said and with 0 none at all.
 # Stages that need nothing of each other run side by side, one core each.
 set -euo pipefail
