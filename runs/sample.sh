@@ -11,7 +11,7 @@
 #   AFTER=runs/out/dyed_cpu/system runs/sample.sh matching_gpu [folder]
 #   AFTER=runs/out/matching_gpu/system runs/sample.sh ordered_cpu [folder]
 #   racm3 average runs/out/dyed_cpu/system runs/out/ordered_cpu/system runs/out/ordered
-# and two hours and a half, where bf16 is multiplied, of labels beside everything else:
+# and nearly three hours, where bf16 is multiplied, of labels beside everything else:
 #   AFTER=runs/out/ordered runs/sample.sh labelled_cpu [folder]
 #   AFTER=runs/out/labelled_cpu/system runs/sample.sh answering_cpu [folder]
 #   racm3 average runs/out/ordered runs/out/answering_cpu/system runs/out/answered --share 0.7

@@ -11,7 +11,6 @@ from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.runtime import dice
 from racm3.tokens.codec import Kind, Segment, flatten
-from racm3.tokens.context import Packed
 from racm3.tokens.masking import Masking, Words, choose_spans, unlay
 from racm3.tokens.vocabulary import Vocabulary
 from racm3.training.objective import batch
@@ -39,11 +38,6 @@ def prepared() -> Prepared:
 
 def stream(prepared: Prepared, **changes: object) -> Stream:
     return Stream(prepared, StreamConfig(**{"rows": 4, "length": 160, **changes}), VOCABULARY)
-
-
-def same(one: Packed, other: Packed) -> None:
-    for a, b in zip(one, other, strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def test_a_table_of_documents_gives_each_back(tmp_path):
@@ -76,7 +70,8 @@ def test_a_bookmark_continues_exactly_where_the_stream_was(prepared):
         next(one)
     two.seek(one.bookmark())
     for _ in range(3):
-        same(next(one), next(two))
+        for a, b in zip(next(one), next(two), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_every_document_comes_once_an_epoch(prepared):

@@ -16,6 +16,7 @@ from racm3.evaluation.sample_tasks import faithfully_kept
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.tokens.codec import Kind
 from racm3.tokens.image import ImageTokenizer
+from racm3.tokens.placing import Placing
 from racm3.training.generator import evaluating
 from racm3.training.generator import perplexity as training_perplexity
 from racm3.training.objective import batch
@@ -90,7 +91,7 @@ def _reference(system, documents, *, hidden: float = 0.0) -> dict[str, float]:
         half_hidden(context([], segments, vocabulary), hidden, vocabulary, rng)
         for segments in system.codec.encode(documents)
     ]
-    packed = batch(pack([samples], 256, vocabulary), torch.device("cpu"))
+    packed = batch(pack([samples], 256, Placing(vocabulary, 9)), torch.device("cpu"))
     with evaluating(system.engine.model):
         return training_perplexity(system.engine.model, [packed], vocabulary)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from racm3.tokens.codec import Kind, Segment, flatten
 from racm3.tokens.context import context, fitting, half_hidden, pack, shorten, size
 from racm3.tokens.masking import Masking, Span, choose_spans, contents, lay, unlay
+from racm3.tokens.placing import Placing
 from racm3.tokens.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(20, 10)
@@ -167,7 +168,7 @@ def test_the_least_relevant_document_is_given_up_first():
 
 def test_packing_loses_nothing():
     one, two = context([], DOCUMENT, VOCABULARY), context([DOCUMENT], DOCUMENT, VOCABULARY)
-    packed = pack([[one, two], [two]], 80, VOCABULARY)
+    packed = pack([[one, two], [two]], 80, Placing(VOCABULARY, 9))
     assert packed.ids[0, packed.sample[0] == 1].tolist() == two.ids.tolist()
     assert packed.position[0, packed.sample[0] == 1].tolist() == list(range(len(two.ids)))
     assert (packed.ids[packed.sample == -1] == VOCABULARY.pad).all()

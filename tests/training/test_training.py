@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from racm3.errors import CheckpointError, ConfigError
 from racm3.runtime import autocast, multiplies_bf16
 from racm3.tokens.context import Packed, pack
+from racm3.tokens.placing import Placing
 from racm3.training import checkpoint
 from racm3.training import objective as objectives
 from racm3.training.generator import GeneratorLearner, GeneratorTraining, begin_with_codes
@@ -99,7 +100,7 @@ def test_the_z_loss_is_the_squared_log_normaliser():
 
 def test_targets_never_cross_samples_nor_count_twice(prepared):  # noqa: F811
     samples = [stream(prepared).sample(i) for i in range(3)]
-    one = batch(pack([samples], 400, VOCABULARY), torch.device("cpu"))
+    one = batch(pack([samples], 400, Placing(VOCABULARY, 9)), torch.device("cpu"))
     expected = sum(int(s.learn[1:].sum()) for s in samples)
     assert int((one.main + one.retrieved).sum()) == expected
     assert not (one.main * one.retrieved).any()

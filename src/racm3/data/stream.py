@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -108,20 +109,13 @@ class Stream:
         self.placing = Placing(vocabulary, prepared.about["cells"], config.align)
         self.live, self.world, self.fresh = live, world, rank
         self.pending: dict[int, Context] = {}
-        self._epoch, self._shuffled = -1, np.array([], dtype=np.int64)
+        self._order = lru_cache(maxsize=2)(self._order_of)
 
-    def _order(self, epoch: int) -> Int64[np.ndarray, " docs"]:
-        if epoch != self._epoch:
-            rng = dice(self.config.seed, ORDER, epoch)
-            self._epoch, self._shuffled = epoch, rng.permutation(len(self.prepared.documents))
-        return self._shuffled
+    def _order_of(self, epoch: int) -> Int64[np.ndarray, " docs"]:
+        order = dice(self.config.seed, ORDER, epoch).permutation(len(self.prepared.documents))
+        return order.astype(np.int64)
 
     def sample(self, number: int) -> Context:
-        one = self._read(number)
-        places = self.placing.positions(one.ids.tolist())
-        return one._replace(position=np.array(places, dtype=np.int64))
-
-    def _read(self, number: int) -> Context:
         config = self.config
         epoch, place = divmod(number, len(self.prepared.documents))
         document = int(self._order(epoch)[place])
@@ -178,7 +172,7 @@ class Stream:
         plan = fullest_rows([len(one.ids) for one in contexts], config.rows, config.length)
         placed = {index for row in plan for index in row}
         self.pending = {n: waiting[n] for index, n in enumerate(numbers) if index not in placed}
-        return pack([[contexts[i] for i in row] for row in plan], config.length, self.vocabulary)
+        return pack([[contexts[i] for i in row] for row in plan], config.length, self.placing)
 
     def bookmark(self) -> Int64[np.ndarray, " numbers"]:
         return np.array([self.fresh, *self.pending], dtype=np.int64)

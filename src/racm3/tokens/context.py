@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int32, Int64
 from racm3.errors import ConfigError, DocumentError
 from racm3.tokens.codec import Kind, Segment, Segments, flatten
 from racm3.tokens.masking import Span, Words, lay
+from racm3.tokens.placing import Placing
 from racm3.tokens.vocabulary import Vocabulary
 
 STRUCTURE, MAIN = -1, 0
@@ -17,14 +18,12 @@ STRUCTURE, MAIN = -1, 0
 class Context(NamedTuple):
     """One sample. `source` is 0 for the main document, k for the k-th retrieved one, -1 for the
     opening `</s>`; `learn` says how much predicting this id counts. `read` is what stands there to
-    be read: the ids themselves, but for those that `half_hidden` hides. `position` is where each
-    stands: one after the other, unless a `Placing` says otherwise."""
+    be read: the ids themselves, but for those that `half_hidden` hides."""
 
     ids: Int64[np.ndarray, " seq"]
     source: Int64[np.ndarray, " seq"]
     learn: Float32[np.ndarray, " seq"]
     read: Int64[np.ndarray, " seq"]
-    position: Int64[np.ndarray, " seq"]
 
 
 def preamble(retrieved: Sequence[Segments], vocabulary: Vocabulary) -> list[int]:
@@ -60,7 +59,6 @@ def context(
         np.array([*source, *(owner[at] for at in laid.origin)], dtype=np.int64),
         np.array([*learn, *laid.learn], dtype=np.float32),
         whole,
-        np.arange(len(whole)),
     )
 
 
@@ -142,10 +140,10 @@ class Packed(NamedTuple):
     read: Int64[np.ndarray, "rows seq"]
 
 
-def pack(samples: Sequence[Sequence[Context]], length: int, vocabulary: Vocabulary) -> Packed:
+def pack(samples: Sequence[Sequence[Context]], length: int, placing: Placing) -> Packed:
     """Lay the samples of each row one after the other and pad the rest."""
     shape = (len(samples), length)
-    ids = np.full(shape, vocabulary.pad, dtype=np.int64)
+    ids = np.full(shape, placing.vocabulary.pad, dtype=np.int64)
     source = np.full(shape, STRUCTURE, dtype=np.int64)
     learn = np.zeros(shape, dtype=np.float32)
     sample = np.full(shape, -1, dtype=np.int32)
@@ -159,6 +157,7 @@ def pack(samples: Sequence[Sequence[Context]], length: int, vocabulary: Vocabula
                 raise ConfigError(f"{stop} ids were packed into a row of {length}")
             ids[row, at:stop], source[row, at:stop] = one.ids, one.source
             learn[row, at:stop], sample[row, at:stop] = one.learn, number
-            position[row, at:stop], read[row, at:stop] = one.position, one.read
+            position[row, at:stop] = placing.positions(one.ids.tolist())
+            read[row, at:stop] = one.read
             at = stop
     return Packed(ids, source, learn, sample, position, read)
