@@ -5,12 +5,15 @@ import pytest
 from PIL import Image as PIL
 
 from racm3.data.sample_world import corpus
+from racm3.data.sample_world.catalogue import told
 from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import COLOURS, DYES, Chances, Scene, dyed
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.data.sample_world.wording import worded
 from racm3.evaluation.invented import invented_things
 from racm3.runtime import dice
+
+NAMED = {text: [t for t in things() if t.text == text] for text in {t.text for t in things()}}
 
 
 def test_a_tenth_of_the_things_and_forty_flags_are_held_out():
@@ -28,6 +31,33 @@ def test_no_training_document_shows_a_held_out_thing():
     assert not {thing.name for thing in seen_things()} & held
     texts = {document.text for document in corpus.memory("held_out")}
     assert not texts & {document.text for document in corpus.memory("seen")}
+
+
+def test_no_things_unsaid_keywords_are_told_of_it():
+    listed = 0
+    for step in range(8):
+        lines = told(step, entries=400, captions=100)
+        for text, known in lines:
+            for thing in NAMED.get(known, ()):
+                more = text.removeprefix(known).split(", ")
+                assert not {word.strip() for word in more} & set(thing.unsaid), text
+                listed += len(more) > 1 and bool(thing.unsaid)
+    assert listed > 200
+
+
+def test_entries_are_asked_for_in_words_of_theirs_and_half_of_these_are_nobodys():
+    lines = told(0, entries=300, captions=50)
+    assert lines == told(0, entries=300, captions=50) != told(1, entries=300, captions=50)
+    entries, queries, captions = lines[:600:2], lines[1:600:2], lines[600:]
+    unknown = 0
+    for entry, query in zip(entries, queries, strict=True):
+        assert query.known in ("", query.text)
+        if not query.known:
+            unknown += 1
+            words = entry.text.lower().replace(",", "").split()
+            assert any(word in query.text.lower() for word in words)
+    assert 0.4 < unknown / 300 < 0.9
+    assert all(text == known for text, known in captions)
 
 
 def test_fictional_things_show_no_real_thing_and_bear_nobodys_name():

@@ -118,6 +118,17 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     assert all((one == other).all() for one, other in kept)
     last_logs = {log.name for log in (tmp_path / "last" / "system").glob("*.jsonl")}
     assert last_logs == logs | new_logs | {"decoder-0.log.jsonl"}
+    # A CLIP that tells words, and a memory in its vectors; all else stays.
+    after = tmp_path / "last" / "system"
+    sample_script("tiny_words", tmp_path / "words", AFTER=str(after), COUNT="0")
+    told = RACM3.open(tmp_path / "words" / "system", device="cpu")
+    assert (told.encoder.dim, last.encoder.dim) == (24, 16)
+    assert told.encoder.sides.columns == ("keywords",)
+    assert told.draw("a leopard", Settings(candidates=1)).image.width == 64
+    kept = zip(*(one.parts.generators["cm3"].parameters() for one in (told, last)), strict=True)
+    assert all((one == other).all() for one, other in kept)
+    word_logs = {log.name for log in (tmp_path / "words" / "system").glob("*.jsonl")}
+    assert word_logs == last_logs | {"clip-0.log.jsonl"}
     # A codebook that is refined after that keeps what its decoder is told.
     finer = Further(tiny_further(), tmp_path / "finer", after=tmp_path / "last" / "system")
     assert finer.decoder().vqgan.config.detail == last.codec.image.vqgan.config.detail == 4

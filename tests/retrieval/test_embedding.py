@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from racm3.data.sample_world.corpus import memory, scenes
 from racm3.data.sample_world.scenes import Chances
-from racm3.data.sample_world.things import SHOWN, held_out_things
+from racm3.data.sample_world.things import SHOWN, held_out_things, things
 from racm3.document import Document, Text
 from racm3.errors import ConfigError, MemoryStoreError
 from racm3.recipes.collection import fill_memory
@@ -66,7 +66,61 @@ def test_an_only_picture_is_looked_at_in_every_size(looking):
     assert not np.allclose(embed_memory(sized, [one]), embed_memory(looking(), [one]), atol=1e-3)
 
 
-@pytest.mark.parametrize("how", [{}, {"text": 0.25, "sizes": (1.0, 0.5)}])
+def test_a_document_is_also_what_its_columns_list(looking):
+    listing, document = looking(columns=("keywords", "place")), Document.of("a cat", picture(1))
+    told = {"keywords": "feline, cat, at, purr", "place": "Rome", "source": "web"}
+    said = Document.of("a cat feline, at, purr, Rome", picture(1))
+    vectors = embed_memory(listing, [document], [told])
+    np.testing.assert_allclose(vectors, embed(listing, [said]), atol=1e-6)
+    plain = embed_memory(listing, [document])
+    for nothing in ({}, {"keywords": ""}, {"keywords": "cat"}, {"source": "web"}):
+        np.testing.assert_array_equal(embed_memory(listing, [document], [nothing]), plain)
+    np.testing.assert_array_equal(embed_memory(looking(), [document], [told]), plain)
+
+
+def test_a_memory_is_made_of_what_its_columns_list(looking, tmp_path):
+    listing = looking(columns=("keywords",))
+    store = MemoryStore.create(tmp_path / "m", encoder="tiny", dim=listing.dim, sides=listing.sides)
+    document, told = Document.of("a cat", picture(1)), {"keywords": "feline"}
+    fill_memory(store, [Entry(document, source="a", metadata=told)], listing)
+    (block,) = store.blocks()
+    np.testing.assert_allclose(block.vectors, embed_memory(listing, [document], [told]), atol=1e-6)
+
+
+@given(st.floats(0, 1), st.floats(0.5, 9))
+def test_what_a_text_means_is_told_apart_from_its_words(known, weight):
+    sides = Sides(words=2, weight=weight)
+    meaning, words = np.array([0.6, 0.0, -0.8]), np.array([0.8, 0.6])
+    text = unit(np.concatenate([known * meaning, weight * words])[None])
+    apart = sides.apart(text)
+    np.testing.assert_allclose(apart.known, [known], atol=1e-5)
+    np.testing.assert_allclose(apart.words, text[:, 3:])
+    if known > 1e-3:
+        np.testing.assert_allclose(apart.meaning, [[0.6, 0, -0.8, 0, 0]], atol=1e-4)
+
+
+def test_pictures_and_encoders_that_tell_no_words_are_all_meaning():
+    picture = unit(np.array([[1.0, 2.0, 2.0, 0.0, 0.0]]))
+    for sides, told in ((Sides(words=2, weight=8.0), 2), (Sides(), 0)):
+        apart = sides.apart(picture)
+        np.testing.assert_array_equal(apart.meaning, picture)
+        assert (apart.words.shape, apart.known.tolist()) == ((1, told), [1.0])
+
+
+@pytest.mark.parametrize("how", [{"words": -1}, {"weight": 0.0}, {"text": 2.0}, {"sizes": ()}])
+def test_impossible_sides_are_refused(how):
+    with pytest.raises(ConfigError):
+        Sides(**how)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"text": 0.25, "sizes": (1.0, 0.5)},
+        {"columns": ("keywords", "place"), "words": 4, "weight": 8.0},
+    ],
+)
 def test_a_folder_says_how_its_encoder_looks(looking, tmp_path, how):
     looking(**how).save(tmp_path / "clip")
     assert (tmp_path / "clip" / "documents.json").exists() == bool(how)
@@ -99,8 +153,10 @@ def test_the_shipped_vectors_are_those_of_the_shipped_clip():
     assert system.encoder.sides == Sides(text=0.125, sizes=SHOWN)
     some = list(range(0, 1840, 200))
     shipped = system.parts.shelf.rows(some).vectors
-    known = [memory("all")[row] for row in some]
-    np.testing.assert_allclose(embed_memory(system.encoder, known), shipped, atol=2e-3)
+    known, listed = zip(
+        *((memory("all")[row], things()[row].metadata) for row in some), strict=True
+    )
+    np.testing.assert_allclose(embed_memory(system.encoder, known, listed), shipped, atol=2e-3)
 
 
 def test_the_shipped_memory_finds_things_in_every_dye():

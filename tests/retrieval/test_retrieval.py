@@ -10,9 +10,9 @@ from scipy.stats import zscore
 
 from racm3.document import Document, Image, Text
 from racm3.errors import CheckpointError, ConfigError, DocumentError
-from racm3.retrieval.embedding import Dropout, embed, mix, unit
+from racm3.retrieval.embedding import Apart, Dropout, embed, mix, unit
 from racm3.retrieval.encoder import ClipEncoder
-from racm3.retrieval.fusion import by_standard_scores
+from racm3.retrieval.fusion import by_standard_scores, fused
 from racm3.retrieval.index import Block, ExactIndex
 from racm3.retrieval.lexical import BM25, Fields, phrases, stem, words
 from racm3.retrieval.query import ask, one_side
@@ -190,6 +190,19 @@ def test_what_no_other_document_says_decides_and_what_many_say_does_not():
     assert first == [5, 1]
     assert by_standard_scores(meaning, silent, weights=(0.4, 0.6)).tolist() == [0, 1, 2, 3, 4, 5]
     assert by_standard_scores(silent, silent, weights=(0.4, 0.6)).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_an_encoder_does_not_know_has_no_say_where_words_do():
+    """The first document is near in meaning; the last one's vector tells the words."""
+    documents = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]], np.float32)
+    meaning, told, silent = documents[0], np.ones(1, np.float32), np.zeros(3, np.float32)
+    known, unknown = (Apart(meaning, told, np.float32(much)) for much in (1, 0))
+    assert fused(known, documents, silent)[1].tolist() == [1, 0, 0]
+    assert fused(known, documents, silent)[0].tolist() == [0, 2, 1]
+    assert fused(unknown, documents, silent)[0].tolist() == [2, 0, 1]
+    # Words that are compared one by one count for more than either.
+    shared = np.array([0, 3, 0], np.float32)
+    assert [fused(one, documents, shared)[0][0] for one in (known, unknown)] == [1, 1]
 
 
 def test_a_hybrid_finds_a_name_that_no_encoder_has_met(encoder, documents):

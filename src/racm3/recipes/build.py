@@ -19,7 +19,8 @@ from racm3.recipes import away, lessons
 from racm3.recipes.collection import Beginning
 from racm3.recipes.job import Job
 from racm3.recipes.lessons import Fiction
-from racm3.recipes.recipe import SampleRecipe
+from racm3.recipes.recipe import SampleRecipe, loop
+from racm3.recipes.sample_clip import train_clip
 from racm3.retrieval.embedding import embed_memory
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.retriever import Retriever
@@ -32,18 +33,13 @@ from racm3.tokens.masking import Words
 from racm3.tokens.text import TextTokenizer
 from racm3.tokens.vqgan.growing import detailed
 from racm3.tokens.vqgan.model import VQGAN
-from racm3.training.clip import ClipLearner, new_clip
-from racm3.training.loop import LoopConfig, train
+from racm3.training.loop import train
 from racm3.training.vqgan import PictureBatch, Pictures, TokenizerLearner, TokenizerTraining
 
 # Lessons of one course are made from seeds below this; the next course's come after it.
 SEEDS = 10
 # What looks like a picture's thing, where the image tokenizer learns to tell things apart.
 RIVALS = 4
-
-
-def loop(steps: int, save_every: int) -> LoopConfig:
-    return LoopConfig(steps=steps, save_every=save_every, validate_every=max(1, steps // 8))
 
 
 def train_tokenizer(
@@ -60,15 +56,6 @@ def train_tokenizer(
         learner = TokenizerLearner(begin(), training, pictures, unseen, where)
         train(learner, loop(training.steps, save_every), folder)
     return ImageTokenizer.open(folder / "final", device=where)
-
-
-def train_clip(recipe: SampleRecipe, folder: Path, where: torch.device) -> ClipEncoder:
-    if not (folder / "final").exists():
-        encoder = new_clip(recipe.clip, corpus.captions("all"), sides=recipe.sides)
-        pairs = partial(corpus.clip_pairs, batch=recipe.clip_batch)
-        learner = ClipLearner(encoder, recipe.clip, pairs, corpus.named_pictures(), where)
-        train(learner, loop(recipe.clip.steps, recipe.save_every), folder)
-    return ClipEncoder.open(folder / "final", device=where)
 
 
 def train_text(recipe: SampleRecipe, folder: Path) -> TextTokenizer:

@@ -79,7 +79,8 @@ def fill_memory(
             _enough(vectors, seen)
             rows = vectors[[row for row, _ in fresh]]
         elif encoder is not None:
-            rows = embed_memory(encoder, [entry.document for _, entry in fresh])
+            documents, metadata = zip(*((e.document, e.metadata) for _, e in fresh), strict=True)
+            rows = embed_memory(encoder, documents, metadata)
         else:
             raise ConfigError("either an encoder or vectors must be given")
         added += len(store.add([entry for _, entry in fresh], rows))

@@ -7,6 +7,7 @@ from racm3.recipes.recipe import Course, SampleRecipe
 from racm3.recipes.sample import sample_cpu, schedule, sharpened
 from racm3.tokens.masking import Masking
 from racm3.tokens.vqgan.config import VQGANConfig
+from racm3.training.clip_words import WordTraining
 
 
 def further_cpu() -> SampleRecipe:
@@ -242,3 +243,14 @@ def contrast_cpu() -> SampleRecipe:
     """A decoder that tells look-alikes apart, for what `decoder_cpu` made."""
     polished = replace(sharpened(5000), edges=0.0, contrast=8.0, decoder_only=True)
     return replace(decoder_cpu(), decoder=polished)
+
+
+def words_cpu() -> SampleRecipe:
+    """A text tower for what any of these made that tells words which no training had: half an hour.
+
+    Codes and generators stay as they are (docs/log.md).
+    """
+    base = course_cpu()
+    words = WordTraining(steps=1800, precision="auto")
+    sides = replace(base.sides, columns=base.retriever.columns)
+    return replace(base, courses=(), words=words, sides=sides)

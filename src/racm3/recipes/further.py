@@ -13,6 +13,7 @@ from racm3.errors import ConfigError
 from racm3.recipes.build import Build, learnable, thinned
 from racm3.recipes.collection import Beginning
 from racm3.recipes.recipe import SampleRecipe
+from racm3.recipes.sample_clip import train_words
 from racm3.recipes.samples import SAMPLES
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.runtime import folder_written_whole, progress, write_whole
@@ -52,11 +53,11 @@ def build_of(name: str, folder: Path, *, after: str | None = None, on: str = "au
 class Further(Build):
     """The stages of `Build` for a system that is finished, which `after` holds.
 
-    CLIP and text tokenizer are taken over. The image tokenizer gets the recipe's number of codes
-    and goes on learning; each generator starts from its weights there, each code as the one that
-    stood in its place. With `keep_codes` the image tokenizer is taken over, too, and without any
-    course the generators are. Courses are numbered on from those whose logs lie beside the weights,
-    so each meets things of its own.
+    The text tokenizer is taken over, and the CLIP where the recipe has no `words` for it. The
+    image tokenizer gets the recipe's number of codes and goes on learning; each generator starts
+    from its weights there, each code as the one that stood in its place. With `keep_codes` the
+    image tokenizer is taken over, too, and without any course the generators are. Courses are
+    numbered on from those whose logs lie beside the weights, so each meets things of its own.
 
     Raises:
         CheckpointError: There is no system at `after`.
@@ -85,6 +86,9 @@ class Further(Build):
         return super().tokenizer()
 
     def clip(self) -> ClipEncoder:
+        if words := self.recipe.words:
+            before, folder = self.after / "clip", self.folder / "clip"
+            return train_words(words, self.recipe, before, folder, self.where)
         return ClipEncoder.open(self._taken_over("clip", "clip/final"), device=self.where)
 
     def text(self) -> TextTokenizer:
@@ -110,7 +114,11 @@ class Further(Build):
         self.clip()
         self.text()
         super().system()
-        anew = {"tokenizer": not self.recipe.keep_codes, "decoder": self.recipe.decoder is not None}
+        anew = {
+            "tokenizer": not self.recipe.keep_codes,
+            "decoder": self.recipe.decoder is not None,
+            "clip": self.recipe.words is not None,
+        }
         for log in self.after.glob(LOGS):
             part, place = log.name.removesuffix(".log.jsonl"), self.folder / "system" / log.name
             if anew.get(part):

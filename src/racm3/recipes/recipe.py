@@ -10,7 +10,9 @@ from racm3.retrieval.retriever import RetrieverConfig
 from racm3.system.results import Settings
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.training.clip import ClipTraining
+from racm3.training.clip_words import WordTraining
 from racm3.training.generator import GeneratorTraining
+from racm3.training.loop import LoopConfig
 from racm3.training.vqgan import TokenizerTraining
 
 
@@ -60,6 +62,8 @@ class SampleRecipe:
 
     Args:
         decoder: A second schedule, for the decoder alone: codes stay as they are.
+        words: A second schedule, for a new text tower of the CLIP and longer vectors, which tell
+            what words a text has.
         courses: What the generators learn from, one after the other.
         further: It goes on from a finished system (`recipes/further.py`).
         sides: What a document of the memory is to the CLIP.
@@ -73,6 +77,7 @@ class SampleRecipe:
     decoder: TokenizerTraining | None = None
     clip: ClipTraining
     clip_batch: int
+    words: WordTraining | None = None
     sides: Sides = AVERAGE
     text_vocabulary: int
     courses: tuple[Course, ...]
@@ -89,3 +94,7 @@ class SampleRecipe:
     def numbers(self) -> range:
         """What the courses are numbered."""
         return range(self.begun, self.begun + len(self.courses))
+
+
+def loop(steps: int, save_every: int) -> LoopConfig:
+    return LoopConfig(steps=steps, save_every=save_every, validate_every=max(1, steps // 8))

@@ -16,10 +16,11 @@ from racm3.recipes.courses import (
     ordered_cpu,
     recalling_cpu,
     settled_cpu,
+    words_cpu,
 )
 from racm3.recipes.recipe import SampleRecipe
 from racm3.recipes.sample import sample_cpu, sample_gpu
-from racm3.recipes.tiny import tiny, tiny_course, tiny_decoder, tiny_further
+from racm3.recipes.tiny import tiny, tiny_course, tiny_decoder, tiny_further, tiny_words
 
 SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "sample_cpu": sample_cpu,
@@ -36,9 +37,11 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "comparing_gpu": comparing_gpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,
+    "words_cpu": words_cpu,
     "sample_gpu": sample_gpu,
     "tiny": tiny,
     "tiny_further": tiny_further,
     "tiny_course": tiny_course,
     "tiny_decoder": tiny_decoder,
+    "tiny_words": tiny_words,
 }

@@ -11,6 +11,7 @@ from racm3.retrieval.embedding import Sides
 from racm3.tokens.masking import Masking
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.training.clip import ClipTraining
+from racm3.training.clip_words import WordTraining
 from racm3.training.generator import GeneratorTraining
 from racm3.training.vqgan import TokenizerTraining
 
@@ -75,3 +76,11 @@ def tiny_course() -> SampleRecipe:
     courses = (replace(base.courses[0], own=0.5, labelled=8, captioned=8, asked=2.0),)
     stream = replace(base.stream, hidden=0.5, shuffled=0.5, masking=Masking(described=0.25))
     return replace(base, stream=stream, courses=courses, decoder=None, keep_codes=True)
+
+
+def tiny_words() -> SampleRecipe:
+    """Another text tower of its CLIP, after any of these."""
+    base = tiny_further()
+    words = WordTraining(steps=6, width=48, layers=1, room=8, warmup=2)
+    sides = replace(base.sides, columns=("keywords",))
+    return replace(base, words=words, sides=sides, keep_codes=True, courses=(), decoder=None)

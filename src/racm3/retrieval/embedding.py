@@ -3,17 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32
 
-from racm3.document import Document, Image
+from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError, DocumentError, MemoryStoreError
+from racm3.retrieval.lexical import words
 from racm3.runtime import load_json, progress, save_json
 
 Vectors = Float32[np.ndarray, "docs dim"]
 SIDES = "documents.json"
+Metadata = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,20 @@ class Dropout:
         return sorted(self.rng.choice(count, size, replace=False).tolist())
 
 
+class Apart(NamedTuple):
+    """Vectors by what they say.
+
+    Args:
+        meaning: Unit vectors of what is meant.
+        words: Which words there are; no number where an encoder does not tell.
+        known: How much of the text the encoder has met, 0 to 1.
+    """
+
+    meaning: Vectors
+    words: Float32[np.ndarray, "docs words"]
+    known: Float32[np.ndarray, " docs"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sides:
     """What a document of the memory is to an encoder: so much text, and its picture in these sizes.
@@ -44,19 +60,31 @@ class Sides:
     Args:
         text: The text side's share of the vector, in [0, 1].
         sizes: The sizes, as shares of a picture, in which a document's only picture is looked at.
+        columns: Metadata that is read after the text where a document has it: a catalogue's
+            keywords, say.
+        words: How many numbers at the end of a vector tell which words a text has
+            (`training/clip_words.py`); pictures leave them at zero.
+        weight: How much longer these are than the rest where all that a text says is known.
 
     Raises:
-        ConfigError: A share is none.
+        ConfigError: A share is none, or words have no weight.
     """
 
     text: float = 0.5
     sizes: tuple[float, ...] = (1.0,)
+    columns: tuple[str, ...] = ()
+    words: int = 0
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.text <= 1:
             raise ConfigError(f"the text side's share {self.text} is not in [0, 1]")
         if not self.sizes or not all(0 < size <= 1 for size in self.sizes):
             raise ConfigError(f"sizes {self.sizes} are not shares of a picture, in (0, 1]")
+        if self.words < 0 or self.weight <= 0:
+            raise ConfigError(
+                f"words {self.words} must not be negative and weight {self.weight} above 0"
+            )
 
     @classmethod
     def of(cls, about: Mapping[str, Any] | None) -> "Sides":
@@ -64,7 +92,13 @@ class Sides:
         if about is None:
             return cls()
         try:
-            return cls(text=float(about["text"]), sizes=tuple(map(float, about["sizes"])))
+            return cls(
+                text=float(about["text"]),
+                sizes=tuple(map(float, about["sizes"])),
+                columns=tuple(map(str, about.get("columns", ()))),
+                words=int(about.get("words", 0)),
+                weight=float(about.get("weight", 1.0)),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
                 f'{about} must look like {{"text": 0.5, "sizes": [1.0]}} ({error!r})'
@@ -74,6 +108,26 @@ class Sides:
     def read(cls, folder: Path) -> "Sides":
         """What an encoder's folder says."""
         return cls.of(load_json(folder / SIDES) if (folder / SIDES).exists() else None)
+
+    def seen(self, document: Document, metadata: Metadata) -> Document:
+        """What becomes a vector: the picture in its sizes, and behind all else what columns list
+        that its text does not say."""
+        listed = ", ".join(filter(None, map(metadata.get, self.columns))).split(", ")
+        said = set(words(document.text))
+        unsaid = ", ".join(one for one in listed if not said.issuperset(words(one)))
+        more = (Text(unsaid),) if unsaid else ()
+        return Document((*document.in_sizes(self.sizes).parts, *more))
+
+    def apart(self, vectors: Vectors) -> Apart:
+        """What texts or pictures mean, which words they have, and how much of it is known."""
+        end = vectors.shape[1] - self.words
+        meaning, told = vectors.copy(), vectors[:, end:]
+        if not self.words:
+            return Apart(meaning, told, np.ones(len(vectors), np.float32))
+        meaning[:, end:] = 0
+        long, loud = (np.linalg.norm(part, axis=1) for part in (meaning, told))
+        known = np.minimum(1.0, self.weight * long / np.maximum(loud, 1e-12))
+        return Apart(unit(meaning), told, known.astype(np.float32))
 
     def save(self, folder: Path) -> None:
         if self != AVERAGE:
@@ -158,9 +212,13 @@ def embed(
 
 
 def embed_memory(
-    encoder: Encoder, documents: Sequence[Document], *, label: str | None = None
+    encoder: Encoder,
+    documents: Sequence[Document],
+    metadata: Sequence[Metadata] | None = None,
+    *,
+    label: str | None = None,
 ) -> Vectors:
     """The same of documents that a memory holds, each as `encoder.sides` says."""
-    sides = encoder.sides
-    shown = [document.in_sizes(sides.sizes) for document in documents]
-    return embed(encoder, shown, share=sides.text, label=label)
+    sides, told = encoder.sides, metadata or [{}] * len(documents)
+    seen = [sides.seen(document, one) for document, one in zip(documents, told, strict=True)]
+    return embed(encoder, seen, share=sides.text, label=label)

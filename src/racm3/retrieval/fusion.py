@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from racm3.retrieval.embedding import Apart
 from racm3.retrieval.index import Hits
 
-# What shares the query's words counts for more than what is near in meaning: see docs/log.md.
-MEANING_AND_WORDS = (0.4, 0.6)
+# What shares the query's words counts for more than what is near in meaning: see docs/log.md. An
+# encoder that tells words says how much of the meaning it knows, and has a say of its own in these.
+MEANING, WORDS, TOLD = 0.4, 0.6, 0.1
 
 
 def by_standard_scores(
@@ -30,6 +32,26 @@ def by_standard_scores(
         if spread > 0:
             total += weight * (some - some.mean()) / spread
     return np.argsort(-total, kind="stable")
+
+
+def fused(
+    query: Apart,
+    documents: Float32[np.ndarray, "docs dim"],
+    shared: Float32[np.ndarray, " docs"],
+) -> tuple[Int64[np.ndarray, " docs"], Float32[np.ndarray, " docs"]]:
+    """Which documents come first by what they mean and by their words, and how near they mean it.
+
+    Args:
+        query: One query: `meaning` of shape (dim,), `words` of (words,), `known` of ().
+        documents: What the same documents are to the encoder.
+        shared: What the query's words in them are worth (BM25).
+    """
+    meaning, told = documents @ query.meaning, len(query.words)
+    scores, weights = [meaning, shared], [MEANING * float(query.known), WORDS]
+    if told:
+        scores.append(documents[:, -told:] @ query.words)
+        weights.append(TOLD)
+    return by_standard_scores(*scores, weights=weights), meaning
 
 
 def taking_turns(hits: Hits, counts: Sequence[int]) -> Hits:

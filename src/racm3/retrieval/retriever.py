@@ -11,8 +11,8 @@ from jaxtyping import Float32, Int64
 
 from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError
-from racm3.retrieval.embedding import Dropout, Encoder, embed
-from racm3.retrieval.fusion import MEANING_AND_WORDS, by_standard_scores, taking_turns
+from racm3.retrieval.embedding import Apart, Dropout, Encoder, embed
+from racm3.retrieval.fusion import fused, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits, Index
 from racm3.retrieval.lexical import BM25, Fields, Words
 from racm3.retrieval.query import ask, clauses, without, words_of
@@ -226,8 +226,8 @@ class Retriever:
 
     def _by_both(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
         """What is near in meaning and what shares words; scores stay inner products."""
-        vectors = embed(self.encoder, queries, dropout=dropout)
-        near = self.index.search(vectors, self.config.candidates)
+        asked = self.encoder.sides.apart(embed(self.encoder, queries, dropout=dropout))
+        near = self.index.search(asked.meaning, self.config.candidates)
         said = [row for row, query in enumerate(queries) if query.text.strip()]
         if not said or not (near.ids >= 0).any():
             return near
@@ -236,13 +236,14 @@ class Retriever:
         table = self.resident or self.rows(np.concatenate(found))
         for row, ids, scores in zip(said, *shared, strict=True):
             some = scores > 0
-            fused = self._fused(vectors[row], near.ids[row], ids[some], scores[some], table)
-            near.ids[row], near.scores[row] = fused
+            one = Apart(*(part[row] for part in asked))
+            best = self._fused(one, near.ids[row], ids[some], scores[some], table)
+            near.ids[row], near.scores[row] = best
         return near
 
     def _fused(
         self,
-        query: Float32[np.ndarray, " dim"],
+        query: Apart,
         near: Int64[np.ndarray, " count"],
         shared: Int64[np.ndarray, " some"],
         scores: Float32[np.ndarray, " some"],
@@ -250,11 +251,11 @@ class Retriever:
     ) -> tuple[Int64[np.ndarray, " count"], Float32[np.ndarray, " count"]]:
         """The best of what is near and what shares words, with their inner products."""
         ids = np.union1d(near[near >= 0], shared)
-        meaning = table.vectors[np.searchsorted(table.ids, ids)] @ query
-        words = np.zeros_like(meaning)
+        words = np.zeros(len(ids), np.float32)
         words[np.searchsorted(ids, shared)] = scores
-        best = by_standard_scores(meaning, words, weights=MEANING_AND_WORDS)[: len(near)]
-        room = (0, len(near) - len(best))
+        vectors = table.vectors[np.searchsorted(table.ids, ids)]
+        best, meaning = fused(query, vectors, words)
+        best, room = best[: len(near)], (0, max(0, len(near) - len(best)))
         return (
             np.pad(ids[best], room, constant_values=-1),
             np.pad(meaning[best], room, constant_values=-np.inf),

@@ -181,7 +181,7 @@ class SampleShelf(ListShelf):
             )
         columns = {
             "text": [thing.text for thing in things()],
-            "keywords": [", ".join(thing.keywords) for thing in things()],
+            "keywords": [thing.metadata["keywords"] for thing in things()],
         }
         super().__init__([], vectors, [thing.name for thing in things()], columns)
         self._things = things()
@@ -206,6 +206,8 @@ class EmptyShelf(ListShelf):
 def write_sample_vectors(folder: Path, encoder: ClipEncoder) -> None:
     """Encode the pack once, so that nobody has to wait for it."""
     from racm3.data.sample_world.corpus import memory
+    from racm3.data.sample_world.things import things
 
-    vectors = embed_memory(encoder, memory("all"), label="memory")
+    metadata = [thing.metadata for thing in things()]
+    vectors = embed_memory(encoder, memory("all"), metadata, label="memory")
     np.save(folder / VECTORS, vectors.astype(np.float16), allow_pickle=False)

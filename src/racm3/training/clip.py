@@ -1,6 +1,6 @@
 """Learning a small CLIP of the standard format: contrastive pairs, symmetric cross-entropy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -24,8 +24,8 @@ Pairs = Callable[[int], list[Document]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipTraining:
-    """How the small CLIP learns.
+class TowersTraining:
+    """How towers of a CLIP learn.
 
     Args:
         steps: Length of the schedule.
@@ -33,13 +33,8 @@ class ClipTraining:
         warmup: Updates of linear warm-up.
         weight_decay: AdamW's weight decay.
         precision: fp32, bf16, or auto (bf16 where the hardware multiplies it).
-        width: Width of both towers.
+        width: Width of every tower.
         layers: Layers of each tower.
-        dim: Width of the shared space.
-        vocabulary: Size of the text tokenizer that is trained on the captions.
-        side: Picture side in pixels.
-        patch: Patch side in pixels.
-        pictures: How many pictures of a document are looked at, at most.
         seed: Decides initialisation.
     """
 
@@ -50,12 +45,26 @@ class ClipTraining:
     precision: str = "fp32"
     width: int = 192
     layers: int = 4
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipTraining(TowersTraining):
+    """How the small CLIP learns.
+
+    Args:
+        dim: Width of the shared space.
+        vocabulary: Size of the text tokenizer that is trained on the captions.
+        side: Picture side in pixels.
+        patch: Patch side in pixels.
+        pictures: How many pictures of a document are looked at, at most.
+    """
+
     dim: int = 128
     vocabulary: int = 2048
     side: int = 64
     patch: int = 8
     pictures: int = 2
-    seed: int = 0
 
 
 def new_clip(config: ClipTraining, texts: Sequence[str], *, sides: Sides = AVERAGE) -> ClipEncoder:
@@ -99,57 +108,37 @@ def contrastive_loss(
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-class ClipLearner:
-    """Learns from documents whose text and pictures belong together.
-
-    Where all documents of a batch have several pictures, these are pairs, too: a picture that asks
-    is compared with pictures in the memory, not only with their texts.
-    """
+class TowersLearner:
+    """AdamW over some of a CLIP's parameters, and what a checkpoint has to hold."""
 
     def __init__(
         self,
         encoder: ClipEncoder,
-        config: ClipTraining,
-        pairs: Pairs,
-        validation: Sequence[Document],
+        config: TowersTraining,
+        learnt: Iterable[torch.nn.Parameter],
         device: torch.device,
     ) -> None:
-        self.encoder, self.config, self.pairs = encoder, config, pairs
-        self.clip = encoder.clip.to(device).requires_grad_(True)
-        self.validation, self.device = validation, device
+        self.encoder, self.config, self.device = encoder, config, device
+        self.clip = encoder.clip.to(device)
+        self.learnt = [parameter.requires_grad_(True) for parameter in learnt]
         self.optimizer = torch.optim.AdamW(
-            self.clip.parameters(),
-            lr=config.lr,
-            betas=(0.9, 0.98),
-            weight_decay=config.weight_decay,
+            self.learnt, lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay
         )
 
-    def learn_from(self, step: int) -> dict[str, float]:
+    def update(self, step: int, loss: Float[Tensor, ""]) -> None:
         config = self.config
-        documents = self.pairs(step)
-        ids, lengths = pad([self.encoder.windows(document.text)[0] for document in documents])
-        shown = zip(*(one.images[: config.pictures] for one in documents), strict=False)
-        with autocast(self.device, config.precision):
-            views = [self.clip.text(ids.to(self.device), lengths.to(self.device)).float()]
-            for pictures in shown:
-                pixels = self.encoder.preprocess(pictures)
-                views.append(self.clip.image(pixels.to(self.device)).float())
-        pairs = list(combinations(views, 2))
-        losses = [contrastive_loss(*pair, self.clip.logit_scale) for pair in pairs]
-        loss = torch.stack(losses).mean()
         rate = learning_rate(step, peak=config.lr, warmup=config.warmup, steps=config.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.clip.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.learnt, 1.0)
         self.optimizer.step()
-        return {"loss": loss.item()}
 
-    def validate(self) -> dict[str, float]:
-        """Recall@1 and @5, text to picture, among the validation documents."""
-        text = self.encoder.texts([document.text for document in self.validation])
-        image = self.encoder.images([_picture(document) for document in self.validation])
+    def recall(self, documents: Sequence[Document]) -> dict[str, float]:
+        """Recall@1 and @5, text to picture, among these documents."""
+        text = self.encoder.texts([document.text for document in documents])
+        image = self.encoder.images([_picture(document) for document in documents])
         scores = torch.from_numpy(text @ image.T)
         rank = (scores > scores.diagonal()[:, None]).sum(dim=1)
         return {f"recall@{k}": (rank < k).float().mean().item() for k in (1, 5)}
@@ -169,6 +158,45 @@ class ClipLearner:
 
     def describe(self) -> dict[str, Any]:
         return {"training": asdict(self.config)}
+
+
+class ClipLearner(TowersLearner):
+    """Learns from documents whose text and pictures belong together.
+
+    Where all documents of a batch have several pictures, these are pairs, too: a picture that asks
+    is compared with pictures in the memory, not only with their texts.
+    """
+
+    config: ClipTraining
+
+    def __init__(
+        self,
+        encoder: ClipEncoder,
+        config: ClipTraining,
+        pairs: Pairs,
+        validation: Sequence[Document],
+        device: torch.device,
+    ) -> None:
+        super().__init__(encoder, config, encoder.clip.parameters(), device)
+        self.pairs, self.validation = pairs, validation
+
+    def learn_from(self, step: int) -> dict[str, float]:
+        documents = self.pairs(step)
+        ids, lengths = pad([self.encoder.windows(document.text)[0] for document in documents])
+        shown = zip(*(one.images[: self.config.pictures] for one in documents), strict=False)
+        with autocast(self.device, self.config.precision):
+            views = [self.clip.text(ids.to(self.device), lengths.to(self.device)).float()]
+            for pictures in shown:
+                pixels = self.encoder.preprocess(pictures)
+                views.append(self.clip.image(pixels.to(self.device)).float())
+        pairs = list(combinations(views, 2))
+        losses = [contrastive_loss(*pair, self.clip.logit_scale) for pair in pairs]
+        loss = torch.stack(losses).mean()
+        self.update(step, loss)
+        return {"loss": loss.item()}
+
+    def validate(self) -> dict[str, float]:
+        return self.recall(self.validation)
 
 
 def _picture(document: Document) -> Image:

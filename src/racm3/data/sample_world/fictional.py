@@ -25,12 +25,7 @@ LOOKS: tuple[Look, ...] = tuple(product(range(4), (False, True), permutations(ra
 def fictional_things(of: Sequence[Thing], count: int, *, seed: int = 0) -> tuple[Thing, ...]:
     """`count` things with names of their own; number i does not depend on how many there are."""
     taken = {thing.name for thing in things()}
-    flags = [thing.name.startswith(FLAG) for thing in of]
-    countries, words = (
-        sorted({word for thing, flag in zip(of, flags, strict=True) if flag is which
-                for word in thing.name.removeprefix(FLAG).split() if word.strip("()") == word})
-        for which in (True, False)
-    )  # fmt: skip
+    countries, words = vocabulary(of)
     made = []
     for number in range(count):
         rng = dice(seed, FICTION, number)
@@ -41,6 +36,17 @@ def fictional_things(of: Sequence[Thing], count: int, *, seed: int = 0) -> tuple
         taken.add(name)
         made.append(Thing(name, real.keywords, real.group, False, rgba))
     return tuple(made)
+
+
+def vocabulary(of: Sequence[Thing]) -> tuple[list[str], list[str]]:
+    """The words of these things' names: of flags, and of all others."""
+    flags = [thing.name.startswith(FLAG) for thing in of]
+    countries, words = (
+        sorted({word for thing, flag in zip(of, flags, strict=True) if flag is which
+                for word in thing.name.removeprefix(FLAG).split() if word.strip("()") == word})
+        for which in (True, False)
+    )  # fmt: skip
+    return countries, words
 
 
 def other_look(rng: np.random.Generator) -> Look:
@@ -63,11 +69,11 @@ def _names(words: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
     """A word that is none, or words of others in a new order; each of these is as likely."""
     while True:
         count = 1 + int(rng.choice(3, p=(0.4, 0.4, 0.2)))
-        coined = [count == 1 or rng.random() < 0.3 for _ in range(count)]
-        yield " ".join(_coined(words, rng) if one else str(rng.choice(words)) for one in coined)
+        anew = [count == 1 or rng.random() < 0.3 for _ in range(count)]
+        yield " ".join(coined(words, rng) if one else str(rng.choice(words)) for one in anew)
 
 
-def _coined(words: Sequence[str], rng: np.random.Generator) -> str:
+def coined(words: Sequence[str], rng: np.random.Generator) -> str:
     """Syllables, or the beginning of one word and the end of another: all that names are spelt of
     is met in new surroundings."""
     if rng.random() < 0.5:

@@ -48,6 +48,11 @@ class Thing:
         """Keywords that the memory lists beside it, but neither its name nor its text says."""
         return [word for word in self.keywords if word not in self.text]
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the memory lists beside it."""
+        return {"keywords": ", ".join(self.keywords)}
+
     def document(self) -> Document:
         """How the memory shows the thing: its text, and its picture on white, large and small, as a
         catalogue would. A scene can have it in either size."""

@@ -46,9 +46,10 @@ def sample(
             dyed_cpu (three and a half hours, dyed things), matching_gpu (minutes of a card:
             documents in any order), ordered_cpu (a quarter of an hour after it), labelled_cpu,
             answering_cpu (half an hour each, labels that mean nothing), settled_cpu and
-            captioning_cpu (a quarter of an hour each after these), decoder_cpu (40 minutes, codes
-            and generators stay), contrast_cpu (35 minutes, the same for look-alikes), tiny_further,
-            tiny_course or tiny_decoder.
+            captioning_cpu (a quarter of an hour each after these), recalling_cpu (three quarters,
+            more of both), decoder_cpu (40 minutes, codes and generators stay), contrast_cpu (35
+            minutes, the same for look-alikes), words_cpu (half an hour, a CLIP that tells words
+            which it never met), tiny_further, tiny_course, tiny_decoder or tiny_words.
         out: The folder of the run; the finished system is in its `system`.
         stage: How far to go: tokenizer, clip, prepared, racm3, cm3, decoder or system (all). What a
             stage needs and is not there yet is made first. Tokenizer and clip may run side by
@@ -56,7 +57,8 @@ def sample(
             machine with a GPU, which needs nothing else: `python -m racm3.recipes.away train
             OUT/pack RUNS` there; what comes of it belongs into OUT.
         after: A finished sample system to go on from, `sample` for the shipped one: its codebook is
-            refined to the recipe's, its generators take one more course, its CLIP stays.
+            refined to the recipe's, its generators take one more course, its CLIP stays; where a
+            recipe is for one part, all others stay.
         device: auto, cpu or cuda.
     """
     if stage not in STAGES:

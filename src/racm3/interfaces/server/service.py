@@ -140,8 +140,9 @@ class Service:
         for start in range(0, len(entries), FEW):
             if watch:
                 watch([[start]])
-            some = [entry.document for entry in entries[start : start + FEW]]
-            vectors.append(embed_memory(encoder, some))
+            some = entries[start : start + FEW]
+            documents, metadata = zip(*((one.document, one.metadata) for one in some), strict=True)
+            vectors.append(embed_memory(encoder, documents, metadata))
         with self.changing:
             ids = store.add(entries, np.concatenate(vectors))
             self.refresh()
