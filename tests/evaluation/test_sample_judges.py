@@ -10,6 +10,7 @@ import pytest
 from racm3.data.sample_world.scenes import COLOURS, DYES, PLACES, Chances, Scene
 from racm3.data.sample_world.things import SIZES, held_out_things, things
 from racm3.document import Image
+from racm3.errors import ConfigError
 from racm3.evaluation.attributes import obeyed, says_dye
 from racm3.evaluation.fidelity import faithful, nearest_things
 from racm3.evaluation.invented import invented_things, recognised, taught
@@ -147,6 +148,14 @@ def test_only_the_part_is_judged():
     assert faithful(mixed, scene, part=mask)
     assert faithful(mixed, other, part=~mask)
     assert not faithful(mixed, other, part=mask)
+
+
+def test_every_invented_thing_has_a_name_of_its_own():
+    every = invented_things(550, seed=3)
+    assert len({thing.name for thing in every}) == 550
+    assert [t.name for t in invented_things(40, seed=3)] == [t.name for t in every[:40]]
+    with pytest.raises(ConfigError, match="551 invented things"):
+        invented_things(551)
 
 
 def test_invented_things_are_told_apart_and_no_name_is_known():

@@ -7,23 +7,32 @@ from PIL import ImageDraw
 
 from racm3.data.sample_world.things import Thing
 from racm3.document import Document, Image
+from racm3.errors import ConfigError
 from racm3.retrieval.embedding import embed_memory
 from racm3.retrieval.shelf import ListShelf, joined
 from racm3.runtime import dice
 from racm3.system import RACM3
 
 SYLLABLES = ("blor", "zin", "quav", "mip", "throx", "dul", "fen", "gost", "wub", "yal", "kree")
+MOST = 5 * len(SYLLABLES) * (len(SYLLABLES) - 1)
 SIDE, SCALE = 64, 4
 
 
 def invented_things(count: int, *, seed: int = 0) -> list[Thing]:
-    """Bold shapes in a few colours under names that are no words."""
-    found = []
+    """Bold shapes in a few colours under names that are no words, another one for each.
+
+    Raises:
+        ConfigError: There are more things than names.
+    """
+    if count > MOST:
+        raise ConfigError(f"{count} invented things are more than the {MOST} that have names")
+    found: dict[str, Thing] = {}
     for number in range(count):
-        rng = dice(seed, 91, number)
-        name = "".join(rng.choice(SYLLABLES, 2, replace=False)) + f"{'aeiou'[number % 5]}"
-        found.append(Thing(name, (), "invented", True, _shape(rng)))
-    return found
+        rng, name = dice(seed, 91, number), ""
+        while not name or name in found:
+            name = "".join(rng.choice(SYLLABLES, 2, replace=False)) + f"{'aeiou'[number % 5]}"
+        found[name] = Thing(name, (), "invented", True, _shape(rng))
+    return list(found.values())
 
 
 def _shape(rng: np.random.Generator) -> np.ndarray:
