@@ -112,18 +112,20 @@ class Sides:
     def seen(self, document: Document, metadata: Metadata) -> Document:
         """What becomes a vector: the picture in its sizes, and behind all else what columns list
         that its text does not say."""
-        listed = ", ".join(filter(None, map(metadata.get, self.columns))).split(", ")
+        shown, lists = document.in_sizes(self.sizes), filter(None, map(metadata.get, self.columns))
+        if not (listed := ", ".join(lists)):
+            return shown
         said = set(words(document.text))
-        unsaid = ", ".join(one for one in listed if not said.issuperset(words(one)))
-        more = (Text(unsaid),) if unsaid else ()
-        return Document((*document.in_sizes(self.sizes).parts, *more))
+        unsaid = ", ".join(one for one in listed.split(", ") if not said.issuperset(words(one)))
+        return Document((*shown.parts, Text(unsaid))) if unsaid else shown
 
     def apart(self, vectors: Vectors) -> Apart:
         """What texts or pictures mean, which words they have, and how much of it is known."""
         end = vectors.shape[1] - self.words
-        meaning, told = vectors.copy(), vectors[:, end:]
+        told = vectors[:, end:]
         if not self.words:
-            return Apart(meaning, told, np.ones(len(vectors), np.float32))
+            return Apart(vectors, told, np.ones(len(vectors), np.float32))
+        meaning = vectors.copy()
         meaning[:, end:] = 0
         long, loud = (np.linalg.norm(part, axis=1) for part in (meaning, told))
         known = np.minimum(1.0, self.weight * long / np.maximum(loud, 1e-12))
