@@ -286,7 +286,8 @@ class RACM3:
         """The candidates, most like the caption first; as they came where there is no caption."""
         scores = np.zeros(len(images))
         if caption.strip():
-            scores = self.encoder.images(images) @ self.encoder.texts([caption])[0]
+            asked = self.encoder.sides.apart(self.encoder.texts([caption])).meaning[0]
+            scores = self.encoder.images(images) @ asked
         order = best_first(scores.tolist())
         return Drawing(
             caption or "(infill)",

@@ -215,7 +215,8 @@ def _judged_pictures(made: list[Image], wanted: list[Document], world: World) ->
     features = tokenizer_features(world.codec.image)
     found = {"features": features(made), "real_features": features([d.images[0] for d in wanted])}
     if not isinstance(world.encoder, StoredEncoder):
-        texts = world.encoder.texts([document.text for document in wanted])
+        said = world.encoder.texts([document.text for document in wanted])
+        texts = world.encoder.sides.apart(said).meaning
         cosines = (world.encoder.images(made) * texts).sum(axis=1)
         # Hessel et al. 2021; 2.5 is their scale.
         found["clipscore"] = 2.5 * np.maximum(cosines, 0)
