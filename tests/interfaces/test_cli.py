@@ -209,6 +209,19 @@ def test_own_vectors_need_no_encoder(place, tmp_path, capsys):
             "only 4 vectors", capsys)  # fmt: skip
 
 
+def test_a_memory_that_another_clip_made_is_refused_by_all_who_ask_it(place, tmp_path, capsys):
+    np.save(tmp_path / "v.npy", np.eye(6, 8, dtype=np.float32))
+    memory, system = tmp_path / "m", place / "system"
+    run(f"memory build {memory} {place}/source --vectors {tmp_path}/v.npy")
+    for line in (
+        f"memory search {memory} guitar --clip {system}/clip",
+        f"memory add {memory} {place}/source --clip {system}/clip",
+        f"prepare {memory} --out {tmp_path}/p --system {system}",
+        f"draw guitar --system {system} --memory {memory}",
+    ):
+        failing(line, "holds vectors of 8 numbers made by", capsys)
+
+
 def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
     """README's own-collection journey, at toy size; then plain CM3 and fine-tuning from it."""
     out, source = tmp_path, place / "source"

@@ -11,7 +11,7 @@ from PIL import Image as PIL
 
 from racm3.data.sample_world import corpus
 from racm3.document import Document, Image, Text
-from racm3.errors import CheckpointError, ConfigError, GenerationError, VocabularyMismatch
+from racm3.errors import CheckpointError, GenerationError, MemoryStoreError, VocabularyMismatch
 from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.perplexity import document_losses
 from racm3.generation.guidance import Guidance
@@ -218,7 +218,7 @@ def test_a_memory_of_another_encoder_is_refused_however_its_folder_is_spelt(
     folder, memory = spelt(tmp_path / "s"), spelt(tmp_path / "m")
     system.save(folder)
     MemoryStore.create(memory, encoder="another", dim=7)
-    with pytest.raises(ConfigError, match="vectors of 7 numbers made by another"):
+    with pytest.raises(MemoryStoreError, match="vectors of 7 numbers made by another"):
         RACM3.open(folder, memory=memory, device="cpu")
 
 

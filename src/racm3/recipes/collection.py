@@ -19,7 +19,7 @@ from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.model.growing import extended, with_other_codes
 from racm3.model.transformer import Transformer
-from racm3.retrieval.embedding import Encoder, embed_memory, require_alike
+from racm3.retrieval.embedding import Encoder, embed_memory, require_alike, require_comparable
 from racm3.retrieval.memory import Entry, MemoryStore
 from racm3.retrieval.notes import digest
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
@@ -126,6 +126,7 @@ def prepare_memory(
     With `others` those are the material instead, and the memory only lends neighbours. A document
     never neighbours itself or another one of its group.
     """
+    require_comparable(store.about, encoder)
     retriever = Retriever(encoder, store, config)
     ids = retriever.ids.tolist()
     groups = [frozenset({entry.own_group()}) for entry in others]
@@ -142,6 +143,7 @@ def live_neighbours(
     prepared: Prepared, encoder: Encoder, store: MemoryStore, config: RetrieverConfig
 ) -> Live:
     """The memory that some material was made of, asked anew for every training sample."""
+    require_comparable(store.about, encoder)
     retriever = Retriever(encoder, store, config)
     ids = prepared.about.get("ids")
     if not prepared.about.get("of_memory") or ids != retriever.ids.tolist():

@@ -157,12 +157,27 @@ class Encoder(Protocol):
     def images(self, pictures: Sequence[Image], dropout: Dropout | None = None) -> Vectors: ...
 
 
+def require_comparable(about: Mapping[str, Any], encoder: Encoder) -> None:
+    """
+    Raises:
+        MemoryStoreError: The memory that says this of itself holds longer or shorter vectors than
+            the encoder asks with.
+    """
+    if about["dim"] != encoder.dim:
+        raise MemoryStoreError(
+            f"the memory holds vectors of {about['dim']} numbers made by {about['encoder']}, but "
+            f"{encoder.name} makes {encoder.dim}; give the CLIP that it was built with, or build "
+            "it anew in another folder (`racm3 memory build`)"
+        )
+
+
 def require_alike(about: Mapping[str, Any], encoder: Encoder) -> None:
     """
     Raises:
         MemoryStoreError: The documents of the memory that says this of itself became vectors in
             another way than the encoder would go with further ones.
     """
+    require_comparable(about, encoder)
     made = Sides.of(about.get("sides"))
     if made != encoder.sides:
         raise MemoryStoreError(

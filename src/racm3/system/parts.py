@@ -13,7 +13,7 @@ from racm3.document import Document
 from racm3.errors import CheckpointError, ConfigError, VocabularyMismatch
 from racm3.model.export import open_generator, save_generator
 from racm3.model.transformer import Transformer
-from racm3.retrieval.embedding import Encoder, embed_memory
+from racm3.retrieval.embedding import Encoder, embed_memory, require_comparable
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import RetrieverConfig
@@ -149,12 +149,7 @@ def _shelf(
     if shelf is None and remembered is None and not path.exists():
         return EmptyShelf(encoder.dim)
     store = MemoryStore.open(path)
-    if store.about["dim"] != encoder.dim:
-        raise ConfigError(
-            f"the memory at {path} holds vectors of {store.about['dim']} numbers made by "
-            f"{store.about['encoder']}, but this system's CLIP makes {encoder.dim}; "
-            "build the memory with this system (`racm3 memory build --system ...`)"
-        )
+    require_comparable(store.about, encoder)
     return store
 
 

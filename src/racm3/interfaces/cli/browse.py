@@ -6,6 +6,7 @@ from pathlib import Path
 from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError
 from racm3.interfaces.cli.memory import open_encoder
+from racm3.retrieval.embedding import require_comparable
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.runtime import dice
@@ -49,7 +50,9 @@ def search(
             f"the metadata has no {', '.join(sorted(unknown))}; its columns are "
             f"{', '.join(store.columns) or 'none'}"
         )
-    asked = Retriever(open_encoder(clip), store, retriever, where=where)
+    encoder = open_encoder(clip)
+    require_comparable(store.about, encoder)
+    asked = Retriever(encoder, store, retriever, where=where)
     found = asked.neighbours([query], count, rng=dice(0))[0]
     documents = store.documents([neighbour.id for neighbour in found])
     rows = [

@@ -105,11 +105,6 @@ def _fill(
         store = MemoryStore.create(memory, encoder=name, dim=dim, sides=sides)
     else:
         store = MemoryStore.open(memory)
-        if encoder and encoder.dim != store.about["dim"]:
-            raise MemoryStoreError(
-                f"the memory holds vectors of {store.about['dim']} numbers made by "
-                f"{store.about['encoder']}, but {clip} makes {encoder.dim}; give the same CLIP"
-            )
     entries = progress(read_source(source, tolerance), label="documents")
     filled = fill_memory(store, entries, encoder, vectors=own, again=again)
     for problem in tolerance.problems:
