@@ -19,6 +19,7 @@ MADE_IT = (
     "settled_cpu",
     "captioning_cpu",
     "recalling_cpu",
+    "words_cpu",
 )
 
 

@@ -10,6 +10,7 @@ from racm3.data.sample_world.scenes import Chances
 from racm3.data.sample_world.things import SHOWN, held_out_things, things
 from racm3.document import Document, Text
 from racm3.errors import ConfigError, MemoryStoreError
+from racm3.evaluation.recall import recalled
 from racm3.recipes.collection import fill_memory
 from racm3.retrieval.embedding import AVERAGE, Sides, embed, embed_memory, mix, unit
 from racm3.retrieval.encoder import ClipEncoder
@@ -150,7 +151,9 @@ def test_documents_looked_at_in_two_ways_do_not_meet_in_a_memory(looking, tmp_pa
 
 def test_the_shipped_vectors_are_those_of_the_shipped_clip():
     system = RACM3.open("sample", device="cpu")
-    assert system.encoder.sides == Sides(text=0.125, sizes=SHOWN)
+    assert system.encoder.sides == Sides(
+        text=0.125, sizes=SHOWN, columns=("keywords",), words=96, weight=16.0
+    )
     some = list(range(0, 1840, 200))
     shipped = system.parts.shelf.rows(some).vectors
     known, listed = zip(
@@ -168,3 +171,17 @@ def test_the_shipped_memory_finds_things_in_every_dye():
         (first,) = system.consult(document.only(Text), Settings(documents=1))
         right += first.document == scene.things[0].document()
     assert right >= 57
+
+
+def test_the_shipped_clip_finds_things_by_keywords_that_it_never_read():
+    """Alone: no words are counted. Pictures say nothing about words."""
+    system = RACM3.open("sample", device="cpu")
+    asked = [(row, one.unsaid) for row, one in enumerate(things()) if len(one.unsaid) > 1]
+    rows, queries = zip(*((row, Document.of(" ".join(said))) for row, said in asked), strict=True)
+    assert len(rows) > 150
+    found = recalled(system.library.retriever(), queries, rows, k=1)
+    assert found.mean() > 0.6
+    others = recalled(system.library.retriever(), queries, (*rows[1:], rows[0]), k=1)
+    assert others.mean() < 0.05
+    seen = system.encoder.images([things()[row].on_white(48) for row in rows[:3]])
+    assert not seen[:, -system.encoder.sides.words :].any()

@@ -20,7 +20,7 @@ def list_tables(*, budget: Scale = "2h") -> None:
 
     Args:
         budget: The scale: toy, 20m, 1h, 2h, 3h, gpu-small or gpu; trained asks the generators of
-            --system as they are, trained-long on four times as many drawings,
+            --system as they are, trained-long on eight times as many drawings,
             one candidate each.
     """
     print(plan.listing([], BUDGETS[budget]))
@@ -42,7 +42,7 @@ def run(
         tables: Names from `racm3 study list`; all of them where none is given.
         world: sample, or photographs (Flickr8k, whose folder `--data` gives).
         budget: The scale: toy, 20m, 1h, 2h, 3h, gpu-small or gpu; trained asks the generators of
-            --system as they are, trained-long on four times as many drawings,
+            --system as they are, trained-long on eight times as many drawings,
             one candidate each.
         out: The folder that keeps runs and answers. The same command started again beside the
             first one shares its work: one for every core or card.
