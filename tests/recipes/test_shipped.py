@@ -1,9 +1,17 @@
 """What ships says what its recipes say."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from racm3.document import Image
 from racm3.recipes.samples import SAMPLES
 from racm3.system import RACM3
+from racm3.system.parts import sample_folder
+
+ROOT = Path(__file__).parents[2]
 
 MADE_IT = (
     "sample_cpu",
@@ -29,3 +37,14 @@ def test_the_shipped_system_looks_up_and_answers_as_its_recipes_say(name):
     assert parts.retriever == recipe.retriever
     assert parts.settings == recipe.settings
     assert parts.align == recipe.stream.align
+
+
+def test_its_decoding_is_measured_beside_other_settings(tmp_path):
+    """`runs/tune.py`, at a size that says nothing about the settings."""
+    command = [sys.executable, "runs/tune.py", str(sample_folder()), "--count", "1"]
+    more = ["--only", "guidance of captions", "--out", str(tmp_path)]
+    subprocess.run([*command, *more], check=True, cwd=ROOT, capture_output=True)
+    said = (tmp_path / "tuning.md").read_text()
+    assert "| guidance of captions | 1.0 |" in said
+    assert said.count("| guidance of captions | 1.5 |") == said.count("| its own |") == 1
+    assert Image.read(tmp_path / "tuning.png").pixels.std() > 1
