@@ -10,11 +10,11 @@ from racm3.recipes.study.report import summary
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
 STUDIES = {
-    "sample world, the shipped generators": "sample-trained",
-    "sample world, from nothing, two cores": "sample-1h",
-    "sample world, from nothing, a card": "sample-gpu-small",
-    "photographs, two cores": "photographs-3h",
-    "photographs, a card": "photographs-gpu",
+    "sample world, the shipped generators": ("sample-trained", "sample-trained-long"),
+    "sample world, from nothing, two cores": ("sample-1h",),
+    "sample world, from nothing, a card": ("sample-gpu-small",),
+    "photographs, two cores": ("photographs-3h",),
+    "photographs, a card": ("photographs-gpu",),
 }
 HELD_OUT, OWN = "scenes of held-out things", "invented things, one picture each, among all"
 LACKED = "held-out things that the memory lacks"
@@ -74,7 +74,9 @@ def sample() -> str:
 
 
 def main() -> None:
-    reports = {name: RESULTS / f"study-{file}.json" for name, file in STUDIES.items()}
+    reports = {
+        name: [RESULTS / f"study-{file}.json" for file in files] for name, files in STUDIES.items()
+    }
     blocks = {"results": sample(), "study": summary(reports)}
     readme = ROOT / "README.md"
     text = readme.read_text()

@@ -41,4 +41,5 @@ if test -n "${CARD:-}"; then
   fi
 fi
 study trained sample --tables table2 table3 table4 table6 figure8 few-shot-by-picture guidance documents memory
+study trained-long sample --tables documents
 if test -z "${RESULTS:-}"; then .venv/bin/python runs/readme.py; fi

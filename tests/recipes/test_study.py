@@ -168,13 +168,22 @@ def test_the_whole_harness_made_twice_is_the_same(world, tmp_path):
     (counted,) = re.findall(r"Orders that the papers claim: (.*)\.\*\*", texts[0])
     theirs = sum(len(table.claims) for table in tables if not table.ours)
     assert sum(map(int, re.findall(r"\d+", counted))) == theirs < len(verdicts)
-    short = report.summary({"here": stored, "there": stored})
+    short = report.summary({"here": [stored], "there": [stored]})
     assert "| RA-CM3 before CM3: frechet[image-tokenizer] | " in short
     assert "(paper 0.53)" in short
     assert json.loads(stored.read_text())["identity"]["memory"] == world.open_memory.snapshot_name
     assert re.search(r"\| RA-CM3, Table 6: Number of documents \| \d of 3 ", short)
     assert "| ours: As many updates, or as many documents met |" in short
     assert short.endswith("- there: `x`")
+    longer = json.loads(stored.read_text()) | {"command": "y"}
+    longer["tables"] = {"table6": longer["tables"]["table6"]}
+    for claim in longer["tables"]["table6"]["claims"]:
+        claim["verdict"] = "looked at for longer"
+    (tmp_path / "longer.json").write_text(json.dumps(longer))
+    both = report.summary({"here": [stored, tmp_path / "longer.json"]})
+    assert "| RA-CM3, Table 6: Number of documents | 3 of 3 looked at for longer |" in both
+    assert both.splitlines()[2] == re.sub(r" \|[^|]*\|$", " |", short.splitlines()[2])
+    assert both.endswith("- here: `x`, then `y`")
     assert "paper: image perplexity" in texts[0]
     page = (tmp_path / "one-results" / "study-tiny.html").read_text()
     assert page.count("<table>") == texts[0].count("\n| --- |") == len(tables)

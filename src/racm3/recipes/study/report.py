@@ -2,8 +2,8 @@
 
 import base64
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import ChainMap, Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -211,12 +211,15 @@ def page(markdown: str, folder: Path) -> str:
     return f"<!doctype html>\n<meta charset=utf-8><title>racm3</title>{STYLE}\n{body}"
 
 
-def summary(reports: dict[str, Path]) -> str:
-    """Stored reports side by side: the papers' orders, those of tables 2 and 3 one by one."""
-    stored = {name: load_json(path) for name, path in reports.items()}
+def summary(reports: Mapping[str, Sequence[Path]]) -> str:
+    """Stored reports side by side: the papers' orders, those of tables 2 and 3 one by one.
+
+    Of several reports in one column a later one's tables stand for those of the earlier ones.
+    """
+    stored = {name: [load_json(path) for path in paths] for name, paths in reports.items()}
     told: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for name, one in stored.items():
-        for table_name, found in one["tables"].items():
+    for name, some in stored.items():
+        for table_name, found in ChainMap(*(one["tables"] for one in reversed(some))).items():
             for verdict in found["claims"]:
                 order = verdict["claim"]
                 alone = table_name in HEADLINES
@@ -229,8 +232,11 @@ def summary(reports: dict[str, Path]) -> str:
         {"order": line, **{name: _in_short(by_name.get(name, [])) for name in stored}}
         for line, by_name in told.items()
     ]
-    commands = "\n".join(f"- {name}: `{one['command']}`" for name, one in stored.items())
-    return table(rows) + "\n\n" + commands
+    commands = [
+        f"- {name}: " + ", then ".join(f"`{one['command']}`" for one in some)
+        for name, some in stored.items()
+    ]
+    return table(rows) + "\n\n" + "\n".join(commands)
 
 
 def _in_short(claims: list[dict[str, Any]]) -> str:
