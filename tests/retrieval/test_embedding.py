@@ -10,13 +10,15 @@ from racm3.data.sample_world.scenes import Chances
 from racm3.data.sample_world.things import SHOWN, held_out_things, things
 from racm3.document import Document, Text
 from racm3.errors import ConfigError, MemoryStoreError
-from racm3.evaluation.recall import recalled
+from racm3.evaluation.recall import recalled, table_four
 from racm3.recipes.collection import fill_memory
 from racm3.retrieval.embedding import AVERAGE, Sides, embed, embed_memory, mix, unit
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.exchange import export_memory, restore_memory
 from racm3.retrieval.memory import MemoryStore
+from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.shelf import ListShelf
 from racm3.retrieval.siglip import open_dual
 from racm3.system import RACM3, Settings
 from tests.conftest import picture
@@ -100,12 +102,57 @@ def test_what_a_text_means_is_told_apart_from_its_words(known, weight):
         np.testing.assert_allclose(apart.meaning, [[0.6, 0, -0.8, 0, 0]], atol=1e-4)
 
 
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.5, 9))
+def test_what_a_question_does_not_know_has_little_say(one, other, weight):
+    """Meaning beside words: nothing where nothing is known, all of it where all is."""
+    sides, meaning, words = (
+        Sides(words=2, weight=weight),
+        np.array([0.6, -0.8]),
+        np.array([0.8, 0.6]),
+    )
+    less, more = sorted((one, other))
+    texts = unit(np.array([[*(k * meaning), *(weight * words)] for k in (0, less, more, 1)]))
+    asked = sides.asking(texts)
+    np.testing.assert_allclose(np.linalg.norm(asked, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(asked[0], [0, 0, *words], atol=1e-5)
+    np.testing.assert_allclose(asked[3], texts[3], atol=1e-5)
+    beside = [np.linalg.norm(row[:2]) / np.linalg.norm(row[2:]) for row in asked]
+    assert beside[1] <= beside[2] + 1e-5
+    assert beside[2] <= more * beside[3] + 1e-5
+
+
+def test_pictures_ask_as_they_are_and_so_does_all_where_no_words_are_told():
+    vectors = unit(np.array([[1.0, 2.0, 2.0, 0.0, 0.0]]))
+    for sides in (Sides(words=2, weight=8.0), Sides()):
+        np.testing.assert_allclose(sides.asking(vectors), vectors, atol=1e-6)
+    assert Sides().asking(vectors) is vectors
+
+
 def test_pictures_and_encoders_that_tell_no_words_are_all_meaning():
     picture = unit(np.array([[1.0, 2.0, 2.0, 0.0, 0.0]]))
     for sides, told in ((Sides(words=2, weight=8.0), 2), (Sides(), 0)):
         apart = sides.apart(picture)
         np.testing.assert_array_equal(apart.meaning, picture)
         assert (apart.words.shape, apart.known.tolist()) == ((1, told), [1.0])
+
+
+def test_whoever_searches_by_vectors_asks_so(looking, documents):
+    doubting = looking(words=10, weight=0.4)
+    known = embed_memory(doubting, documents)
+    queries = [document.only(Text) for document in documents]
+    said = embed(doubting, queries)
+    asked = doubting.sides.asking(said)
+    nearest = (asked @ known.T).argmax(axis=1)
+    assert (nearest != (said @ known.T).argmax(axis=1)).any(), "or this would show nothing"
+    plain = RetrieverConfig(strategy="clip", too_similar=None, two_sided=False)
+    retriever = Retriever(doubting, ListShelf(documents, known), plain)
+    found = [row[0] for row in retriever.neighbours(queries, 1, rng=np.random.default_rng(0))]
+    assert [one.id for one in found] == nearest.tolist()
+    np.testing.assert_allclose([n.score for n in found], (asked @ known.T).max(axis=1), atol=1e-5)
+    own = range(len(documents))
+    right = nearest == np.arange(len(documents))
+    np.testing.assert_array_equal(recalled(retriever, queries, own, k=1), right)
+    np.testing.assert_array_equal(table_four(doubting, documents, ("text", "document"), k=1), right)
 
 
 @pytest.mark.parametrize("how", [{"words": -1}, {"weight": 0.0}, {"text": 2.0}, {"sizes": ()}])
@@ -152,7 +199,7 @@ def test_documents_looked_at_in_two_ways_do_not_meet_in_a_memory(looking, tmp_pa
 def test_the_shipped_vectors_are_those_of_the_shipped_clip():
     system = RACM3.open("sample", device="cpu")
     assert system.encoder.sides == Sides(
-        text=0.125, sizes=SHOWN, columns=("keywords",), words=96, weight=16.0
+        text=0.125, sizes=SHOWN, columns=("keywords",), words=96, weight=2.0
     )
     some = list(range(0, 1840, 200))
     shipped = system.parts.shelf.rows(some).vectors

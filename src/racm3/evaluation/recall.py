@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from racm3.document import Document, Image, Text
-from racm3.retrieval.embedding import Encoder, embed, embed_memory
+from racm3.retrieval.embedding import Encoder, embed_memory, embed_queries
 from racm3.retrieval.index import ExactIndex
 from racm3.retrieval.query import ask
 from racm3.retrieval.retriever import Retriever
@@ -25,7 +25,7 @@ def recalled(
     retriever: Retriever, queries: Sequence[Document], right: Sequence[int], *, k: int
 ) -> Bool[np.ndarray, " queries"]:
     """Whether the right document is among the k nearest; no redundancy walk, no dropout."""
-    hits = retriever.index.search(embed(retriever.encoder, queries), k)
+    hits = retriever.index.search(embed_queries(retriever.encoder, queries), k)
     return (hits.ids == np.asarray(right)[:, None]).any(axis=1)
 
 
@@ -46,5 +46,6 @@ def table_four(
     kind = {"text": Text, "image": Image, "document": None}[wanted]
     answers = [one.only(kind) if kind else one for one in documents]
     index = ExactIndex.of(np.arange(len(documents)), embed_memory(encoder, answers))
-    hits = index.search(embed(encoder, [ask(one, side) for one in asking or documents]), k)
+    queries = [ask(one, side) for one in asking or documents]
+    hits = index.search(embed_queries(encoder, queries), k)
     return (hits.ids == np.arange(len(documents))[:, None]).any(axis=1)

@@ -16,6 +16,8 @@ from racm3.runtime import load_json, progress, save_json
 Vectors = Float32[np.ndarray, "docs dim"]
 SIDES = "documents.json"
 Metadata = Mapping[str, str]
+# To what power what is known of a question counts: see docs/log.md.
+DOUBT = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,17 @@ class Sides:
         known = np.minimum(1.0, self.weight * long / np.maximum(loud, 1e-12))
         return Apart(unit(meaning), told, known.astype(np.float32))
 
+    def asking(self, vectors: Vectors) -> Vectors:
+        """As they ask: what is not wholly known has little say, so that words decide.
+
+        What words that nobody knows seem to mean is noise, yet like some document or other.
+        """
+        if not self.words:
+            return vectors
+        asked = vectors.copy()
+        asked[:, : -self.words] *= self.apart(vectors).known[:, None] ** DOUBT
+        return unit(asked)
+
     def save(self, folder: Path) -> None:
         if self != AVERAGE:
             save_json(folder / SIDES, asdict(self))
@@ -185,6 +198,13 @@ def require_alike(about: Mapping[str, Any], encoder: Encoder) -> None:
             f"as {encoder.sides}, so others would not be comparable; build the memory anew with "
             "`racm3 memory build`"
         )
+
+
+def embed_queries(
+    encoder: Encoder, queries: Sequence[Document], *, dropout: Dropout | None = None
+) -> Vectors:
+    """Questions, to be compared with documents by inner products."""
+    return encoder.sides.asking(embed(encoder, queries, dropout=dropout))
 
 
 def unit(vectors: Float[np.ndarray, "docs dim"]) -> Vectors:

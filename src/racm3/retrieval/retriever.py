@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int64
 
 from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError
-from racm3.retrieval.embedding import Apart, Dropout, Encoder, embed
+from racm3.retrieval.embedding import Apart, Dropout, Encoder, embed, embed_queries
 from racm3.retrieval.fusion import fused, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits, Index
 from racm3.retrieval.lexical import BM25, Fields, Words
@@ -221,7 +221,7 @@ class Retriever:
         return taking_turns(hits, [len(one) for one in asked])
 
     def _by_meaning(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
-        vectors = embed(self.encoder, queries, dropout=dropout)
+        vectors = embed_queries(self.encoder, queries, dropout=dropout)
         return self.index.search(vectors, self.config.candidates)
 
     def _by_both(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:

@@ -48,7 +48,7 @@ class WordTraining(TowersTraining):
     width: int = 256
     layers: int = 2
     room: int = 96
-    weight: float = 16.0
+    weight: float = 2.0
 
 
 def telling(before: ClipEncoder, config: WordTraining, sides: Sides) -> ClipEncoder:
