@@ -30,11 +30,9 @@ def schedule(steps: int, *, lr: float) -> GeneratorTraining:
 def _answers() -> Settings:
     """How the sample system answers.
 
-    80%, 85% and 90% were right at temperatures 1, 0.7 and 0.3 on 40 scenes of seen things; on 60 of
-    things that no training met nothing else did better (docs/results/tuning.md), and with what was
-    read counting for more 1.25 and 1.5 come to the same (docs/results/tuning-context-weight.md).
-    That makes things right and takes their dyes, which guidance toward the words gives back
-    (docs/log.md; docs/results/tuning-guidance.md tells its weights not apart).
+    What was read counting for more makes things right and takes their dyes, which guidance toward
+    the words gives back (docs/log.md). On 80 scenes of things that no training met nothing else
+    does better, one setting at a time, and no guidance does worse (docs/results/tuning.md).
     """
     return Settings(
         candidates=4,
