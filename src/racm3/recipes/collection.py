@@ -125,6 +125,9 @@ def prepare_memory(
 
     With `others` those are the material instead, and the memory only lends neighbours. A document
     never neighbours itself or another one of its group.
+
+    Raises:
+        MemoryStoreError: Another encoder made the memory's vectors.
     """
     require_comparable(store.about, encoder)
     retriever = Retriever(encoder, store, config)
