@@ -333,6 +333,11 @@ def test_a_folder_belongs_to_what_its_answers_depend_on(world, tmp_path):
     other.image.vqgan.codebook.vectors.neg_()
     with pytest.raises(ConfigError, match="another system"):
         plan.claim(tmp_path / "new", replace(world, codec=other), TOY)
+    (table,) = world.open_memory.blocks()
+    documents = world.open_memory.documents(table.ids.tolist())
+    turned = ListShelf(documents, -table.vectors)
+    with pytest.raises(ConfigError, match="another encoder"):
+        plan.claim(tmp_path / "new", replace(world, open_memory=turned), TOY)
 
 
 def test_further_seeds_go_on_from_what_was_run(world, tmp_path):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from racm3.recipes.study.verdicts import seeded
 from racm3.recipes.study.workers import divide
 from racm3.recipes.study.worlds import World
 from racm3.runtime import load_json, progress, save_json
+
+# So many documents tell one encoder from another of the same name.
+FIRST = 1024
 
 
 def chosen(names: Sequence[str], budget: Budget) -> list[Table]:
@@ -111,14 +115,17 @@ def claim(folder: Path, world: World, budget: Budget) -> None:
 def identity(world: World, budget: Budget) -> dict[str, Any]:
     """What answers depend on, besides the budget and the question.
 
-    Of a system that lends its tokenizer alone the codebook counts, else its generators.
+    Of a system that lends its tokenizer alone the codebook counts, else its generators; of an
+    encoder, whatever its name is, what it makes of the memory's first documents.
     """
     unseen = blake2b(digest_size=8)
     for document in world.unseen:
         unseen.update(document.text.encode())
         for picture in document.images:
             unseen.update(picture.pixels.tobytes())
-    system = blake2b(digest_size=8)
+    encoder, system = blake2b(digest_size=8), blake2b(digest_size=8)
+    for block in islice(world.open_memory.blocks(), 1):
+        encoder.update(block.vectors[:FIRST].tobytes())
     lent = [model.embed_tokens.weight for _, model in sorted(world.trained.items())]
     if not (budget.trained or budget.pretrain):
         lent = [world.codec.image.vqgan.codebook.vectors]
@@ -126,7 +133,7 @@ def identity(world: World, budget: Budget) -> dict[str, Any]:
         system.update(weights.detach().float().cpu().numpy().tobytes())
     return {
         "world": world.name,
-        "encoder": world.encoder.name,
+        "encoder": f"{world.encoder.name} {encoder.hexdigest()}",
         "memory": world.open_memory.snapshot_name,
         "evaluation documents": unseen.hexdigest(),
         "system": system.hexdigest(),
