@@ -280,10 +280,12 @@ def test_training_the_sample_system_needs_only_what_a_gpu_machine_has():
     subprocess.run([sys.executable, "-c", FEW], check=True, cwd=ROOT)
 
 
-def test_the_readmes_second_picture_is_made_by_its_script(tmp_path):
-    command = [sys.executable, "runs/own_pictures.py", str(tmp_path)]
+@pytest.mark.parametrize("script", ["own_pictures", "losses"])
+def test_the_pictures_of_readme_and_model_card_are_made_by_their_scripts(tmp_path, script):
+    command = [sys.executable, f"runs/{script}.py", str(tmp_path)]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
-    made, shown = (folder / "own-pictures.png" for folder in (tmp_path, ROOT / "docs/results"))
+    picture = f"{script.replace('_', '-')}.png"
+    made, shown = (folder / picture for folder in (tmp_path, ROOT / "docs/results"))
     assert Image.read(made).pixels.shape == Image.read(shown).pixels.shape
 
 

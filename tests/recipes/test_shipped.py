@@ -39,13 +39,6 @@ def test_the_shipped_system_looks_up_and_answers_as_its_recipes_say(name):
     assert parts.align == recipe.stream.align
 
 
-def test_its_losses_are_drawn_from_the_logs_beside_it(tmp_path):
-    command = [sys.executable, "runs/losses.py", str(tmp_path)]
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
-    made, shown = (folder / "losses.png" for folder in (tmp_path, ROOT / "docs/results"))
-    assert Image.read(made).pixels.shape == Image.read(shown).pixels.shape
-
-
 def test_its_decoding_is_measured_beside_other_settings(tmp_path):
     """`runs/tune.py`, at a size that says nothing about the settings."""
     command = [sys.executable, "runs/tune.py", str(sample_folder()), "--count", "1"]
