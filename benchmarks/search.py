@@ -8,7 +8,7 @@ import numpy as np
 from common import arguments, seconds, show, sizes
 
 from racm3.document import Document
-from racm3.retrieval.embedding import unit
+from racm3.retrieval.embedding import AVERAGE, unit
 from racm3.retrieval.index import ExactIndex
 from racm3.retrieval.retriever import Retriever, RetrieverConfig
 from racm3.retrieval.shelf import ListShelf
@@ -20,7 +20,7 @@ DIM, QUERIES = 512, 32
 class Stored:
     """An encoder that hands out vectors made beforehand, so that only searching is timed."""
 
-    name, dim = "stored", DIM
+    name, dim, sides = "stored", DIM, AVERAGE
 
     def __init__(self, queries: np.ndarray) -> None:
         self.queries = queries

@@ -303,7 +303,7 @@ def test_the_study_script_says_what_racm3_understands(tmp_path):
     }
     subprocess.run(["runs/study.sh", str(tmp_path / "out")], cwd=ROOT, env=environment, check=True)
     lines = said.read_text().splitlines()
-    assert len(lines) == 24  # eight studies, each run by two processes and reported by one
+    assert len(lines) == 27  # nine studies, each run by two processes and reported by one
     for line in lines:
         asked = build_parser().parse_args(line.split())["study"][line.split()[1]]
         assert chosen(asked.tables, BUDGETS[asked.budget])
