@@ -8,9 +8,10 @@ import numpy as np
 from common import arguments, seconds, show, sizes
 
 from racm3.document import Document
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import AVERAGE, unit
 from racm3.retrieval.index import ExactIndex
-from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
 

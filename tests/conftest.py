@@ -13,9 +13,9 @@ from racm3.data.sample_world import corpus
 from racm3.document import Document, Image
 from racm3.model.config import GeneratorConfig
 from racm3.model.transformer import Transformer
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import embed
 from racm3.retrieval.encoder import ClipEncoder
-from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf
 from racm3.system import RACM3
 from racm3.system.parts import Parts

@@ -8,7 +8,8 @@ from racm3.data.live import Live
 from racm3.data.prepare import Prepared, TokenTable, find_neighbours
 from racm3.data.stream import Stream, StreamConfig, fullest_rows, validation_batches
 from racm3.errors import CheckpointError, ConfigError, DocumentError
-from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.config import RetrieverConfig
+from racm3.retrieval.retriever import Retriever
 from racm3.runtime import dice
 from racm3.tokens.codec import Kind, Segment, flatten
 from racm3.tokens.masking import Masking, Words, choose_spans, unlay

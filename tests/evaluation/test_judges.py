@@ -13,7 +13,8 @@ from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import mean, perplexity, share, table
 from racm3.evaluation.sample import psnr
 from racm3.evaluation.sample_tasks import faithfully_kept
-from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.config import RetrieverConfig
+from racm3.retrieval.retriever import Retriever
 from racm3.tokens.codec import Kind
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.placing import Placing

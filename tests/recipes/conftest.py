@@ -8,7 +8,7 @@ from racm3.document import Document
 from racm3.recipes.lessons import Lessons
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.worlds import World
-from racm3.retrieval.retriever import RetrieverConfig
+from racm3.retrieval.config import RetrieverConfig
 from tests.conftest import picture
 
 TOY = replace(BUDGETS["toy"], side=16, documents=8, unseen=4)

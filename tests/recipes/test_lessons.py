@@ -8,7 +8,7 @@ from racm3.data.sample_world.wording import Worded
 from racm3.errors import Racm3Error
 from racm3.recipes import lessons
 from racm3.recipes.lessons import Fiction
-from racm3.retrieval.retriever import RetrieverConfig
+from racm3.retrieval.config import RetrieverConfig
 from racm3.tokens.codec import Kind
 from racm3.tokens.masking import Words
 

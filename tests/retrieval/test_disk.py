@@ -5,12 +5,13 @@ import pytest
 
 from racm3.document import Document
 from racm3.errors import ConfigError, MemoryStoreError
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.disk import FEWEST, DiskIndex, found_share
 from racm3.retrieval.embedding import embed, unit
 from racm3.retrieval.index import ExactIndex
 from racm3.retrieval.lexical import BM25
 from racm3.retrieval.memory import Entry, MemoryStore
-from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
 

@@ -12,12 +12,13 @@ from racm3.document import Document, Text
 from racm3.errors import ConfigError, MemoryStoreError
 from racm3.evaluation.recall import recalled, table_four
 from racm3.recipes.collection import fill_memory
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import AVERAGE, Sides, embed, embed_memory, mix, unit
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.exchange import export_memory, restore_memory
 from racm3.retrieval.memory import MemoryStore
-from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf
 from racm3.retrieval.siglip import open_dual
 from racm3.system import RACM3, Settings

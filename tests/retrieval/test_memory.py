@@ -5,9 +5,10 @@ from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError
 from racm3.recipes import collection
 from racm3.recipes.collection import fill_memory
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import embed, unit
 from racm3.retrieval.memory import Entry, MemoryStore
-from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.retriever import Retriever
 from racm3.runtime import dice
 from tests.conftest import picture
 

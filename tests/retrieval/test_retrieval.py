@@ -10,13 +10,14 @@ from scipy.stats import zscore
 
 from racm3.document import Document, Image, Text
 from racm3.errors import CheckpointError, ConfigError, DocumentError
-from racm3.retrieval.embedding import Apart, Dropout, embed, mix, unit
+from racm3.retrieval.config import RetrieverConfig
+from racm3.retrieval.embedding import Apart, Dropout, embed, embed_memory, embed_queries, mix, unit
 from racm3.retrieval.encoder import ClipEncoder
-from racm3.retrieval.fusion import by_standard_scores, fused
-from racm3.retrieval.index import Block, ExactIndex
+from racm3.retrieval.fusion import by_standard_scores, fused, nearest_way
+from racm3.retrieval.index import Block, ExactIndex, Hits
 from racm3.retrieval.lexical import BM25, Fields, phrases, stem, words
-from racm3.retrieval.query import ask, one_side
-from racm3.retrieval.retriever import Retriever, RetrieverConfig, two_sided
+from racm3.retrieval.query import ask, halves, mirrored, one_side, ways_to_ask
+from racm3.retrieval.retriever import Retriever, two_sided
 from racm3.retrieval.selection import select
 from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
@@ -332,6 +333,95 @@ def test_clauses_take_turns(encoder, shelf):
     assert found("a red cat", clauses=" above ") == one
     with pytest.raises(ConfigError, match="regular expression"):
         RetrieverConfig(clauses="(")
+
+
+def test_a_picture_asks_by_its_halves_where_both_are_nearer_and_differ(encoder):
+    shown = [*halves(picture(3))[0], *halves(picture(4))[1], Document.of("a train", picture(9))]
+    shelf = ListShelf(shown, embed_memory(encoder, shown))
+    plain = Retriever(encoder, shelf, RetrieverConfig(too_similar=None))
+    halved = Retriever(encoder, shelf, RetrieverConfig(too_similar=None, halves=True))
+
+    def found(some: Retriever, *parts: Image | str) -> list[int]:
+        return [one.id for one in some.neighbours([Document.of(*parts)], 4, rng=dice(0))[0]]
+
+    taken = []
+    for number in range(2, 8):
+        image = picture(number)
+        whole, *cuts = ways_to_ask(Document.of(image), halved.config)
+        assert whole == [Document.of(image)]
+        near = [embed_queries(encoder, way) @ plain.resident.vectors.T for way in (whole, *cuts)]
+        best = {
+            way: scores.max(axis=1).min()
+            for way, scores in enumerate(near)
+            if way == 0 or len(set(scores.argmax(axis=1))) == 2
+        }
+        chosen = max(best, key=best.__getitem__)
+        turns = np.argsort(-near[chosen], axis=1, kind="stable").T.ravel()
+        ids = plain.resident.ids[turns]
+        assert found(halved, image) == list(dict.fromkeys(ids.tolist()))[:4]
+        taken.append(chosen)
+        # Words, and several pictures, ask as ever.
+        assert found(halved, "a red cat", image) == found(plain, "a red cat", image)
+        assert found(halved, image, image) == found(plain, image, image)
+    assert taken[1:3] == [1, 2]
+    assert 0 in taken
+
+
+def test_a_way_to_ask_is_taken_where_it_is_nearer_and_finds_different_things():
+    def chosen(*best: tuple[int, float]) -> list[int]:
+        ids, scores = (np.array([[one[i]] for one in best]) for i in (0, 1))
+        hits, counts = nearest_way(Hits(ids, scores.astype(np.float32)), [[1, 2, 2]])
+        assert counts == [len(hits.ids)]
+        return hits.ids[:, 0].tolist()
+
+    assert chosen((0, 0.5), (1, 0.6), (2, 0.7), (3, 0.9), (4, 0.4)) == [1, 2]
+    assert chosen((0, 0.5), (1, 0.6), (2, 0.7), (3, 0.9), (4, 0.8)) == [3, 4]
+    assert chosen((0, 0.5), (1, 0.6), (1, 0.7), (3, 0.9), (4, 0.4)) == [0]
+    assert chosen((0, 0.6), (1, 0.6), (2, 0.7), (3, 0.6), (3, 0.9)) == [0]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_gap_mirrors_what_is_left_at_the_nearest_edge(seed):
+    rng = np.random.default_rng(seed)
+    image, mask = Image(rng.integers(0, 256, (7, 5, 3), np.uint8)), rng.random((7, 5)) < 0.6
+    seen, left = mirrored(image, mask).pixels, np.argwhere(~mask)
+    assert (seen[~mask] == image.pixels[~mask]).all()
+    for at in np.argwhere(mask) if len(left) else []:
+        away = np.linalg.norm(left - at, axis=1)
+        allowed = []
+        for edge in left[away == away.min()]:
+            there = 2 * edge - at + np.sign(at - edge)
+            inside = (there >= 0).all() and (there < mask.shape).all() and not mask[tuple(there)]
+            allowed.append(image.pixels[tuple(there if inside else edge)].tolist())
+        assert seen[tuple(at)].tolist() in allowed
+
+
+def test_a_large_picture_with_a_gap_asks_as_a_smaller_one_and_tells_nothing_of_the_gap():
+    pixels = np.zeros((1200, 1100, 3), np.uint8)
+    pixels[600:] = 255
+    mask = np.zeros((1200, 1100), bool)
+    mask[600:] = True
+    seen = mirrored(Image(pixels), mask)
+    assert (seen.height, seen.width) == (559, 512)
+    assert not seen.pixels.any()
+    assert (mirrored(picture(1), np.ones((16, 16), bool)).pixels == 127).all()
+
+
+def test_halves_are_the_picture_and_its_ground():
+    pixels = np.full((6, 8, 3), 7, np.uint8)
+    pixels[1:5, 1:7] = np.arange(4 * 6 * 3).reshape(4, 6, 3)
+    (left, right), (upper, lower) = (
+        [one.images[0].pixels for one in cut] for cut in halves(Image(pixels))
+    )
+    for half, kept in (
+        (left, np.s_[:, :4]), (right, np.s_[:, 4:]), (upper, np.s_[:3]), (lower, np.s_[3:]),
+    ):  # fmt: skip
+        assert (half[kept] == pixels[kept]).all()
+        rest = np.ones((6, 8), bool)
+        rest[kept] = False
+        assert (half[rest] == 7).all()
+    (thin, other), _ = halves(Image(np.zeros((1, 1, 3), np.uint8)))
+    assert thin.images[0].pixels.shape == other.images[0].pixels.shape == (1, 1, 3)
 
 
 @pytest.mark.parametrize("strategy", ["clip", "bm25", "hybrid"])

@@ -19,10 +19,11 @@ from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.model.growing import extended, with_other_codes
 from racm3.model.transformer import Transformer
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Encoder, embed_memory, require_alike, require_comparable
 from racm3.retrieval.memory import Entry, MemoryStore
 from racm3.retrieval.notes import digest
-from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.retriever import Retriever
 from racm3.runtime import device, dice, join_world, progress
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer, to_pixels

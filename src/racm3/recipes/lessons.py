@@ -15,9 +15,10 @@ from racm3.data.sample_world.scenes import USUAL, Chances, Scene
 from racm3.data.sample_world.things import Thing, seen_things
 from racm3.data.sample_world.wording import worded
 from racm3.document import Document, Image
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Encoder, embed, embed_memory
 from racm3.retrieval.index import ExactIndex
-from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
 from racm3.tokens.codec import Codec

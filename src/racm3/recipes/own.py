@@ -15,8 +15,8 @@ from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.recipes import collection
 from racm3.recipes.collection import Beginning
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.memory import MemoryStore
-from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.siglip import Dual, open_dual
 from racm3.runtime import device, load_json, progress, save_json
 from racm3.system.parts import GENERATORS, EmptyShelf, Parts, save_parts

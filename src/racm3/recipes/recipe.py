@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from racm3.data.sample_world.scenes import USUAL, Chances
 from racm3.data.stream import StreamConfig
 from racm3.model.config import GeneratorConfig
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import AVERAGE, Sides
-from racm3.retrieval.retriever import RetrieverConfig
 from racm3.system.results import Settings
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.training.clip import ClipTraining

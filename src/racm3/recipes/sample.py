@@ -9,8 +9,8 @@ from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.model.config import GeneratorConfig
 from racm3.recipes.recipe import Course, SampleRecipe
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Sides
-from racm3.retrieval.retriever import RetrieverConfig
 from racm3.system.results import Settings
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.training.clip import ClipTraining
@@ -83,14 +83,16 @@ def sample_cpu() -> SampleRecipe:
         generator=GeneratorConfig(width=192, depth=6, heads=6, context=1024, tied=True, period=128),
         stream=StreamConfig(rows=4, length=832, align=128),
         # The small CLIP's cosines run high: see docs/log.md.
-        # A caption of two things asks for each. Words find names that the CLIP never met, and the
-        # memory's keywords what no training said. A colour to be drawn in would find hearts.
+        # A caption of two things asks for each, and so does a picture. Words find names that the
+        # CLIP never met, and the memory's keywords what no training said. A colour to be drawn in
+        # would find hearts.
         retriever=RetrieverConfig(
             strategy="hybrid",
             too_similar=0.99,
             query="text",
             query_dropout=0.0,
             clauses=CLAUSES,
+            halves=True,
             unasked=DYED,
             phrases=True,
             columns=("keywords",),

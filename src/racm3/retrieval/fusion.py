@@ -1,6 +1,7 @@
 """One list of hits from several: pure functions of ids and scores."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -52,6 +53,28 @@ def fused(
         scores.append(documents[:, -told:] @ query.words)
         weights.append(TOLD)
     return by_standard_scores(*scores, weights=weights), meaning
+
+
+def nearest_way(hits: Hits, ways: Sequence[Sequence[int]]) -> tuple[Hits, list[int]]:
+    """Of several ways to ask each query's hits of the nearest one, and how many rows these are.
+
+    A way is as near as the least of its rows' best hits. All but the first have to find something
+    else with every row, and to be nearer than the first.
+
+    Args:
+        hits: A row for each part of each way of each query.
+        ways: For every query how many rows each of its ways has.
+    """
+    start, rows, counts = 0, list[int](), list[int]()
+    for sizes in ways:
+        starts = start + np.cumsum([0, *sizes])
+        first, *others = (range(*span) for span in pairwise(starts.tolist()))
+        apart = [one for one in others if len(set(hits.ids[one, 0].tolist())) == len(one)]
+        chosen = max([first, *apart], key=lambda way: hits.scores[way, 0].min())
+        rows += chosen
+        counts.append(len(chosen))
+        start = int(starts[-1])
+    return Hits(hits.ids[rows], hits.scores[rows]), counts
 
 
 def taking_turns(hits: Hits, counts: Sequence[int]) -> Hits:

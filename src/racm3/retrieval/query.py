@@ -1,15 +1,19 @@
-"""What asks: a side of a document, its clauses, its words."""
+"""What asks: a side of a document, its clauses or halves, its words."""
 
 import re
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Bool
 
-from racm3.document import Document, Image, Text
+from racm3.document import Document, Image, Text, reduced
 from racm3.errors import DocumentError
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Dropout
 
 Side = Literal["text", "image", "both"]
+# More pixels on the shorter side of a picture tell a CLIP nothing.
+MOST = 512
 
 
 def without(query: Document, pattern: str) -> Document:
@@ -20,6 +24,14 @@ def without(query: Document, pattern: str) -> Document:
     return Document.of(text, *query.images)
 
 
+def ways_to_ask(query: Document, config: RetrieverConfig) -> list[list[Document]]:
+    """Ways to look for what a query shows or says, each a list of what asks for itself: as a whole
+    first. A text asks by its clauses, and a picture alone may ask by two of its halves."""
+    if config.halves and not query.text.strip() and len(query.images) == 1:
+        return [[query], *halves(query.images[0])]
+    return [clauses(query, config.clauses) if config.clauses else [query]]
+
+
 def clauses(query: Document, pattern: str) -> list[Document]:
     """What a query asks for, one thing at a time; pictures are asked for on their own beside it."""
     if not query.text.strip():
@@ -27,6 +39,44 @@ def clauses(query: Document, pattern: str) -> list[Document]:
     parts = [part.strip() for part in re.split(pattern, query.text) if part and part.strip()]
     pictures = query.only(Image)
     return [Document.of(part) for part in parts] + ([pictures] if pictures.parts else [])
+
+
+def halves(picture: Image) -> list[list[Document]]:
+    """Its left and right half, its upper and lower one; the rest has its border's median colour."""
+    pixels, every = picture.pixels, slice(None)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    ground = np.median(border, axis=0).astype(np.uint8)
+
+    def shown(rows: slice, columns: slice) -> Document:
+        half = np.full_like(pixels, ground)
+        half[rows, columns] = pixels[rows, columns]
+        return Document.of(Image(half))
+
+    row, column = picture.height // 2, picture.width // 2
+    return [
+        [shown(every, slice(column)), shown(every, slice(column, None))],
+        [shown(slice(row), every), shown(slice(row, None), every)],
+    ]
+
+
+def mirrored(picture: Image, mask: Bool[np.ndarray, "height width"]) -> Image:
+    """What is left of a picture asks: its masked part mirrors the rest at the nearest edge, so that
+    no edge is to be seen that was none. Grey where nothing is left; a large one is made smaller."""
+    from scipy.ndimage import distance_transform_edt
+
+    shades = np.repeat(np.where(mask, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
+    mask = reduced(Image(shades), MOST).pixels[..., 0] > 0
+    picture = reduced(picture, MOST)
+    if mask.all():
+        return Image(np.full_like(picture.pixels, 127))
+    here = np.indices(mask.shape)
+    edge = distance_transform_edt(mask, return_distances=False, return_indices=True)
+    there = 2 * edge - here + np.sign(here - edge)
+    inside = np.array(mask.shape).reshape(2, 1, 1) - 1
+    row, column = np.clip(there, 0, inside)
+    known = (there == (row, column)).all(axis=0) & ~mask[row, column]
+    row, column = np.where(known, (row, column), edge)
+    return Image(picture.pixels[row, column])
 
 
 def words_of(query: Document, dropout: Dropout | None) -> str:

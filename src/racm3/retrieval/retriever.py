@@ -1,89 +1,22 @@
 """From a query to neighbours: one deciding function for training, preparing and generating."""
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Apart, Dropout, Encoder, embed, embed_queries
-from racm3.retrieval.fusion import fused, taking_turns
+from racm3.retrieval.fusion import fused, nearest_way, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits, Index
 from racm3.retrieval.lexical import BM25, Fields, Words
-from racm3.retrieval.query import ask, clauses, without, words_of
+from racm3.retrieval.query import ask, ways_to_ask, without, words_of
 from racm3.retrieval.selection import select
 from racm3.retrieval.shelf import Indexed, Shelf, Table, joined
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetrieverConfig:
-    """What counts as a good neighbour (RA-CM3 §3.2 and the ablations of Table 5).
-
-    Args:
-        strategy: clip (default), bm25 (words only), hybrid (both: names that no CLIP has met are
-            found, too) or random.
-        too_similar: Redundancy threshold; None is plain top-K.
-        modality: What a neighbour brings: the whole document, its text or its image.
-        two_sided: CM3Leon's variant: half of the neighbours by the picture, half by the text.
-        candidates: How many the index is asked for before the walk.
-        query_dropout: Share of query tokens or patches forgotten in training.
-        query: Which side of a document asks in training: `either` draws one, never both.
-        clauses: A regular expression that splits a query's text; every clause asks for itself and
-            their neighbours take turns. "" asks with the whole text.
-        unasked: A regular expression of what a query says that no document is to be found by: how
-            something is to look, say, and not what it is. "" asks with all words.
-        stems: Words are compared by their English stems, so that `dogs` find `a dog`; an index made
-            by `racm3 memory index` compares as it was made.
-        phrases: Words are also compared two by two, so that `hourglass not done` is not `hourglass
-            done`. That helps with names; among free captions less is found (docs/log.md). An index
-            made by `racm3 memory index` knows single words alone.
-        columns: Metadata whose words find documents, too: a catalogue's keywords, say. Only the
-            search sees them; a memory that has no such column is searched by its texts alone.
-        resident_gb: Vectors of a memory up to this size stay in RAM between searches; those of a
-            larger one are read from disk, block by block, for every batch of queries.
-        search: exact looks at every document, indexed asks what `racm3 memory index` made.
-        probes: Partitions of the index that are looked into: more find more, and take longer.
-        refine: So many times the candidates are scored exactly before the best are kept.
-    """
-
-    strategy: Literal["clip", "bm25", "hybrid", "random"] = "clip"
-    too_similar: float | None = 0.9
-    modality: Literal["document", "text", "image"] = "document"
-    two_sided: bool = False
-    candidates: int = 64
-    query_dropout: float = 0.2
-    query: Literal["either", "text", "image"] = "either"
-    clauses: str = ""
-    unasked: str = ""
-    stems: bool = True
-    phrases: bool = False
-    columns: tuple[str, ...] = ()
-    resident_gb: float = 4.0
-    search: Literal["exact", "indexed"] = "exact"
-    probes: int = 32
-    refine: int = 10
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.query_dropout < 1:
-            raise ConfigError(f"query_dropout {self.query_dropout} does not lie in [0, 1)")
-        if min(self.candidates, self.probes, self.refine) < 1:
-            raise ConfigError("candidates, probes and refine must be at least 1")
-        if self.columns and self.search == "indexed":
-            raise ConfigError(
-                "an index knows the words of texts alone; leave `columns` out, or search exactly"
-            )
-        for name, pattern in (("clauses", self.clauses), ("unasked", self.unasked)):
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ConfigError(
-                    f"{name} {pattern!r} is no regular expression: {error}"
-                ) from error
 
 
 class Neighbour(NamedTuple):
@@ -214,11 +147,12 @@ class Retriever:
             queries = [query.only(Text) if query.text.strip() else query for query in queries]
         asks = {"clip": self._by_meaning, "bm25": self._by_words, "hybrid": self._by_both}
         ask = asks[self.config.strategy]
-        if not self.config.clauses:
+        if not (self.config.clauses or self.config.halves):
             return ask(queries, dropout)
-        asked = [clauses(query, self.config.clauses) for query in queries]
-        hits = ask([clause for one in asked for clause in one], dropout)
-        return taking_turns(hits, [len(one) for one in asked])
+        wanted = [ways_to_ask(query, self.config) for query in queries]
+        hits = ask([part for ways in wanted for way in ways for part in way], dropout)
+        sizes = [[len(way) for way in ways] for ways in wanted]
+        return taking_turns(*nearest_way(hits, sizes))
 
     def _by_meaning(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
         vectors = embed_queries(self.encoder, queries, dropout=dropout)

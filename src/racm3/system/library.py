@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from racm3.document import Document, Image
-from racm3.retrieval.retriever import Neighbour, Retriever, RetrieverConfig
+from racm3.retrieval.config import RetrieverConfig
+from racm3.retrieval.retriever import Neighbour, Retriever
 from racm3.runtime import dice
 from racm3.system.parts import Parts
 from racm3.system.results import Consulted, Settings

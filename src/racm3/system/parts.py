@@ -13,10 +13,10 @@ from racm3.document import Document
 from racm3.errors import CheckpointError, ConfigError, VocabularyMismatch
 from racm3.model.export import open_generator, save_generator
 from racm3.model.transformer import Transformer
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Encoder, embed_memory, require_comparable
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.memory import MemoryStore
-from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.shelf import ListShelf, Shelf
 from racm3.retrieval.siglip import Dual, open_dual
 from racm3.runtime import folder_written_whole, load_json, save_json

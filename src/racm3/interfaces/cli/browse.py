@@ -6,9 +6,10 @@ from pathlib import Path
 from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError
 from racm3.interfaces.cli.memory import open_encoder
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import require_comparable
 from racm3.retrieval.memory import MemoryStore
-from racm3.retrieval.retriever import Retriever, RetrieverConfig
+from racm3.retrieval.retriever import Retriever
 from racm3.runtime import dice
 
 # Who searches by a picture wants what is most like it.

@@ -9,11 +9,11 @@ from racm3.data.rows import Tolerance
 from racm3.data.sources import read_source, require
 from racm3.errors import MemoryStoreError, SourceError
 from racm3.recipes.collection import fill_memory, remove_documents
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.disk import found_share
 from racm3.retrieval.embedding import AVERAGE
 from racm3.retrieval.exchange import export_memory, restore_memory
 from racm3.retrieval.memory import MemoryStore
-from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.siglip import Dual, open_dual
 from racm3.runtime import device, load_json, progress, save_json
 from racm3.system.parts import sample_folder

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from racm3.model.export import open_generator
-from racm3.retrieval.retriever import RetrieverConfig
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.siglip import open_dual
 from racm3.system.averaging import average_systems
 from racm3.system.exporting import export_transformers

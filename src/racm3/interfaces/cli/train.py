@@ -16,8 +16,8 @@ from racm3.recipes.build import STAGES
 from racm3.recipes.further import build_of
 from racm3.recipes.own import STAGES as OWN_STAGES
 from racm3.recipes.own import Own
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.memory import MemoryStore
-from racm3.retrieval.retriever import RetrieverConfig
 from racm3.retrieval.siglip import Dual
 from racm3.system.parts import system_folder
 from racm3.tokens.codec import Codec

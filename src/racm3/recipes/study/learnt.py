@@ -20,7 +20,7 @@ from racm3.recipes.lessons import prepare_lessons
 from racm3.recipes.study.budgets import Budget
 from racm3.recipes.study.workers import alone
 from racm3.recipes.study.worlds import World
-from racm3.retrieval.retriever import RetrieverConfig
+from racm3.retrieval.config import RetrieverConfig
 from racm3.tokens.masking import Masking
 from racm3.training.generator import GeneratorTraining
 from racm3.training.loop import LoopConfig
