@@ -73,7 +73,7 @@ def request(**changes: object) -> Request:
 GRAMMARS = [
     OneGrid(VOCABULARY, 9),
     SpanText(VOCABULARY, 7),
-    Spans(VOCABULARY, [3, 2]),
+    Spans(VOCABULARY, [[None] * 3, [None] * 2]),
     Interleaved(VOCABULARY, 4, segments=2, longest=3),
 ]
 
@@ -140,7 +140,7 @@ def echoing() -> Transformer:
     [
         OneGrid(VOCABULARY, 9),
         SpanText(VOCABULARY, 40),
-        Spans(VOCABULARY, [9, 3, 6]),
+        Spans(VOCABULARY, [[None] * 9, [None, 33, None], [None] * 6]),
         Interleaved(VOCABULARY, 9, segments=4, longest=6),
     ],
     ids=lambda grammar: type(grammar).__name__,

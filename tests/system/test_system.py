@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.perplexity import document_losses
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.memory import Entry, MemoryStore
-from racm3.retrieval.retriever import RetrieverConfig
 from racm3.system import RACM3, Consulted, Settings
+from racm3.system.filling import beginnings
 from racm3.system.parts import Parts
 from racm3.tokens.codec import Kind
 from tests.conftest import picture, tiny_generator
@@ -122,8 +124,46 @@ def test_only_the_gap_of_a_text_is_filled(system):
     writing = system.infill_text("a ___ on red", picture(0))
     assert writing.text.startswith("a ")
     assert writing.text.endswith(" on red")
-    with pytest.raises(GenerationError, match="has 0 gaps"):
-        system.infill_text("no gap")
+    for text, why in (("no gap", "has 0 gaps"), ("a ___" + "x" * 10_000, "10,005 characters")):
+        with pytest.raises(GenerationError, match=why):
+            system.infill_text(text)
+
+
+@pytest.mark.parametrize("image", [None, picture(0)])
+def test_a_gap_is_filled_by_the_likeliest_whole_text(system, image):
+    writing = system.infill_text("a ___ on red", image, Settings(candidates=3))
+    trace = writing.trace
+    assert len(set(writing.texts)) == len(writing.texts) == len(trace.said) <= 3
+    totals, sides = [], [system.voice.ids("a"), system.voice.ids(" on red")]
+    for text, said, perplexity in zip(writing.texts, trace.said, writing.perplexities, strict=True):
+        assert text.startswith("a")
+        assert text.endswith(" on red")
+        words = system.codec.text.decode(list(said[len(sides[0]) : -1 - len(sides[1])]))
+        assert text == f"a{'' if words.startswith(' ') else ' '}{words} on red"
+        assert list(said[: len(sides[0])]) == sides[0]
+        assert list(said[-1 - len(sides[1]) : -1]) == sides[1]
+        known = system.voice.score(trace.task, writing.consulted, said)
+        totals.append(float(known.sum()))
+        assert perplexity == pytest.approx(math.exp(-float(known.mean())), rel=1e-5)
+    assert totals == sorted(totals, reverse=True)
+    best = list(trace.said[0])[len(sides[0]) : -1 - len(sides[1])]
+    for stop in range(1, min(len(best), 16)):
+        shorter = [*sides[0], *best[:stop], *sides[1], trace.said[0][-1]]
+        assert float(system.voice.score(trace.task, writing.consulted, shorter).sum()) <= totals[0]
+
+
+def test_a_filling_may_end_wherever_it_has_begun():
+    assert beginnings([(1, 2, 3), (1, 4)]) == [(1,), (1, 2), (1, 2, 3), (1, 4)]
+    assert beginnings([(), (7,)]) == [(7,)]
+    assert beginnings([()]) == [()]
+    assert [len(one) for one in beginnings([tuple(range(40))])] == [*range(1, 17), 40]
+
+
+def test_a_gap_asks_with_the_picture_that_shows_what_is_missing(system, monkeypatch):
+    asked = watched(system, monkeypatch)
+    system.infill_text("a ___ on red", picture(0))
+    system.infill_text("a ___ on red")
+    assert asked == [Document.of(picture(0)), Document.of("a on red")]
 
 
 def test_a_completed_document_begins_as_it_began(system):
@@ -248,7 +288,8 @@ def test_senseless_captions_are_refused(system, caption):
         system.draw(caption)
 
 
-def test_infilling_asks_with_the_words_or_with_what_is_left_of_the_picture(system, monkeypatch):
+def watched(system, monkeypatch) -> list[Document]:
+    """What will be asked."""
     asked: list[Document] = []
     consult = system.consult
 
@@ -257,6 +298,11 @@ def test_infilling_asks_with_the_words_or_with_what_is_left_of_the_picture(syste
         return consult(query, settings)
 
     monkeypatch.setattr(system, "consult", watching)
+    return asked
+
+
+def test_infilling_asks_with_the_words_or_with_what_is_left_of_the_picture(system, monkeypatch):
+    asked = watched(system, monkeypatch)
     whole, mask = picture(3), np.zeros((16, 16), dtype=bool)
     mask[8:] = True
     system.infill(whole, mask, "a guitar")
@@ -264,4 +310,4 @@ def test_infilling_asks_with_the_words_or_with_what_is_left_of_the_picture(syste
     assert asked[0] == Document.of("a guitar")
     (seen,) = asked[1].images
     assert (seen.pixels[:8] == whole.pixels[:8]).all()
-    assert len(np.unique(seen.pixels[8:].reshape(-1, 3), axis=0)) == 1
+    assert (seen.pixels[8:] == whole.pixels[:8][::-1]).all()

@@ -83,32 +83,33 @@ class OneGrid(Grammar):
 
 
 class SpanText(Grammar):
-    """Text up to `<eoss>`, at most `longest` ids of it."""
+    """Text up to its `end`, `<eoss>` where it is not said, at most `longest` ids of it."""
 
-    def __init__(self, vocabulary: Vocabulary, longest: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, longest: int, *, end: int | None = None) -> None:
         super().__init__(vocabulary)
-        self.longest = longest
+        self.longest, self.end = longest, vocabulary.eoss if end is None else end
 
     @property
     def text_end(self) -> int:
-        return self.vocabulary.eoss
+        return self.end
 
     def place(self, said: Sequence[int]) -> Place:
-        if said and said[-1] == self.vocabulary.eoss:
+        if said and said[-1] == self.end:
             return Place.DONE
         return Place.TEXT if len(said) < self.longest else Place.LAST_TEXT
 
 
 class Spans(Grammar):
-    """Picture spans of known lengths: `codes <eoss> <mask:1> codes <eoss> ...`."""
+    """Picture spans of known lengths: `codes <eoss> <mask:1> codes <eoss> ...`; codes that are
+    known are forced, None stands for those that are not."""
 
-    def __init__(self, vocabulary: Vocabulary, lengths: Sequence[int]) -> None:
+    def __init__(self, vocabulary: Vocabulary, spans: Sequence[Sequence[int | None]]) -> None:
         super().__init__(vocabulary)
         self.plan: list[Step] = []
-        for number, length in enumerate(lengths):
+        for number, codes in enumerate(spans):
             if number:
                 self.plan.append(Step(Place.SPAN_END, vocabulary.masks[number]))
-            self.plan += [Step(Place.IMAGE)] * length
+            self.plan += [Step(Place.IMAGE, code) for code in codes]
             self.plan.append(Step(Place.SPAN_END, vocabulary.eoss))
         self.plan.pop()
 

@@ -15,16 +15,16 @@ from racm3.errors import GenerationError
 from racm3.generation.engine import Engine
 from racm3.generation.ranking import best_first, text_score
 from racm3.generation.tasks import (
-    Task,
     caption_task,
     complete_task,
     draw_task,
     picture_infill_task,
-    text_infill_task,
 )
+from racm3.retrieval.query import mirrored
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import device as find_device
 from racm3.system.fewshot import By, by_label, by_picture, one_of_each
+from racm3.system.filling import Gap, fillings
 from racm3.system.influence import Influence, influences
 from racm3.system.library import Library, given
 from racm3.system.parts import Parts, open_parts, save_parts, system_folder
@@ -40,17 +40,7 @@ from racm3.system.results import (
     traced,
 )
 from racm3.system.voice import LONGEST_TEXT, Voice, Watch
-from racm3.tokens.codec import Kind, Segment, Segments
 from racm3.tokens.placing import Placing
-
-GAP = "___"
-
-
-def blanked(picture: Image, mask: Bool[np.ndarray, "height width"]) -> Image:
-    """The picture with its masked part in the mean colour of the rest."""
-    rest = picture.pixels[~mask]
-    mean = rest.mean(axis=0) if len(rest) else np.full(3, 127.0)
-    return Image(np.where(mask[..., None], mean.astype(np.uint8), picture.pixels))
 
 
 class RACM3:
@@ -133,7 +123,20 @@ class RACM3:
         task = caption_task(
             self.voice.segment(picture), self.codec.vocabulary, longest=LONGEST_TEXT
         )
-        return self._write(task, consulted, settings, ("(a picture)", "{}"), watch)
+        settings = settings.saying
+        said = self.voice.say(task, consulted, settings, watch)
+        scores = [text_score(self.voice.score(task, consulted, o.ids).tolist()) for o in said]
+        texts = [self.codec.text.decode(one.ids[:-1]) for one in said]
+        order = best_first(scores)
+        return Writing(
+            "(a picture)",
+            consulted,
+            self.snapshot,
+            settings,
+            tuple(texts[i] for i in order),
+            tuple(float(np.exp(-scores[i])) for i in order),
+            trace=traced(task, said).ordered(order),
+        )
 
     def infill_text(
         self,
@@ -144,20 +147,12 @@ class RACM3:
         watch: Watch | None = None,
     ) -> Writing:
         """Fill the gap `___` in a text, looking at the picture beside it if there is one."""
-        settings = settings or self.parts.settings
-        if text.count(GAP) != 1:
-            raise GenerationError(
-                f"the text has {text.count(GAP)} gaps; write {GAP} exactly once where words miss"
-            )
-        before, after = text.split(GAP)
-        known = Document.of(" ".join((before + after).split()), *([picture] if picture else []))
-        consulted = self.consult(known, settings)
-        head, tail = self.voice.ids(before), self.voice.ids(after)
-        segments: Segments = (Segment(Kind.TEXT, (*head, *tail)),)
-        if picture:
-            segments = (*segments, self.voice.segment(picture))
-        task = text_infill_task(segments, len(head), self.codec.vocabulary, longest=LONGEST_TEXT)
-        return self._write(task, consulted, settings, (text, before + "{}" + after), watch)
+        settings = (settings or self.parts.settings).saying
+        gap = Gap.of(text)
+        # What is missing is what is asked for, and a picture shows it.
+        consulted = self.consult(Document.of(picture or gap.known), settings)
+        found = fillings(self.voice, gap, picture, consulted, settings, watch)
+        return Writing(text, consulted, self.snapshot, settings, *found[:2], trace=found.trace)
 
     def infill(
         self,
@@ -177,7 +172,7 @@ class RACM3:
         text = self.voice.text(caption) if caption.strip() else None
         # What was taken away is not asked about, nor is what answers the question exactly: a query
         # of words and picture would be nearest to the right document, which is then redundant.
-        known = Document.of(caption if text else blanked(picture, mask))
+        known = Document.of(caption if text else mirrored(picture, mask))
         consulted = given(documents) or self.consult(known, settings)
         cells, whole = self.voice.cells(mask), self.voice.segment(picture)
         task = picture_infill_task(text, whole, cells, self.codec.vocabulary)
@@ -250,30 +245,6 @@ class RACM3:
     def influences(self, answer: Answer, which: int = 0) -> list[Influence]:
         """How much each consulted document mattered to candidate `which` of an answer."""
         return influences(self.voice, answer, which)
-
-    def _write(
-        self,
-        task: Task,
-        consulted: tuple[Consulted, ...],
-        settings: Settings,
-        asked: tuple[str, str],
-        watch: Watch | None,
-    ) -> Writing:
-        """`asked` is the prompt, and the form into which the words are put."""
-        (prompt, form), settings = asked, settings.saying
-        said = self.voice.say(task, consulted, settings, watch)
-        scores = [text_score(self.voice.score(task, consulted, o.ids).tolist()) for o in said]
-        texts = [self.codec.text.decode(one.ids[:-1]) for one in said]
-        order = best_first(scores)
-        return Writing(
-            prompt,
-            consulted,
-            self.snapshot,
-            settings,
-            tuple(form.replace("{}", texts[i]) for i in order),
-            tuple(float(np.exp(-scores[i])) for i in order),
-            trace=traced(task, said).ordered(order),
-        )
 
     def _drawing(
         self,

@@ -15,7 +15,7 @@ from racm3.interfaces.server.desk import Desk
 from racm3.interfaces.server.native import chained, sse
 from racm3.interfaces.server.pictures import Pictures, to_url
 from racm3.interfaces.server.service import Service
-from racm3.system.racm3 import GAP
+from racm3.system.filling import GAP
 from racm3.system.results import Answer, Drawing
 from racm3.system.voice import Watch
 
