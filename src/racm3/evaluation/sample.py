@@ -17,14 +17,14 @@ from racm3.evaluation import fidelity, perplexity
 from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import Row, mean, table
 from racm3.evaluation.report import perplexity as perplexity_estimate
+from racm3.evaluation.sample_own import own_pictures, teaching
 from racm3.evaluation.sample_tasks import (
     Shown,
     captions,
     drawings,
+    gaps,
     infills,
-    own_pictures,
     paraphrases,
-    teaching,
     tellings,
 )
 from racm3.retrieval.shelf import ListShelf
@@ -58,13 +58,14 @@ def evaluate(
         rows += drawings(system, baseline, some, settings, where, some_wrong)
         wrong += some_wrong[:FAILURES]
     rows += paraphrases(system, baseline, settings)
-    alone = draw(held_out_things(), things_each=1)
     flags = [thing for thing in held_out_things() if thing.group == "Flags"]
     whole = [one for one in scenes(flags, 3 * count, seed=EVALUATION + seed, things_each=1)]
     large = [one for one in whole if one[0].size == "large"][:count]
-    some_wrong = []
-    rows += captions(system, baseline, alone, settings, "1 held-out thing", some_wrong)
-    wrong += some_wrong[:FAILURES]
+    for each, where in ((1, "1 held-out thing"), (2, "2 held-out things")):
+        some, some_wrong = draw(held_out_things(), things_each=each), []
+        rows += captions(system, baseline, some, settings, where, some_wrong)
+        wrong += some_wrong[:FAILURES]
+        rows += gaps(system, baseline, some, settings, where)
     rows += infills(system, baseline, large, settings)
     rows += teaching(system, settings, count=min(count, 24))
     rows += own_pictures(system, baseline, settings, count=min(count, 48))

@@ -7,25 +7,18 @@ import numpy as np
 
 from racm3.data.sample_world.corpus import classes
 from racm3.data.sample_world.scenes import Scene
-from racm3.data.sample_world.things import Thing, held_out_things, things
-from racm3.data.sample_world.wording import worded
+from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
 from racm3.evaluation.attributes import Attributes, dye, obeyed, says_dye
 from racm3.evaluation.copying import copied
 from racm3.evaluation.fewshot import episodes, right_answers
-from racm3.evaluation.invented import invented_things, recognised, taught
-from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import Row, mean, share
-from racm3.retrieval.embedding import embed_memory
-from racm3.retrieval.shelf import ListShelf
-from racm3.runtime import dice, progress
+from racm3.runtime import progress
 from racm3.system import RACM3, Consulted, Settings
 from racm3.system.fewshot import By
+from racm3.system.filling import GAP
 from racm3.tokens.image import ImageTokenizer
-
-# Scenes that each of one's own things is asked by.
-VIEWS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,83 +166,25 @@ def infills(
     some: Sequence[tuple[Scene, Document]],
     settings: Settings,
 ) -> list[Row]:
-    """The lower half of a picture redrawn; judged by the redrawn pixels alone."""
-    right: list[list[float]] = [[], []]
-    for number, (scene, document) in enumerate(progress(some, label="infills")):
-        picture = document.images[0]
-        mask = np.zeros((picture.height, picture.width), dtype=bool)
-        mask[picture.height // 2 :] = True
-        mine = replace(settings, seed=settings.seed + number)
-        for one, scores in zip((system, baseline), right, strict=True):
-            made = one.infill(picture, mask, document.text, mine).image
-            scores.append(float(fidelity.faithful(made, scene, part=mask)))
-    return [Row("infilled half is right", "held-out flags, large", mean(right[0]), mean(right[1]))]
-
-
-def teaching(system: RACM3, settings: Settings, *, count: int) -> list[Row]:
-    """Things invented for this measurement: in the memory as things are there, or as whoever has a
-    folder of pictures would add them, in their own words, too; and taken out of it again."""
-    plain = invented_things(count)
-    own = [worded(thing, dice(settings.seed, 95, row)) for row, thing in enumerate(plain)]
-    pictures = [thing.document().images[0] for thing in plain]
-    rows = []
-    for where, things_, shown in (
-        ("in the memory", plain, [thing.document() for thing in plain]),
-        ("in the memory, one picture each", plain, as_added(plain)),
-        ("in the memory, one picture each, in people's words", own, as_added(own)),
-        ("not in the memory", plain, []),
-    ):
-        one, right = taught(system, shown) if shown else system, []
-        for number, thing in enumerate(progress(things_, label=f"invented, {where}")):
-            caption = f"{thing.noun} on a white background"
-            drawing = one.draw(caption, replace(settings, seed=settings.seed + number))
-            right.append(float(recognised(drawing.image, pictures) == number))
-        label = f"right among {count} invented things, chance {1 / count:.3f}"
-        rows.append(Row(label, where, mean(right)))
-    return [
-        *rows,
-        namings(system, plain, settings, "invented things"),
-        namings(system, own, settings, "invented things, in people's words"),
-    ]
-
-
-def namings(system: RACM3, some: Sequence[Thing], settings: Settings, where: str) -> Row:
-    """How often a caption says the name of a thing whose document alone is the memory: whether it
-    can be read and spelt, not whether the retriever knows such pictures."""
-    named = []
-    for number, thing in enumerate(progress(some, label=f"naming {where}")):
-        (document,) = as_added([thing])
-        memory = ListShelf([document], embed_memory(system.encoder, [document]))
-        scene = Scene.random([thing], dice(settings.seed, 96, number), count=1)
-        mine = replace(settings, seed=settings.seed + number, least=None)
-        said = system.remembering(memory).caption(scene.draw(), mine)
-        named.append(float(thing.name in said.text))
-    return Row("caption names the thing, its document given", where, mean(named))
-
-
-def own_pictures(system: RACM3, baseline: RACM3, settings: Settings, *, count: int) -> list[Row]:
-    """Invented things added with one picture each, asked by scenes of them among all that is
-    known: whether theirs is the first document, and what is said of it."""
-    some = invented_things(count)
-    knowing, before = taught(system, as_added(some)), len(system.library.retriever().ids)
-    rows = [row for row in range(count) for _ in range(VIEWS)]
-    rngs = [dice(settings.seed, 97, row, n % VIEWS) for n, row in enumerate(rows)]
-    scenes = [Scene.random([some[row]], rng, count=1) for row, rng in zip(rows, rngs, strict=True)]
-    asked = [Document.of(scene.draw()) for scene in scenes]
-    right = [before + row for row in rows]
-    hits = recalled(knowing.library.retriever(), asked, right, k=1).astype(float)
-    where = "invented things, one picture each, among all"
-    told = [(scene, scene.document(rng)) for scene, rng in zip(scenes, rngs, strict=True)]
-    return [
-        Row("recall@1, picture to document", where, mean(hits.tolist())),
-        *captions(knowing, baseline, told[::VIEWS], settings, where, []),
-    ]
-
-
-def as_added(some: Sequence[Thing]) -> list[Document]:
-    """Documents as people add them: with one picture."""
-    shown = [thing.document() for thing in some]
-    return [Document.of(document.text, document.images[0]) for document in shown]
+    """Half of a picture redrawn, as its caption says or without any words; judged by the redrawn
+    pixels alone."""
+    rows, ways = list[Row](), (
+        ("", np.s_[32:], True), (", right half", np.s_[:, 32:], True),
+        (", without words", np.s_[32:], False),
+    )  # fmt: skip
+    for how, part, told in ways:
+        scores: list[list[float]] = [[], []]
+        where = f"held-out flags, large{how}"
+        for number, (scene, document) in enumerate(progress(some, label=f"infills, {where}")):
+            picture = document.images[0]
+            mask = np.zeros((picture.height, picture.width), dtype=bool)
+            mask[part] = True
+            mine, said = replace(settings, seed=settings.seed + number), document.text * told
+            for one, mine_right in zip((system, baseline), scores, strict=True):
+                made = one.infill(picture, mask, said, mine).image
+                mine_right.append(float(fidelity.faithful(made, scene, part=mask)))
+        rows.append(Row("infilled half is right", where, *map(mean, scores)))
+    return rows
 
 
 def tellings(system: RACM3, baseline: RACM3, *, count: int, seed: int) -> list[Row]:
@@ -271,26 +206,47 @@ def captions(
     where: str,
     wrong: list[Shown],
 ) -> list[Row]:
-    """How often a caption says the name of the thing that the picture shows and calls it dyed only
-    if it is, and how often its document was found; what does not name it is added to `wrong`."""
+    """How often a caption says the names of all things that the picture shows and calls one dyed
+    only if it is, and how often their documents were found; what does not name them is added to
+    `wrong`."""
     named, plain, found = [], [], []
     sober, others = [], []
     for number, (scene, document) in enumerate(progress(some, label=f"captions, {where}")):
         mine, picture = replace(settings, seed=settings.seed + number), document.images[0]
-        thing = scene.things[0]
+        names = {thing.name for thing in scene.things}
         said, other = (one.caption(picture, mine) for one in (system, baseline))
-        named.append(float(thing.name in said.text))
-        plain.append(float(thing.name in other.text))
+        named.append(float(all(name in said.text for name in names)))
+        plain.append(float(all(name in other.text for name in names)))
         sober.append(float(says_dye(said.text, scene)))
         others.append(float(says_dye(other.text, scene)))
-        found.append(float(any(one.title == thing.text for one in said.consulted)))
+        titles = {one.title for one in said.consulted}
+        found.append(float(titles.issuperset(thing.text for thing in scene.things)))
         if not named[-1]:
-            note = f"names it wrongly: {thing.name}"
+            note = f"names it wrongly: {' and '.join(sorted(names))}"
             wrong.append(
                 Shown("(what is this?)", note, said.consulted, picture, said.text, other.text)
             )
+    shown = "both things" if len(some[0][0].things) == 2 else "the thing"
     return [
-        Row("caption names the thing", where, mean(named), mean(plain)),
+        Row(f"caption names {shown}", where, mean(named), mean(plain)),
         Row("caption says whether it is dyed", where, mean(sober), mean(others)),
-        Row("the thing among the consulted, by picture", where, mean(found)),
+        Row(f"{shown} among the consulted, by picture", where, mean(found)),
     ]
+
+
+def gaps(
+    system: RACM3,
+    baseline: RACM3,
+    some: Sequence[tuple[Scene, Document]],
+    settings: Settings,
+    where: str,
+) -> list[Row]:
+    """How often a caption that lacks the name of the first thing is whole again, word by word."""
+    right: list[list[float]] = [[], []]
+    for number, (scene, document) in enumerate(progress(some, label=f"gaps, {where}")):
+        gapped = document.text.replace(scene.things[0].name, GAP, 1)
+        mine = replace(settings, seed=settings.seed + number)
+        for one, scores in zip((system, baseline), right, strict=True):
+            filled = one.infill_text(gapped, document.images[0], mine).text
+            scores.append(float(filled == document.text))
+    return [Row("gap in a caption is filled word by word", where, *map(mean, right))]
