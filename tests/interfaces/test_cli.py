@@ -292,7 +292,7 @@ def test_a_system_is_judged_on_documents_of_ones_own(place, tmp_path, capsys):
     assert "Of 4 unseen documents the memory shows already: 4 by picture, 4 by text" in written
     rows = json.loads((tmp_path / "judged" / "evaluation.json").read_text())["tables"]
     assert {"K = 0", "K = 8"} <= set(rows["table6"]["rows"])
-    assert rows["table4"]["rows"]["the retriever"]["text to document"]["count"] == 4
+    assert rows["table4"]["rows"]["whole documents"]["recall by text"]["count"] == 4
     failing(line.replace("--count 4", "--count 3"), "measured with another budget", capsys)
 
 

@@ -61,6 +61,7 @@ class Asked:
         shots: k of few-shot episodes.
         by: What few-shot asks the probability of: the label (as RA-CM3 does) or the picture.
         share: Share of the memory that is there.
+        whole: Whether recall wants whole documents, or the side of them that did not ask.
     """
 
     learnt: Learnt | None = PLAIN
@@ -75,6 +76,7 @@ class Asked:
     shots: int = 1
     by: By = "label"
     share: float = 1.0
+    whole: bool = True
 
     @property
     def key(self) -> str:
@@ -260,10 +262,11 @@ def recall(asked: Asked, world: World, budget: Budget, folder: Path) -> Answers:
         for one, said in zip(world.unseen, world.references, strict=True)
     ]
     return {
-        f"{side} to {wanted}": table_four(
+        f"recall by {side}": table_four(
             world.encoder, world.unseen, (side, wanted), k=1, asking=asking
         ).astype(float)
         for side, wanted in FORMS
+        if (wanted == "document") == asked.whole
     }
 
 

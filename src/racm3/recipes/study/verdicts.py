@@ -73,7 +73,7 @@ METRICS = {
         name: _mean(name)
         for name in (
             "clipscore", "fidelity", "cider-d", "bleu-4", "rouge-l", "named",
-            "text to image", "text to document", "image to text", "image to document",
+            "recall by text", "recall by image",
         )
     },
 }  # fmt: skip
