@@ -420,6 +420,8 @@ def test_halves_are_the_picture_and_its_ground():
         rest = np.ones((6, 8), bool)
         rest[kept] = False
         assert (half[rest] == 7).all()
+    large = Image(np.zeros((1100, 1200, 3), np.uint8))
+    assert halves(large)[0][0].images[0].pixels.shape == (512, 559, 3)
     (thin, other), _ = halves(Image(np.zeros((1, 1, 3), np.uint8)))
     assert thin.images[0].pixels.shape == other.images[0].pixels.shape == (1, 1, 3)
 

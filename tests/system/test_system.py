@@ -98,9 +98,12 @@ def test_an_infilled_picture_keeps_every_pixel_that_was_not_masked(system):
             assert (drawing.image.pixels[~kept] != image.pixels[~kept]).any()
 
 
-def test_an_empty_mask_is_refused(system):
+def test_an_empty_mask_or_one_of_another_size_is_refused(system):
     with pytest.raises(GenerationError, match="the mask is empty"):
         system.infill(picture(0), np.zeros((16, 16), dtype=bool))
+    for caption in ("", "a guitar"):
+        with pytest.raises(GenerationError, match=r"shape \(8, 16\), the picture \(16, 16\)"):
+            system.infill(picture(0), np.ones((8, 16), dtype=bool), caption)
 
 
 def test_captions_are_ordered_by_perplexity(system):

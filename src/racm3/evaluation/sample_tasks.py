@@ -168,17 +168,17 @@ def infills(
 ) -> list[Row]:
     """Half of a picture redrawn, as its caption says or without any words; judged by the redrawn
     pixels alone."""
-    rows, ways = list[Row](), (
-        ("", np.s_[32:], True), (", right half", np.s_[:, 32:], True),
-        (", without words", np.s_[32:], False),
-    )  # fmt: skip
-    for how, part, told in ways:
+    rows, ways = (
+        list[Row](),
+        (("", 0, True), (", right half", 1, True), (", without words", 0, False)),
+    )
+    for how, axis, told in ways:
         scores: list[list[float]] = [[], []]
         where = f"held-out flags, large{how}"
         for number, (scene, document) in enumerate(progress(some, label=f"infills, {where}")):
             picture = document.images[0]
-            mask = np.zeros((picture.height, picture.width), dtype=bool)
-            mask[part] = True
+            sides = (picture.height, picture.width)
+            mask = np.indices(sides)[axis] >= sides[axis] // 2
             mine, said = replace(settings, seed=settings.seed + number), document.text * told
             for one, mine_right in zip((system, baseline), scores, strict=True):
                 made = one.infill(picture, mask, said, mine).image

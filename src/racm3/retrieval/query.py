@@ -42,8 +42,9 @@ def clauses(query: Document, pattern: str) -> list[Document]:
 
 
 def halves(picture: Image) -> list[list[Document]]:
-    """Its left and right half, its upper and lower one; the rest has its border's median colour."""
-    pixels, every = picture.pixels, slice(None)
+    """Its left and right half, its upper and lower one; the rest has its border's median colour. A
+    large one is made smaller."""
+    pixels, every = reduced(picture, MOST).pixels, slice(None)
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     ground = np.median(border, axis=0).astype(np.uint8)
 
@@ -52,7 +53,7 @@ def halves(picture: Image) -> list[list[Document]]:
         half[rows, columns] = pixels[rows, columns]
         return Document.of(Image(half))
 
-    row, column = picture.height // 2, picture.width // 2
+    row, column = (n // 2 for n in pixels.shape[:2])
     return [
         [shown(every, slice(column)), shown(every, slice(column, None))],
         [shown(slice(row), every), shown(slice(row, None), every)],

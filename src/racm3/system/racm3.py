@@ -167,8 +167,15 @@ class RACM3:
         """Redraw the masked part of a picture (True = redraw); the rest stays as it is.
 
         With `documents` this is editing: they are read instead of looked-up ones.
+
+        Raises:
+            GenerationError: The mask is empty, or not of the picture's size.
         """
-        settings = settings or self.parts.settings
+        settings, size = settings or self.parts.settings, (picture.height, picture.width)
+        if mask.shape != size:
+            raise GenerationError(
+                f"the mask has shape {mask.shape}, the picture {size}; mark its own pixels"
+            )
         text = self.voice.text(caption) if caption.strip() else None
         # What was taken away is not asked about, nor is what answers the question exactly: a query
         # of words and picture would be nearest to the right document, which is then redundant.
