@@ -47,9 +47,9 @@ def naive(model: Transformer, request: Request, placing: Placing = PLAIN) -> lis
             legal = request.grammar.legal(torch.tensor([place]))
             # CD-K alternates by candidate: put this one at its own row.
             rows = logits[:, None].expand(-1, sample + 1, -1)
-            scores = request.guidance.combine(rows, request.sampling, legal.expand(sample + 1, -1))[
-                -1:
-            ]
+            scores = request.guidance.combine(
+                rows, request.sampling, legal.expand(sample + 1, -1), request.shares
+            )[-1:]
             chosen = int(draw(scores, request.sampling, throws[sample : sample + 1, step]))
             forced = request.grammar.forced(ids)
             ids.append(chosen if forced is None else forced)
@@ -101,10 +101,21 @@ def test_the_engine_says_what_reading_everything_again_says(grammar, streams, gu
     assert [said.ids for said in Engine(MODEL, PLAIN).generate(asked)] == naive(MODEL, asked)
 
 
-def test_an_ensemble_of_passes_says_what_the_naive_twin_says():
+@pytest.mark.parametrize("shares", [(), (0.7, 0.2, 0.1)])
+def test_an_ensemble_of_passes_says_what_the_naive_twin_says(shares):
     streams = [[50, i, 52, 7, 52] for i in range(3)]
-    asked = request(streams=streams, samples=2, sampling=Sampling())
+    asked = request(streams=streams, samples=2, sampling=Sampling(), shares=shares)
     assert [said.ids for said in Engine(MODEL, PLAIN).generate(asked)] == naive(MODEL, asked)
+
+
+def test_a_pass_that_counts_for_everything_is_the_only_one():
+    streams = [[50, i, 52, 7, 52] for i in range(3)]
+    sure = request(streams=streams, samples=2, sampling=Sampling(), shares=(0.0, 1.0, 0.0))
+    alone = request(streams=streams[1:2], samples=2, sampling=Sampling())
+    said, one = (
+        [other.ids for other in Engine(MODEL, PLAIN).generate(ask)] for ask in (sure, alone)
+    )
+    assert said == one
 
 
 @pytest.mark.parametrize("grammar", GRAMMARS, ids=lambda grammar: type(grammar).__name__)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from racm3.errors import ConfigError
-from racm3.generation.guidance import contrastive, ensemble, guide, guide_twice
+from racm3.generation.guidance import Guidance, contrastive, ensemble, guide, guide_twice
 from racm3.generation.ranking import best_first, text_score
 from racm3.generation.sampling import Sampling, draw, keep_top_k, nucleus, uniforms
 
@@ -47,6 +47,25 @@ def test_contrastive_decoding_survives_fewer_legal_ids_than_k():
 
 def test_an_ensemble_is_the_mean_probability():
     torch.testing.assert_close(ensemble(LOGITS).exp(), LOGITS.softmax(-1).mean(0))
+
+
+def test_an_ensemble_counts_every_pass_by_its_share():
+    shares = torch.arange(1.0, len(LOGITS) + 1) / sum(range(1, len(LOGITS) + 1))
+    expected = torch.einsum("p,p...->...", shares, LOGITS.softmax(-1))
+    torch.testing.assert_close(ensemble(LOGITS, shares.tolist()).exp(), expected)
+
+
+def test_passes_count_by_what_their_documents_score():
+    """REPLUG: the ratio of two shares is e to the difference of the scores, by the temperature."""
+    guidance = Guidance(pass_temperature=0.1)
+    one, other = guidance.shares([[0.9, 0.7], [0.8, 0.75]])
+    assert one + other == pytest.approx(1)
+    assert one / other == pytest.approx(math.exp((1.6 - 1.55) / 0.1))
+    assert guidance.shares([[0.9, 0.7]]) == ()  # a single pass
+    assert guidance.shares([[0.9, 0.7], [None]]) == ()  # chosen by the user, not looked up
+    assert Guidance().shares([[0.9, 0.7], [0.1]]) == ()  # RA-CM3 §A
+    with pytest.raises(ConfigError, match="above 0"):
+        Guidance(pass_temperature=0.0)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99, 1.0])

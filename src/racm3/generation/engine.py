@@ -85,7 +85,9 @@ class Engine:
         legal, columns = talk.scope(told)
         logits = (talk.hidden @ self._head(columns)).float()
         each = logits.shape[1:3]
-        scores = request.guidance.combine(logits, request.sampling, legal.unflatten(0, each))
+        scores = request.guidance.combine(
+            logits, request.sampling, legal.unflatten(0, each), request.shares
+        )
         at = torch.tensor([min(len(ids), request.longest - 1) for ids in told])
         chosen = draw(scores, request.sampling, talk.throws.gather(1, at.view(each)))
         gained = scores.log_softmax(dim=-1).gather(-1, chosen[..., None])[..., 0]

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from racm3.errors import ConfigError
 from racm3.generation.sampling import Sampling
 
 Combine = Callable[[Float[Tensor, "streams *samples vocab"]], Float[Tensor, "*samples vocab"]]
@@ -55,10 +56,14 @@ def contrastive(
     return (certain - vague).masked_fill(~possible | (certain < threshold), float("-inf"))
 
 
-def ensemble(logits: Float[Tensor, "passes *samples vocab"]) -> Float[Tensor, "*samples vocab"]:
-    """Log of the mean probability over passes that saw different documents (RA-CM3 §A)."""
-    count = torch.tensor(float(len(logits)))
-    return logits.log_softmax(dim=-1).logsumexp(dim=0) - count.log()
+def ensemble(
+    logits: Float[Tensor, "passes *samples vocab"], shares: Sequence[float] = ()
+) -> Float[Tensor, "*samples vocab"]:
+    """Log of the mean probability over passes that saw different documents (RA-CM3 §A), each
+    counting as much as its share says where there are any."""
+    counts = torch.tensor(shares or [1 / len(logits)] * len(logits), device=logits.device)
+    each = counts.log().view(-1, *[1] * (logits.dim() - 1))
+    return (logits.log_softmax(dim=-1) + each).logsumexp(dim=0)
 
 
 def weigh(
@@ -89,6 +94,9 @@ class Guidance:
             without them (context-aware decoding, Shi et al. 2023, whose alpha is this less 1). 1
             uses what the generator says when it has read them, and nothing else.
         caption_weight: The weight where words are said (captions, gaps in texts); None is `weight`.
+        pass_temperature: Where more than two documents are read, two at a time: the temperature of
+            the softmax over what the documents of each pass score together, by which the pass
+            counts (REPLUG, Shi et al. 2024, §3.2). None counts all passes alike, as RA-CM3 §A does.
     """
 
     weight: float = 1.0
@@ -97,6 +105,20 @@ class Guidance:
     documents: tuple[float, ...] = ()
     context_weight: float = 1.0
     caption_weight: float | None = None
+    pass_temperature: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.pass_temperature is not None and self.pass_temperature <= 0:
+            raise ConfigError("pass_temperature is above 0; leave it away to count passes alike")
+
+    def shares(self, passes: Sequence[Sequence[float | None]]) -> tuple[float, ...]:
+        """How much each pass counts, by the scores of its documents; empty for all alike, as where
+        a document has no score."""
+        known = [[score for score in one if score is not None] for one in passes]
+        if self.pass_temperature is None or len(known) < 2 or list(passes) != known:
+            return ()
+        together = torch.tensor([sum(one) for one in known], dtype=torch.float64)
+        return tuple((together / self.pass_temperature).softmax(dim=0).tolist())
 
     @property
     def saying(self) -> "Guidance":
@@ -123,13 +145,14 @@ class Guidance:
         logits: Float[Tensor, "streams *samples vocab"],
         sampling: Sampling,
         legal: Bool[Tensor, "*samples vocab"],
+        shares: Sequence[float] = (),
     ) -> Float[Tensor, "*samples vocab"]:
-        """Scores of legal ids; -inf elsewhere."""
+        """Scores of legal ids; -inf elsewhere. `shares` says how much each pass counts."""
         count, weights = self.streams(sampling), self.left_out
         per_pass = logits.unflatten(0, (-1, count + len(weights)))
         weighed = [weigh(one[:count], one[count:], weights) for one in per_pass]
         passes = torch.stack([self._one(streams, sampling, legal) for streams in weighed])
-        return passes[0] if len(passes) == 1 else ensemble(passes)
+        return passes[0] if len(passes) == 1 else ensemble(passes, shares)
 
     def _one(self, streams: Tensor, sampling: Sampling, legal: Tensor) -> Tensor:
         if len(streams) == 1:

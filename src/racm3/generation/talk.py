@@ -38,6 +38,7 @@ class Request:
         sampling: How ids are drawn.
         guidance: How streams are combined.
         seed: Candidate n's dice depend on (seed, n) alone.
+        shares: How much each pass counts; empty for all alike.
     """
 
     streams: list[list[int]]
@@ -47,6 +48,7 @@ class Request:
     sampling: Sampling
     guidance: Guidance
     seed: int
+    shares: tuple[float, ...] = ()
 
 
 class Talk:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Bool
@@ -15,6 +15,7 @@ from racm3.tokens.masking import Span, contents, lay
 from racm3.tokens.vocabulary import MASKS, Vocabulary
 
 AT_ONCE = 2
+Read = TypeVar("Read")
 
 
 class Task(NamedTuple):
@@ -36,8 +37,9 @@ class Task(NamedTuple):
         return self._replace(conditional=one, unconditional=other, image_only=third)
 
 
-def passes(documents: Sequence[Segments], *, at_once: int = AT_ONCE) -> list[list[Segments]]:
-    """Groups of at most two documents; more than one group is an ensemble (RA-CM3 §A)."""
+def passes(documents: Sequence[Read], *, at_once: int = AT_ONCE) -> list[list[Read]]:
+    """Groups of at most two documents, or of what is known of each; more than one group is an
+    ensemble (RA-CM3 §A)."""
     groups = [list(documents[i : i + at_once]) for i in range(0, len(documents), at_once)]
     return groups or [[]]
 

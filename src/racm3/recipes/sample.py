@@ -31,13 +31,16 @@ def _answers() -> Settings:
     """How the sample system answers.
 
     What was read counting for more makes things right and takes their dyes, which guidance toward
-    the words gives back (docs/log.md). On 80 scenes of things that no training met nothing else
+    the words gives back; of more than two documents the first ones count most, or four draw worse
+    than two (docs/log.md). On 80 scenes of things that no training met nothing else
     does better, one setting at a time, and no guidance does worse (docs/results/tuning.md).
     """
     return Settings(
         candidates=4,
         sampling=Sampling(temperature=0.3),
-        guidance=Guidance(weight=1.5, context_weight=1.5, caption_weight=1.0),
+        guidance=Guidance(
+            weight=1.5, context_weight=1.5, caption_weight=1.0, pass_temperature=0.1
+        ),
         # Whoever shows what the memory does not know is not told what is next to it: see the log.
         least=0.8,
     )

@@ -64,6 +64,7 @@ class Voice:
             sampling=settings.sampling,
             guidance=guidance,
             seed=settings.seed,
+            shares=guidance.shares(passes([one.score for one in consulted])),
         )
 
     def say(
