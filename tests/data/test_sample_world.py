@@ -142,6 +142,12 @@ def test_two_things_are_said_in_their_order():
     assert "two of" in Scene((first, first), size="small").caption(dice(1))
 
 
+def test_a_scene_of_nothing_is_its_background():
+    scene = Scene(things()[:1], colour="pink", texture="checked").showing()
+    assert scene.draw() == scene.background()
+    assert scene.captions()[0] == "a checked pink background"
+
+
 def test_articles_fit():
     nouns = {thing.name: thing.noun for thing in things()}
     assert nouns["avocado"] == "an avocado"

@@ -12,8 +12,9 @@ from racm3.data.sample_world.things import SIZES, held_out_things, things
 from racm3.document import Image
 from racm3.errors import ConfigError
 from racm3.evaluation.attributes import obeyed, says_dye
-from racm3.evaluation.fidelity import faithful, nearest_things
+from racm3.evaluation.fidelity import emptied, faithful, nearest_things, thing_box
 from racm3.evaluation.invented import invented_things, recognised, taught
+from racm3.evaluation.sample_edits import edits, likened, much_read
 from racm3.evaluation.sample_tasks import captions, drawings, faithfully_kept
 from racm3.runtime import dice
 from racm3.system import Settings
@@ -148,6 +149,61 @@ def test_only_the_part_is_judged():
     assert faithful(mixed, scene, part=mask)
     assert faithful(mixed, other, part=~mask)
     assert not faithful(mixed, other, part=mask)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_place_is_emptied_where_the_ground_is_left_and_no_thing(size):
+    rng = dice(9)
+    for thing in held_out_things()[::20]:
+        scene = Scene((thing,), colour="blue", texture="checked", size=size)
+        noise = rng.normal(0, 20, (64, 64, 3))
+        bare, whole = (
+            Image((one.pixels + noise).clip(0, 255).astype(np.uint8))
+            for one in (scene.background(), scene.draw())
+        )
+        assert emptied(bare, scene)
+        assert not emptied(whole, scene)
+        assert not emptied(scene.showing(GUITAR).draw(), scene)
+
+
+def test_the_square_of_a_thing_holds_all_that_tells_it_from_its_ground():
+    for scene in (Scene((GUITAR,), size="small", place="left"), Scene((GUITAR, GUITAR))):
+        boxes = [thing_box(scene, 64, which) for which in range(len(scene.things))]
+        apart = (scene.draw().pixels != scene.background().pixels).any(axis=2)
+        assert apart.any()
+        assert not (apart & ~np.logical_or.reduce(boxes)).any()
+
+
+def test_edits_are_right_where_the_thing_asked_for_stands_and_nothing_where_none_is(system):
+    """One system does all that is asked, one leaves pictures as they are."""
+    scenes = [Scene((thing,), colour="pink") for thing in (GUITAR, held_out_things()[3])]
+    some = [(scene, scene.document(dice(6))) for scene in scenes]
+    obedient, lazy = copy(system), copy(system)
+
+    def obey(picture, mask, words, settings):
+        scene = scenes[settings.seed]
+        named = [thing for thing in (one.things[0] for one in scenes) if thing.name in words]
+        return SimpleNamespace(image=scene.showing(*named).draw())
+
+    obedient.infill = obey
+    lazy.infill = lambda picture, mask, words, settings: SimpleNamespace(image=picture)
+    for row in edits(obedient, lazy, some, Settings()):
+        assert (row.racm3.value, row.cm3 and row.cm3.value) == (1, 0)
+
+
+def test_what_is_drawn_after_an_example_and_after_many_documents_is_asked_so(system):
+    scene = Scene((GUITAR,), colour="pink")
+    asked, other = [], copy(system)
+
+    def draw(text, settings, *, like=()):
+        asked.append((settings.documents, len(like)))
+        return SimpleNamespace(image=scene.draw())
+
+    other.draw = draw
+    some = [(scene, scene.document(dice(6)))]
+    rows = [likened(other, some, Settings()), *much_read(other, some, Settings())]
+    assert [row.racm3.value for row in rows] == [1, 1, 1]
+    assert asked == [(2, 1), (4, 0), (8, 0)]
 
 
 def test_every_invented_thing_has_a_name_of_its_own():

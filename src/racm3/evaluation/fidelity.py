@@ -72,6 +72,30 @@ def nearest_things(
     return found
 
 
+def emptied(picture: Image, scene: Scene) -> bool:
+    """Whether the place of the scene's only thing is nearer to the bare ground than to any thing.
+
+    Of `picture` and what is rendered, as in `nearest_things`, the 2x2 mean is compared.
+    """
+    place = thing_box(scene, picture.width)[::2, ::2]
+    ground, drawn = (
+        _halved(one.pixels.astype(np.float32)) for one in (scene.background(picture.width), picture)
+    )
+    nearest = nearest_things(picture, scene)
+    shown = scene.showing(*(things()[row] for row in nearest)).draw(picture.width)
+    thing = _halved(shown.pixels.astype(np.float32))
+    bare, other = (np.square(one - drawn)[place].sum() for one in (ground, thing))
+    return bool(bare < other)
+
+
+def thing_box(scene: Scene, side: int, which: int = 0) -> Bool[np.ndarray, "side side"]:
+    """The square that one of the scene's things stands in, in pixels."""
+    pixels, box = round(SIZES[scene.size] * side / 64), np.zeros((side, side), dtype=bool)
+    left, top = scene.corners(side)[which]
+    box[top : top + pixels, left : left + pixels] = True
+    return box
+
+
 def _halved(
     pixels: Float32[np.ndarray, "height width channels"],
 ) -> Float32[np.ndarray, "height/2 width/2 channels"]:

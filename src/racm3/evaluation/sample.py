@@ -17,6 +17,7 @@ from racm3.evaluation import fidelity, perplexity
 from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import Row, mean, table
 from racm3.evaluation.report import perplexity as perplexity_estimate
+from racm3.evaluation.sample_edits import edits, likened, much_read
 from racm3.evaluation.sample_own import own_pictures, teaching
 from racm3.evaluation.sample_tasks import (
     Shown,
@@ -33,6 +34,8 @@ from racm3.system import RACM3, Settings
 from racm3.tokens.codec import Kind
 
 EVALUATION = 1000
+# So many scenes of what is rarer asked.
+FEW = 48
 # How many of each kind are shown.
 FAILURES = 4
 
@@ -67,8 +70,11 @@ def evaluate(
         wrong += some_wrong[:FAILURES]
         rows += gaps(system, baseline, some, settings, where)
     rows += infills(system, baseline, large, settings)
+    few = [draw(held_out_things(), things_each=each)[:FEW] for each in (1, 2)]
+    rows += [*edits(system, baseline, few[0], settings), likened(system, few[0], settings)]
+    rows += [row for some in few for row in much_read(system, some, settings)]
     rows += teaching(system, settings, count=min(count, 24))
-    rows += own_pictures(system, baseline, settings, count=min(count, 48))
+    rows += own_pictures(system, baseline, settings, count=min(count, FEW))
     rows += tellings(system, baseline, count=count, seed=seed)
     return rows, wrong
 

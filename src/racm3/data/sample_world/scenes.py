@@ -1,4 +1,4 @@
-"""Scenes: one or two things somewhere on a background, with a caption that says so.
+"""Scenes: no thing, one or two somewhere on a background, with a caption that says so.
 
 A scene is a value; drawing it and captioning it are pure. Whoever wants a random one brings the
 dice, so a stream of scenes is a function of its seed.
@@ -102,7 +102,7 @@ class Scene:
         return replace(scene, dye=tuple(DYES)[rng.integers(len(DYES))])
 
     def showing(self, *things: Thing) -> "Scene":
-        """The same scene with other things in it."""
+        """The same scene with other things in it, or with nothing."""
         return replace(self, things=things)
 
     def background(self, side: int = 64) -> Image:
@@ -122,6 +122,8 @@ class Scene:
     def corners(self, side: int) -> list[tuple[int, int]]:
         """Left and top of every place where a thing stands."""
         room = side - round(SIZES[self.size] * side / 64)
+        if not self.things:
+            return []
         if len(self.things) == 1:
             x, y = PLACES[self.place]
             return [(round(x * room), round(y * room))]
@@ -131,9 +133,16 @@ class Scene:
 
     def captions(self) -> tuple[str, ...]:
         """Every way to say what the scene shows."""
-        what = self._subject()
         ground = self.colour if self.texture == "plain" else f"{self.texture} {self.colour}"
         article = "an" if ground[0] in "aeiou" else "a"
+        if not self.things:
+            return (
+                f"{article} {ground} background",
+                f"{article} {ground} field",
+                f"an empty {ground} background",
+                f"nothing on {article} {ground} background",
+            )
+        what = self._subject()
         return (
             f"{what} on {article} {ground} background",
             f"{what} on {article} {ground} field",
@@ -144,6 +153,11 @@ class Scene:
     def caption(self, rng: np.random.Generator) -> str:
         forms = self.captions()
         return forms[rng.integers(len(forms))]
+
+    def hints(self) -> tuple[str, ...]:
+        """What people type who leave to the picture what it shows anyway: a name, and perhaps how
+        large and where the thing is."""
+        return self.things[0].noun, self.things[0].noun, self.things[0].name, self._subject()
 
     def _subject(self) -> str:
         first = self.things[0]

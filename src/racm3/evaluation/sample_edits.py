@@ -1,0 +1,95 @@
+"""What people do to pictures, judged: things exchanged or taken out, examples given, much read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from racm3.data.sample_world.scenes import Scene
+from racm3.document import Document, Image
+from racm3.evaluation import fidelity
+from racm3.evaluation.report import Row, mean
+from racm3.runtime import dice, progress
+from racm3.system import RACM3, Settings
+
+EXAMPLES = 83
+Some = Sequence[tuple[Scene, Document]]
+# The answer of one system about one scene, with this seed in its settings: right or not.
+Judge = Callable[[RACM3, int, Settings], bool]
+
+
+def edits(system: RACM3, baseline: RACM3, some: Some, settings: Settings) -> list[Row]:
+    """The thing of a picture exchanged for the next one's, said in full and by its name alone, and
+    taken out; all that is redrawn is the square that it stood in."""
+
+    def asked(one: RACM3, number: int, words: str, mine: Settings) -> Image:
+        scene, document = some[number]
+        picture = document.images[0]
+        box = fidelity.thing_box(scene, picture.width)
+        return one.infill(picture, box, words, mine).image
+
+    def wanted(number: int) -> Scene:
+        other = some[(number + 1) % len(some)][0]
+        return some[number][0].showing(other.things[0])
+
+    def in_full(one: RACM3, number: int, mine: Settings) -> bool:
+        words = wanted(number).captions()[0]
+        return fidelity.faithful(asked(one, number, words, mine), wanted(number))
+
+    def by_name(one: RACM3, number: int, mine: Settings) -> bool:
+        words = wanted(number).things[0].noun
+        return fidelity.faithful(asked(one, number, words, mine), wanted(number))
+
+    def taken_out(one: RACM3, number: int, mine: Settings) -> bool:
+        scene = some[number][0]
+        return fidelity.emptied(asked(one, number, scene.showing().captions()[0], mine), scene)
+
+    both, thing = (system, baseline), "1 held-out thing"
+    return [
+        _row("thing exchanged is right", f"{thing}, said in full", in_full, both, some, settings),
+        _row("thing exchanged is right", f"{thing}, its name alone", by_name, both, some, settings),
+        _row("thing is taken out", thing, taken_out, both, some, settings),
+    ]
+
+
+def likened(system: RACM3, some: Some, settings: Settings) -> Row:
+    """Scenes drawn after another scene of the same thing, which the user gives."""
+
+    def like(one: RACM3, number: int, mine: Settings) -> bool:
+        scene, document = some[number]
+        example = Scene.random(scene.things, dice(EXAMPLES, number), count=1).draw()
+        drawing = one.draw(document.text, mine, like=[example])
+        return fidelity.faithful(drawing.image, scene)
+
+    where = "1 held-out thing, after another scene of it"
+    return _row(f"fidelity[{fidelity.NAME}]", where, like, (system,), some, settings)
+
+
+def much_read(system: RACM3, some: Some, settings: Settings) -> list[Row]:
+    """Scenes drawn after more documents than are of any use."""
+
+    def drawn(one: RACM3, number: int, mine: Settings) -> bool:
+        scene, document = some[number]
+        return fidelity.faithful(one.draw(document.text, mine).image, scene)
+
+    things = len(some[0][0].things)
+    rows = []
+    for documents in (4, 8):
+        where = f"{things} held-out thing(s), {documents} documents"
+        many = replace(settings, documents=documents)
+        rows.append(_row(f"fidelity[{fidelity.NAME}]", where, drawn, (system,), some, many))
+    return rows
+
+
+def _row(
+    measure: str,
+    where: str,
+    judge: Judge,
+    systems: Sequence[RACM3],
+    some: Some,
+    settings: Settings,
+) -> Row:
+    scores: list[list[float]] = [[] for _ in systems]
+    for number in progress(range(len(some)), label=f"{measure}, {where}"):
+        mine = replace(settings, seed=settings.seed + number)
+        for one, right in zip(systems, scores, strict=True):
+            right.append(float(judge(one, number, mine)))
+    return Row(measure, where, *map(mean, scores))
