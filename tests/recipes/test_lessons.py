@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from racm3.data.sample_world.scenes import Chances
+from racm3.data.sample_world.scenes import COLOURS, Chances
 from racm3.data.sample_world.wording import Worded
 from racm3.errors import Racm3Error
 from racm3.recipes import lessons
@@ -106,6 +106,60 @@ def test_dyed_lessons_stand_beside_their_thing_and_nobody_has_to_say_their_words
         assert " dyed " in document.text
         found.append(f"{name} dyed " in document.text)
     assert np.mean(found) > 0.7
+
+
+def test_hints_say_a_name_and_not_what_it_stands_on(codec, encoder):
+    fiction = Fiction(20)
+    some = lessons.hinted(40, fiction, encoder.dim, chances=Chances(rare=0.3))
+    made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
+    assert (made.words == Words.GIVEN).all()
+    assert all(any(one.name in d.text for one in fiction.things) for d in some.documents)
+    grounds = [word for colour in COLOURS for word in (f"{colour} background", f" on {colour}")]
+    assert not any(word in d.text for d in some.documents for word in grounds)
+    corners = np.array([d.images[0].pixels[0, -1] for d in some.documents])
+    assert 0.4 < (corners > 250).all(axis=1).mean() < 0.9
+
+
+def test_an_empty_picture_has_one_ground_and_its_words_say_which(codec, encoder):
+    some = lessons.empty(20, Fiction(20), encoder.dim)
+    for document in some.documents:
+        (colour,) = (name for name in COLOURS if name in document.text.split())
+        assert np.abs(document.images[0].pixels - np.array(COLOURS[colour])).max() <= 26
+    made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
+    assert (made.words == Words.OPEN).all()
+    assert (made.neighbours >= 0).any()  # something is found that must not be believed
+
+
+def test_two_things_are_described_beside_both_in_their_order(codec, encoder):
+    some = lessons.paired(60, Fiction(12), encoder.dim)
+    made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
+    assert (made.words == Words.ASKED).all()
+    twice = 0
+    for document, (first, second) in zip(some.documents, some.neighbours[:, 0], strict=True):
+        pair = some.memory.documents([int(first), int(second)])
+        one, other = (entry.text.split(" (")[0] for entry in pair)
+        assert first != second
+        assert one in document.text
+        if "two of" in document.text:
+            twice += 1
+            assert f" {other} " not in document.text
+        else:
+            assert document.text.index(one) < document.text.rindex(other)
+    assert 0 < twice < 30
+
+
+def test_a_likeness_is_another_scene_of_the_same_thing_in_both_sizes(codec, encoder):
+    fiction = Fiction(12)
+    some = lessons.likened(40, fiction, encoder.dim)
+    made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
+    assert (made.words == Words.GIVEN).all()
+    names, wordless = {thing.name for thing in fiction.things}, 0
+    for document, (first, _) in zip(some.documents, some.neighbours[:, 0], strict=True):
+        (example,) = some.memory.documents([int(first)])
+        assert len(example.images) == 2
+        wordless += not example.text
+        assert not example.text or (example.text in names and example.text in document.text)
+    assert 0.3 < wordless / 40 < 0.7
 
 
 def test_half_of_the_fictional_things_are_as_people_have_their_own():

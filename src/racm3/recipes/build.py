@@ -86,8 +86,16 @@ def prepare_training(
     if course.labelled:
         some = partial(lessons.labelled, same=course.same, entries=course.entries)
         taught.append(some(course.labelled, worded, dim, seed=first + 8))
-    if course.dyed:
-        taught.append(lessons.dyed(course.dyed, worded, dim, seed=first + 7, chances=chances))
+    for count, make, offset in (
+        (course.dyed, lessons.dyed, 7),
+        (course.hinted, lessons.hinted, 1),
+        (course.empty, lessons.empty, 5),
+        (course.paired, lessons.paired, 6),
+    ):
+        if count:
+            taught.append(make(count, worded, dim, seed=first + offset, chances=chances))
+    if course.likened:
+        taught.append(lessons.likened(course.likened, worded, dim, seed=first + 4, chances=chances))
     return lessons.prepare_lessons(codec, encoder, taught, recipe.retriever, draws=1)
 
 

@@ -228,6 +228,29 @@ def recalling_cpu() -> SampleRecipe:
     return replace(made, stream=stream, courses=(course,))
 
 
+def asking_cpu() -> SampleRecipe:
+    """A slow course for what ships, with what people ask and no lesson showed: names without a
+    background, pictures with nothing in them, pictures of two things described beside both, and
+    scenes as examples."""
+    base = recalling_cpu()
+    course = replace(
+        base.courses[0],
+        seen=1_300,
+        fictional=2_200,
+        pictured=1_500,
+        captioned=1_200,
+        labelled=2_600,
+        dyed=1_500,
+        hinted=2_400,
+        empty=400,
+        paired=1_600,
+        likened=1_000,
+        things=(8_000, 2_500),
+        training=replace(schedule(700, lr=6e-4), warmup=30),
+    )
+    return replace(base, courses=(course,))
+
+
 def decoder_cpu() -> SampleRecipe:
     """A decoder that is told more of every code, for what `further_cpu` or `course_cpu` made."""
     return replace(

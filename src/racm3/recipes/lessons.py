@@ -12,7 +12,7 @@ from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import USUAL, Chances, Scene
-from racm3.data.sample_world.things import Thing, seen_things
+from racm3.data.sample_world.things import SHOWN, Thing, seen_things
 from racm3.data.sample_world.wording import worded
 from racm3.document import Document, Image
 from racm3.retrieval.config import RetrieverConfig
@@ -24,7 +24,9 @@ from racm3.runtime import dice
 from racm3.tokens.codec import Codec
 from racm3.tokens.masking import Words
 
-DEMONSTRATIONS, OWN, LABELS = 67, 69, 73
+DEMONSTRATIONS, OWN, LABELS, HINTS, EMPTY, TWO, LIKE = 67, 69, 73, 74, 75, 76, 77
+# How often a picture stands on white whose words do not say on what.
+WHITE = 0.5
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,72 @@ def dyed(
     drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=0.0, chances=always)
     memory = _unseen_by_clip(fiction.things, dim)
     return Lessons([document for _, document in drawn], memory, worded=True, words=Words.GIVEN)
+
+
+def hinted(
+    count: int, fiction: Fiction, dim: int, *, seed: int = 1, chances: Chances = USUAL
+) -> Lessons:
+    """Scenes of one fictional thing each, whose words are a name and little else: what they stand
+    on is seen where a part of the picture is left, and mostly white where none is."""
+    drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=0.0, chances=chances)
+    documents = list[Document]()
+    for number, (scene, _) in enumerate(drawn):
+        rng = dice(seed, HINTS, number)
+        if rng.random() < WHITE:
+            scene = replace(scene, colour="white", texture="plain")
+        documents.append(Document.of(str(rng.choice(scene.hints())), scene.draw()))
+    memory = _unseen_by_clip(fiction.things, dim)
+    return Lessons(documents, memory, worded=True, words=Words.GIVEN)
+
+
+def empty(
+    count: int, fiction: Fiction, dim: int, *, seed: int = 5, chances: Chances = USUAL
+) -> Lessons:
+    """Backgrounds with nothing on them, beside whatever their words find: so a thing can be taken
+    out of a picture."""
+    drawn = corpus.scenes(fiction.things, count, seed=seed, chances=chances)
+    documents = [
+        scene.showing().document(dice(seed, EMPTY, number))
+        for number, (scene, _) in enumerate(drawn)
+    ]
+    return Lessons(documents, _unseen_by_clip(fiction.things, dim), worded=True)
+
+
+def paired(
+    count: int, fiction: Fiction, dim: int, *, seed: int = 6, chances: Chances = USUAL
+) -> Lessons:
+    """Scenes of two fictional things each whose words are asked for, beside both in their order, as
+    a picture's halves find them; where one stands there twice, beside it and another one."""
+    drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=1.0, chances=chances)
+    place = {thing.name: row for row, thing in enumerate(fiction.things)}
+    neighbours = []
+    for number, (scene, _) in enumerate(drawn):
+        one, other = (place[thing.name] for thing in scene.things)
+        if one == other:
+            others = dice(seed, TWO, number).integers(1, fiction.number)
+            other = (one + int(others)) % fiction.number
+        neighbours.append((one, other))
+    documents = [document for _, document in drawn]
+    memory, found = _unseen_by_clip(fiction.things, dim), np.array(neighbours)[:, None]
+    return Lessons(documents, memory, neighbours=found, words=Words.ASKED)
+
+
+def likened(
+    count: int, fiction: Fiction, dim: int, *, seed: int = 4, chances: Chances = USUAL
+) -> Lessons:
+    """Scenes of one fictional thing each, to be drawn after another scene of it, which has no words
+    or its name, and perhaps one of another thing after it."""
+    drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=0.0, chances=chances)
+    shown, neighbours = list[Document](), list[tuple[int, int]]()
+    for number, (scene, _) in enumerate(drawn):
+        rng = dice(seed, LIKE, number)
+        neighbours.append((len(shown), len(shown) + 1))
+        for thing in (scene.things[0], fiction.things[rng.integers(fiction.number)]):
+            example = _labelled(thing, rng).in_sizes(SHOWN)
+            shown.append(example if rng.random() < 0.5 else example.only(Image))
+    memory = ListShelf(shown, np.zeros((len(shown), dim), np.float32))
+    documents, found = [document for _, document in drawn], np.array(neighbours)[:, None]
+    return Lessons(documents, memory, neighbours=found, words=Words.GIVEN)
 
 
 def pictured(

@@ -32,6 +32,10 @@ class Course:
         entries: The share of these whose documents are as a memory holds them.
         asked: How much a scene counts whose words are asked for, beside another one.
         dyed: Scenes of one fictional thing each in another colour than its own, to be drawn.
+        hinted: Scenes of one fictional thing each of which little but the name is said.
+        empty: Backgrounds with nothing on them.
+        paired: Scenes of two fictional things each whose words are asked for, beside both.
+        likened: Scenes of one fictional thing each, to be drawn after another scene of it.
         things: How many fictional things there are to look up by words, and by the picture.
         chances: How often a scene is striped, checked or tilted.
         own: The share of fictional things that people have made their own: worded, one picture.
@@ -49,6 +53,10 @@ class Course:
     entries: float = 0.0
     asked: float = 1.0
     dyed: int = 0
+    hinted: int = 0
+    empty: int = 0
+    paired: int = 0
+    likened: int = 0
     things: tuple[int, int]
     chances: Chances = USUAL
     own: float = 0.0

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from racm3.recipes.courses import (
     answering_cpu,
+    asking_cpu,
     captioning_cpu,
     comparing_gpu,
     contrast_cpu,
@@ -34,6 +35,7 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "settled_cpu": settled_cpu,
     "captioning_cpu": captioning_cpu,
     "recalling_cpu": recalling_cpu,
+    "asking_cpu": asking_cpu,
     "comparing_gpu": comparing_gpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,
