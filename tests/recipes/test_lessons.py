@@ -6,7 +6,7 @@ import pytest
 from racm3.data.sample_world.scenes import COLOURS, Chances
 from racm3.data.sample_world.wording import Worded
 from racm3.errors import Racm3Error
-from racm3.recipes import lessons
+from racm3.recipes import beside, lessons
 from racm3.recipes.lessons import Fiction
 from racm3.retrieval.config import RetrieverConfig
 from racm3.tokens.codec import Kind
@@ -18,7 +18,7 @@ def said(codec, segments) -> str:
 
 
 def test_a_demonstration_stands_beside_its_own_label_and_another_one(codec, encoder):
-    some = lessons.demonstrated(40, Fiction(12), encoder.dim)
+    some = beside.demonstrated(40, Fiction(12), encoder.dim)
     made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
     places = []
     for row, document in enumerate(some.documents):
@@ -30,7 +30,7 @@ def test_a_demonstration_stands_beside_its_own_label_and_another_one(codec, enco
 
 
 def test_a_label_is_dealt_anew_and_only_the_pictures_say_which(codec, encoder):
-    some = lessons.labelled(60, Fiction(12), encoder.dim, same=0.5)
+    some = beside.labelled(60, Fiction(12), encoder.dim, same=0.5)
     made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
     assert (made.words == Words.ASKED).all()
     assert len({document.text for document in some.documents}) > 12  # no thing's own name
@@ -45,12 +45,12 @@ def test_a_label_is_dealt_anew_and_only_the_pictures_say_which(codec, encoder):
         repeated.append(pair[places[-1]][1] == picture)
     assert 0.2 < np.mean(places) < 0.8
     assert 0.3 < np.mean(repeated) < 0.7
-    alike = lessons.labelled(9, Fiction(12), encoder.dim)
+    alike = beside.labelled(9, Fiction(12), encoder.dim)
     assert [one.text for one in alike.documents] == [one.text for one in some.documents[:9]]
 
 
 def test_entries_under_names_dealt_anew_are_captioned_with_the_name_of_what_is_shown(encoder):
-    some = lessons.labelled(40, Fiction(12, own=0.5), encoder.dim, entries=0.5)
+    some = beside.labelled(40, Fiction(12, own=0.5), encoder.dim, entries=0.5)
     looks = {thing.on_white(64).pixels.tobytes() for thing in Fiction(12).things}
     entries = large = 0
     for document, (first, second) in zip(some.documents, some.neighbours[:, 0], strict=True):
@@ -74,13 +74,13 @@ def test_entries_under_names_dealt_anew_are_captioned_with_the_name_of_what_is_s
 
 
 def test_neighbours_of_other_documents_are_refused(codec, encoder):
-    some = lessons.demonstrated(4, Fiction(12), encoder.dim)
+    some = beside.demonstrated(4, Fiction(12), encoder.dim)
     with pytest.raises(Racm3Error, match=r"4 documents with 2 draws of 2 need \(4, 2, 2\)"):
         lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=2)
 
 
 def test_pictured_lessons_stand_beside_their_thing_and_then_its_nearest_look_alike(codec, encoder):
-    some = lessons.pictured(10, Fiction(20), encoder, words=Words.ASKED)
+    some = beside.pictured(10, Fiction(20), encoder, words=Words.ASKED)
     assert not any(" left of " in d.text or " above " in d.text for d in some.documents)
     assert not any("two of" in d.text for d in some.documents)
     words = RetrieverConfig(strategy="bm25", query="text", too_similar=None, query_dropout=0.0)
@@ -131,7 +131,7 @@ def test_an_empty_picture_has_one_ground_and_its_words_say_which(codec, encoder)
 
 
 def test_two_things_are_described_beside_both_in_their_order(codec, encoder):
-    some = lessons.paired(60, Fiction(12), encoder.dim)
+    some = beside.paired(60, Fiction(12), encoder.dim)
     made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
     assert (made.words == Words.ASKED).all()
     twice = 0
@@ -150,7 +150,7 @@ def test_two_things_are_described_beside_both_in_their_order(codec, encoder):
 
 def test_a_likeness_is_another_scene_of_the_same_thing_in_both_sizes(codec, encoder):
     fiction = Fiction(12)
-    some = lessons.likened(40, fiction, encoder.dim)
+    some = beside.likened(40, fiction, encoder.dim)
     made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
     assert (made.words == Words.GIVEN).all()
     names, wordless = {thing.name for thing in fiction.things}, 0

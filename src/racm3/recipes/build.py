@@ -15,7 +15,7 @@ from racm3.data.sample_world import corpus
 from racm3.data.sample_world.things import SHOWN, held_out_things
 from racm3.errors import ConfigError
 from racm3.model.export import open_generator
-from racm3.recipes import away, lessons
+from racm3.recipes import away, beside, lessons
 from racm3.recipes.collection import Beginning
 from racm3.recipes.job import Job
 from racm3.recipes.lessons import Fiction
@@ -76,26 +76,25 @@ def prepare_training(
         lessons.seen(course.seen, memory, seed=first, chances=chances),
         lessons.fictional(course.fictional, worded, dim, seed=first + 2, chances=chances),
     ]
-    pictured = partial(lessons.pictured, fiction=shown, encoder=encoder, chances=chances)
+    pictured = partial(beside.pictured, fiction=shown, encoder=encoder, chances=chances)
     if course.pictured:
         taught.append(pictured(course.pictured, seed=first + 3))
     if course.captioned:
         taught.append(pictured(course.captioned, seed=first + 9, words=Words.ASKED))
     if course.demonstrated:
-        taught.append(lessons.demonstrated(course.demonstrated, worded, dim, seed=first + 4))
+        taught.append(beside.demonstrated(course.demonstrated, worded, dim, seed=first + 4))
     if course.labelled:
-        some = partial(lessons.labelled, same=course.same, entries=course.entries)
+        some = partial(beside.labelled, same=course.same, entries=course.entries)
         taught.append(some(course.labelled, worded, dim, seed=first + 8))
     for count, make, offset in (
         (course.dyed, lessons.dyed, 7),
         (course.hinted, lessons.hinted, 1),
         (course.empty, lessons.empty, 5),
-        (course.paired, lessons.paired, 6),
+        (course.paired, beside.paired, 6),
+        (course.likened, beside.likened, 4),
     ):
         if count:
             taught.append(make(count, worded, dim, seed=first + offset, chances=chances))
-    if course.likened:
-        taught.append(lessons.likened(course.likened, worded, dim, seed=first + 4, chances=chances))
     return lessons.prepare_lessons(codec, encoder, taught, recipe.retriever, draws=1)
 
 

@@ -218,7 +218,7 @@ def recalling_cpu() -> SampleRecipe:
     """A longer slow course for the average of what `labelled_cpu` started from (three parts in ten)
     and what `captioning_cpu` made: what labels cost the rest is learnt again.
 
-    It ran over the material of `comparing_gpu`'s first course. What ships is the average of what
+    It ran over the material of `comparing_gpu`'s first course. What goes on is the average of what
     `labelled_cpu` started from (three parts in ten) and what this made (docs/log.md).
     """
     made = comparing_gpu()
@@ -229,9 +229,12 @@ def recalling_cpu() -> SampleRecipe:
 
 
 def asking_cpu() -> SampleRecipe:
-    """A slow course for what ships, with what people ask and no lesson showed: names without a
-    background, pictures with nothing in them, pictures of two things described beside both, and
-    scenes as examples."""
+    """A slow course for what `words_cpu` made, with what people ask and no lesson showed: names
+    without a background, pictures with nothing in them, pictures of two things described beside
+    both, and scenes as examples.
+
+    What ships is the average of what this starts from (three parts in ten) and what it made.
+    """
     base = recalling_cpu()
     course = replace(
         base.courses[0],
