@@ -75,6 +75,16 @@ def test_what_is_not_near_enough_is_not_read(system, strategy, question, worded)
     assert read(1e9) == (read(None) if worded else ())
 
 
+def test_who_asks_for_what_no_document_is_found_by_consults_none(system):
+    config = replace(system.parts.retriever, unasked=r"(?: on)? an? \w+ ground$")
+    mine = RACM3(replace(system.parts, retriever=config))
+    question, both = Document.of(" a blue ground"), Settings(documents=2)
+    assert mine.consult(question, both) == ()
+    assert len(system.consult(question, both)) == 2
+    assert len(mine.consult(Document.of("an apple on a blue ground"), both)) == 2
+    assert len(mine.consult(Document.of(" a blue ground", picture(3)), both)) == 2
+
+
 def test_what_is_consulted_changes_what_is_drawn(system):
     free = system.draw("a guitar", Settings(documents=0))
     led = system.draw("a guitar", like=[picture(7)])

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from racm3.data.sample_world.scenes import DYES, RELATIONS
+from racm3.data.sample_world.scenes import COLOURS, DYES, RELATIONS, TEXTURES
 from racm3.data.sample_world.things import SHOWN
 from racm3.data.stream import StreamConfig
 from racm3.generation.guidance import Guidance
@@ -19,6 +19,11 @@ from racm3.training.vqgan import TokenizerTraining
 
 CLAUSES = "|".join(f" {relation} " for relation in RELATIONS)
 DYED = f" dyed (?:{'|'.join(DYES)})"
+# A whole caption of a scene with nothing in it.
+GROUND = (
+    f"(?i:^(?:an? |an empty |nothing on an? )?(?:(?:{'|'.join(TEXTURES)}) )?"
+    f"(?:{'|'.join(COLOURS)}) (?:background|field)$)"
+)
 
 
 def schedule(steps: int, *, lr: float) -> GeneratorTraining:
@@ -38,9 +43,7 @@ def _answers() -> Settings:
     return Settings(
         candidates=4,
         sampling=Sampling(temperature=0.3),
-        guidance=Guidance(
-            weight=1.5, context_weight=1.5, caption_weight=1.0, pass_temperature=0.1
-        ),
+        guidance=Guidance(weight=1.5, context_weight=1.5, caption_weight=1.0, pass_temperature=0.1),
         # Whoever shows what the memory does not know is not told what is next to it: see the log.
         least=0.8,
     )
@@ -96,7 +99,7 @@ def sample_cpu() -> SampleRecipe:
             query_dropout=0.0,
             clauses=CLAUSES,
             halves=True,
-            unasked=DYED,
+            unasked=f"{DYED}|{GROUND}",
             phrases=True,
             columns=("keywords",),
         ),

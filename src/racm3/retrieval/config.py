@@ -26,7 +26,8 @@ class RetrieverConfig:
             halves, side by side or one above the other, that are both nearer to documents than the
             whole is, and not to the same one, ask each for itself.
         unasked: A regular expression of what a query says that no document is to be found by: how
-            something is to look, say, and not what it is. "" asks with all words.
+            something is to look, say, and not what it is. Who asks for nothing else is answered
+            without documents. "" asks with all words.
         stems: Words are compared by their English stems, so that `dogs` find `a dog`; an index made
             by `racm3 memory index` compares as it was made.
         phrases: Words are also compared two by two, so that `hourglass not done` is not `hourglass

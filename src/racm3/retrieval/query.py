@@ -18,10 +18,20 @@ MOST = 512
 
 def without(query: Document, pattern: str) -> Document:
     """A query without what its text does not ask for; whole where no text would be left."""
-    text = re.sub(pattern, "", query.text) if pattern else query.text
+    text = _asked(query, pattern)
     if text == query.text or not text.strip():
         return query
     return Document.of(text, *query.images)
+
+
+def asks_nothing(query: Document, pattern: str) -> bool:
+    """Whether a query is nothing but words by which no document is to be found."""
+    wordless = not query.text.strip() or _asked(query, pattern).strip()
+    return not (query.images or wordless)
+
+
+def _asked(query: Document, pattern: str) -> str:
+    return re.sub(pattern, "", query.text) if pattern else query.text
 
 
 def ways_to_ask(query: Document, config: RetrieverConfig) -> list[list[Document]]:

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from racm3.document import Document, Image
 from racm3.retrieval.config import RetrieverConfig
+from racm3.retrieval.query import asks_nothing
 from racm3.retrieval.retriever import Neighbour, Retriever
 from racm3.runtime import dice
 from racm3.system.parts import Parts
@@ -36,7 +37,10 @@ class Library:
         self._retrievers.clear()
 
     def consult(self, query: Document, settings: Settings) -> tuple[Consulted, ...]:
-        """The nearest documents that pass the filter and are near enough, best first."""
+        """The nearest documents that pass the filter and are near enough, best first; none for a
+        query of nothing but what no document is to be found by (`unasked`)."""
+        if asks_nothing(query, self.parts.retriever.unasked):
+            return ()
         retriever = self.retriever(settings.where)
         if not settings.documents or retriever.empty:
             return ()
