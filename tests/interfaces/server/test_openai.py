@@ -81,6 +81,14 @@ def test_chat_describes_fills_and_draws(ask, fresh):
     assert drawn.choices[0].message.content.startswith("![an apple](data:image/png;base64,")
 
 
+def test_a_gap_that_is_filled_comes_as_one_text_in_a_stream(ask):
+    """Two ways to fill it are tried, and neither is the text that is answered."""
+    asked = {"model": "racm3", "messages": [{"role": "user", "content": "an ___ on a table"}]}
+    whole = ask.chat.completions.create(**asked).choices[0].message.content
+    chunks = list(ask.chat.completions.create(**asked, stream=True))
+    assert "".join(c.choices[0].delta.content or "" for c in chunks) == whole
+
+
 def test_chat_streams_words_that_add_up(ask):
     shown = {"type": "image_url", "image_url": {"url": to_url(picture(1))}}
     asked = {"model": "racm3", "messages": [{"role": "user", "content": [shown]}], "seed": 5}

@@ -68,6 +68,18 @@ class Chat(schemas.Loose):
     top_p: float | None = Field(None, gt=0, le=1)
     stream: bool = False
 
+    @property
+    def asked(self) -> list[TextPart | ImagePart]:
+        """The parts of the user's last message; none where there is none."""
+        turn = next((one for one in reversed(self.messages) if one.role == "user"), None)
+        content = turn.content if turn else []
+        return [TextPart(type="text", text=content)] if isinstance(content, str) else content
+
+    @property
+    def text(self) -> str:
+        """All that the user's last message says."""
+        return " ".join(part.text for part in self.asked if isinstance(part, TextPart)).strip()
+
 
 def add(router: APIRouter, service: Service, desk: Desk, pictures: Pictures) -> None:
     @router.post("/chat/completions", responses=schemas.EITHER)
@@ -78,21 +90,26 @@ def add(router: APIRouter, service: Service, desk: Desk, pictures: Pictures) -> 
         if not body.stream:
             return chat_json(body.model, await desk.answer(request, "chat", work))
         events = desk.watched(request, "chat", work)
+        if GAP in body.text:  # what is tried in the gap is not how the answer begins
+            events = _results(events)
         return sse(chat_chunks(service, body.model, events, await anext(events)))
+
+
+async def _results(events: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for event in events:
+        if isinstance(event, Answer):
+            yield event
 
 
 def talking(service: Service, pictures: Pictures, body: Chat) -> Callable[[Watch], Answer]:
     system = service.generator(body.model)
     settings = body.settings(system.parts.settings)
-    turn = next((one for one in reversed(body.messages) if one.role == "user"), None)
+    text = body.text
 
     def work(watch: Watch) -> Answer:
-        if turn is None:
+        if not any(one.role == "user" for one in body.messages):
             raise GenerationError("there is no message of the role `user` to answer")
-        content = turn.content
-        parts = [TextPart(type="text", text=content)] if isinstance(content, str) else content
-        text = " ".join(part.text for part in parts if isinstance(part, TextPart)).strip()
-        shown = [pictures.open(p.image_url.url) for p in parts if isinstance(p, ImagePart)]
+        shown = [pictures.open(p.image_url.url) for p in body.asked if isinstance(p, ImagePart)]
         if GAP in text:
             return system.infill_text(text, shown[0] if shown else None, settings, watch=watch)
         if shown:
