@@ -201,6 +201,24 @@ def test_the_reported_probability_is_the_models():
     assert said.log_probability == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("placing", [PLAIN, ALIGNED], ids=["plain", "aligned"])
+def test_continuations_score_as_each_does_that_is_read_whole(placing):
+    """Also where a picture is said after a marker, whose codes keep their places in the grid."""
+    engine = Engine(MODEL, placing)
+    prompt = [*DOCUMENTS, 54, 31, 32, 52, 50, 54]
+    others = [[7, 8, 9, 51], [7], [31, 32, 33, 34, 52], [7, 8, 9, 10, 11, 51]]
+    for ids, one in zip(others, engine.scores(prompt, others), strict=True):
+        torch.testing.assert_close(one, engine.score(prompt, ids), atol=1e-5, rtol=1e-5)
+
+
+def test_a_prompt_is_read_once_for_all_continuations():
+    engine, read = Engine(MODEL, PLAIN), list[int]()
+    prefill = engine._prefill
+    engine._prefill = lambda ids, *rest: read.append(len(ids)) or prefill(ids, *rest)
+    assert len([*engine.scores(STREAMS[0], [[7, 8], [9, 10, 11]])]) == 2
+    assert read == [len(STREAMS[0]), 1, 2]
+
+
 class Anything(Grammar):
     """Everything is legal: then scores are the model's own probabilities."""
 

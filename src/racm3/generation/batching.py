@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Protocol, runtime_checkable
 
@@ -19,6 +19,10 @@ class Speaker(Protocol):
     """What continues prompts: the engine alone, or a batcher that many threads share."""
 
     def generate(self, request: Request, watch: Watcher | None = None) -> list[Said]: ...
+
+    def scores(
+        self, prompt: Ids, continuations: Iterable[Ids]
+    ) -> Iterator[Float[Tensor, " seq"]]: ...
 
     def score(
         self, prompt: Ids, continuation: Ids, *, read: Ids | None = None
@@ -68,6 +72,9 @@ class Batcher:
             self.waiting.append(job)
             self.news.notify_all()
         return job.future.result()
+
+    def scores(self, prompt: Ids, continuations: Iterable[Ids]) -> Iterator[Float[Tensor, " seq"]]:
+        return self.engine.scores(prompt, continuations)
 
     def score(
         self, prompt: Ids, continuation: Ids, *, read: Ids | None = None

@@ -1,6 +1,6 @@
 """Continuing prompts: every document is read once, candidates share what was read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -132,12 +132,13 @@ class Engine:
                 chain.append(read[key][0])
                 start = stop
             chains.append(chain)
-            last.append(read[tuple(stream), tuple(positions)][1])
+            last.append(read[tuple(stream), tuple(positions)][1][-1])
         return chains, torch.stack(last)[:, None].expand(-1, samples, -1)
 
     def _prefill(
         self, ids: Ids, places: Ids, chain: Sequence[Chunk]
-    ) -> tuple[Chunk, Float[Tensor, " width"]]:
+    ) -> tuple[Chunk, Float[Tensor, "ids width"]]:
+        """Some ids after what has been read: what they leave to be read, what is made of them."""
         model = self.model
         tensor = torch.tensor([list(ids)], device=model.device)
         positions = torch.tensor([list(places)], device=model.device)
@@ -151,10 +152,23 @@ class Engine:
             x = x + layer.self_attn.over_blocks(projected.query, blocks, causal)
             x = x + layer.mlp(layer.post_attention_layernorm(x))
             layers.append(new)
-        return Chunk(layers), model.norm(x[0, -1])
+        return Chunk(layers), model.norm(x[0])
 
     def _tensor(self, numbers: Sequence[Ids]) -> Int[Tensor, "rows ids"]:
         return torch.tensor(numbers, device=self.model.device)
+
+    @torch.inference_mode()
+    def scores(self, prompt: Ids, continuations: Iterable[Ids]) -> Iterator[Float[Tensor, " seq"]]:
+        """What `score` says of each continuation, one after the other; the prompt is read once."""
+        before, hidden = self._prefill(prompt, self.placing.positions(prompt), [])
+        for ids in continuations:
+            places = self.placing.positions([*prompt, *ids])[len(prompt) :]
+            made = [hidden[-1:]]
+            if len(ids) > 1:
+                made.append(self._prefill(ids[:-1], places[:-1], [before])[1])
+            logits = self.model.logits(torch.cat(made)[: len(ids)]).float()
+            targets = self._tensor([ids]).view(-1, 1)
+            yield logits.log_softmax(dim=-1).gather(1, targets)[:, 0].cpu()
 
     @torch.inference_mode()
     def score(

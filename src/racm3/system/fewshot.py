@@ -69,11 +69,10 @@ def _after(
     labels: Sequence[str],
     watch: Watch | None,
 ) -> dict[str, float]:
-    found = {}
-    for label in labels:
-        if watch:
-            watch([])
-        ids = [*voice.ids(label), voice.codec.vocabulary.eoss]
-        found[label] = float(voice.score(task, pair, ids).double().sum().exp())
+    answers = [[*voice.ids(label), voice.codec.vocabulary.eoss] for label in labels]
+    scores = voice.scores(task, pair, answers, watch)
+    found = {
+        label: float(one.double().sum().exp()) for label, one in zip(labels, scores, strict=True)
+    }
     share = sum(found.values()) or 1.0
     return {label: value / share for label, value in found.items()}

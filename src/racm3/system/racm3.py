@@ -125,7 +125,8 @@ class RACM3:
         )
         settings = settings.saying
         said = self.voice.say(task, consulted, settings, watch)
-        scores = [text_score(self.voice.score(task, consulted, o.ids).tolist()) for o in said]
+        known = self.voice.scores(task, consulted, [one.ids for one in said], watch)
+        scores = [text_score(one.tolist()) for one in known]
         texts = [self.codec.text.decode(one.ids[:-1]) for one in said]
         order = best_first(scores)
         return Writing(

@@ -1,6 +1,6 @@
 """From a task and what was consulted to what the generator says, and what it thinks of a saying."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,10 +80,28 @@ class Voice:
         self, task: Task, consulted: Sequence[Consulted], ids: Sequence[int]
     ) -> Float[Tensor, " seq"]:
         """Log-probability of every id as the task's answer, after the first two documents."""
+        return next(self.scores(task, consulted, [ids]))
+
+    def scores(
+        self,
+        task: Task,
+        consulted: Sequence[Consulted],
+        answers: Sequence[Sequence[int]],
+        watch: Watch | None = None,
+    ) -> Iterator[Float[Tensor, " seq"]]:
+        """The same of several answers, one after the other, before which everything is read once.
+
+        A watcher is called before each of them and may raise to stop; nothing is said meanwhile, so
+        it is told nothing.
+        """
         shown, vocabulary = [one.document for one in consulted], self.codec.vocabulary
         group = passes(self.read(shown))[:1]
         (prompt,) = streams(task, group, vocabulary, count=1, keep_documents=True)
-        return self.speaker.score(prompt, ids)
+        found = self.speaker.scores(prompt, answers)
+        for _ in answers:
+            if watch:
+                watch([])
+            yield next(found)
 
     def read(self, documents: Sequence[Document]) -> list[Segments]:
         """Documents as they stand before an answer, their pictures in the sizes that are known."""
