@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
 STUDIES = {
     "sample world, the shipped generators": ("sample-trained", "sample-trained-long"),
-    "sample world, from nothing, two cores": ("sample-1h",),
+    "sample world, from nothing, two cores": ("sample-1h", "sample-1h-equal-documents"),
     "sample world, from nothing, a card": ("sample-gpu-small",),
     "photographs, two cores": ("photographs-3h",),
     "photographs, a card": ("photographs-gpu",),
@@ -41,6 +41,11 @@ SHOWN = (
     ("fidelity[pixels-2x2]", "held-out things by keywords that no text says of them"),
     ("infilled half is right", "held-out flags, large"),
     ("infilled half is right", "held-out flags, large, right half"),
+    ("thing exchanged is right", "1 held-out thing, said in full"),
+    ("thing exchanged is right", "1 held-out thing, its name alone"),
+    ("thing is taken out", "1 held-out thing"),
+    ("fidelity[pixels-2x2]", "1 held-out thing, after another scene of it"),
+    ("fidelity[pixels-2x2]", "1 held-out thing(s), 8 documents"),
     ("caption names the thing", "1 held-out thing"),
     ("caption names both things", "2 held-out things"),
     ("gap in a caption is filled word by word", "1 held-out thing"),
