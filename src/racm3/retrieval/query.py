@@ -26,8 +26,8 @@ def without(query: Document, pattern: str) -> Document:
 
 def asks_nothing(query: Document, pattern: str) -> bool:
     """Whether a query is nothing but words by which no document is to be found."""
-    wordless = not query.text.strip() or _asked(query, pattern).strip()
-    return not (query.images or wordless)
+    said = query.text.strip()
+    return bool(said) and not query.images and not _asked(query, pattern).strip()
 
 
 def _asked(query: Document, pattern: str) -> str:
