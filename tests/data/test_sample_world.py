@@ -10,7 +10,10 @@ from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import COLOURS, DYES, Chances, Scene, dyed
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.data.sample_world.wording import worded
+from racm3.document import Document
 from racm3.evaluation.invented import invented_things
+from racm3.recipes.sample import sample_cpu
+from racm3.retrieval.query import asks_nothing
 from racm3.runtime import dice
 
 NAMED = {text: [t for t in things() if t.text == text] for text in {t.text for t in things()}}
@@ -146,6 +149,16 @@ def test_a_scene_of_nothing_is_its_background():
     scene = Scene(things()[:1], colour="pink", texture="checked").showing()
     assert scene.draw() == scene.background()
     assert scene.captions()[0] == "a checked pink background"
+
+
+def test_nothing_is_looked_up_for_a_scene_of_nothing_and_for_no_other_one():
+    unasked = sample_cpu().retriever.unasked
+    for number in range(60):
+        scene = Scene.random(things(), dice(8, number), chances=Chances(rare=0.3, dyed=0.5))
+        for caption in scene.showing().captions():
+            assert asks_nothing(Document.of(caption), unasked)
+            assert asks_nothing(Document.of(caption.capitalize()), unasked)
+        assert not any(asks_nothing(Document.of(one), unasked) for one in scene.captions())
 
 
 def test_articles_fit():

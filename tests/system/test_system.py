@@ -85,6 +85,17 @@ def test_who_asks_for_what_no_document_is_found_by_consults_none(system):
     assert len(mine.consult(Document.of(" a blue ground", picture(3)), both)) == 2
 
 
+def test_whoever_leaves_while_fillings_are_compared_is_noticed(system):
+    """Nothing is said then, so a watcher is told nothing; it may raise all the same."""
+
+    def leave(said: list[list[int]]) -> None:
+        if not said:
+            raise GenerationError("gone")
+
+    with pytest.raises(GenerationError, match="gone"):
+        system.infill_text("an ___ on a table", watch=leave)
+
+
 def test_what_is_consulted_changes_what_is_drawn(system):
     free = system.draw("a guitar", Settings(documents=0))
     led = system.draw("a guitar", like=[picture(7)])

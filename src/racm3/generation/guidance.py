@@ -96,7 +96,7 @@ class Guidance:
         caption_weight: The weight where words are said (captions, gaps in texts); None is `weight`.
         pass_temperature: Where more than two documents are read, two at a time: the temperature of
             the softmax over what the documents of each pass score together, by which the pass
-            counts (REPLUG, Shi et al. 2024, §3.2). None counts all passes alike, as RA-CM3 §A does.
+            counts (REPLUG, Shi et al. 2024). None counts all passes alike, as RA-CM3 §A does.
     """
 
     weight: float = 1.0
