@@ -192,7 +192,13 @@ def test_a_gap_asks_with_the_picture_that_shows_what_is_missing(system, monkeypa
 
 def test_a_completed_document_begins_as_it_began(system):
     document = Document.of("one", picture(0), "two")
-    completion = system.complete(document, Settings(candidates=2), more=3)
+    completion = system.complete(document, Settings(candidates=3), more=3)
+    known = [
+        system.voice.score(completion.trace.task, completion.consulted, one).mean()
+        for one in completion.trace.said
+    ]
+    assert list(completion.perplexities) == sorted(completion.perplexities)
+    np.testing.assert_allclose(completion.perplexities, np.exp(-np.array(known)), rtol=1e-5)
     for found in completion.documents:
         assert found.parts[0] == Text("one")
         assert found.parts[: len(document.parts)] == document.parts

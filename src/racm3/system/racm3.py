@@ -209,14 +209,18 @@ class RACM3:
             longest=LONGEST_TEXT,
         )
         said = self.voice.say(task, consulted, settings, watch)
+        known = self.voice.scores(task, consulted, [one.ids for one in said], watch)
+        scores = [text_score(one.tolist()) for one in known]
         parts = [self.codec.decode(one.ids).parts for one in said]
+        order = best_first(scores)
         return Completion(
             document.text or "(a picture)",
             consulted,
             self.snapshot,
             settings,
-            tuple(Document((*document.parts, *found)) for found in parts),
-            trace=traced(task, said),
+            tuple(Document((*document.parts, *parts[i])) for i in order),
+            tuple(float(np.exp(-scores[i])) for i in order),
+            trace=traced(task, said).ordered(order),
         )
 
     def classify(

@@ -172,16 +172,21 @@ class Writing(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Completion(Answer):
-    """Whole documents, best first."""
+    """Whole documents, best first, each with the perplexity of what was added."""
 
     documents: tuple[Document, ...]
+    perplexities: tuple[float, ...]
 
     @property
     def document(self) -> Document:
         return self.documents[0]
 
     def to_json(self) -> dict[str, Any]:
-        return {**Answer.to_json(self), "texts": [d.text for d in self.documents]}
+        answers = {
+            "texts": [one.text for one in self.documents],
+            "perplexities": list(self.perplexities),
+        }
+        return {**Answer.to_json(self), **answers}
 
     def _body_html(self) -> str:
         return to_html(self.document)

@@ -216,7 +216,11 @@ def answered(system: RACM3, answer: Answer, how: schemas.How) -> schemas.Answere
     elif isinstance(answer, Classification):
         made = {"label": answer.label, "probabilities": answer.probabilities}
     elif isinstance(answer, Completion):
-        made = {"html": to_html(answer.document), "texts": [d.text for d in answer.documents]}
+        made = {
+            "html": to_html(answer.document),
+            "texts": [one.text for one in answer.documents],
+            "perplexities": list(answer.perplexities),
+        }
     if how.influence:
         made["influence"] = [one.to_json() for one in system.influences(answer)]
     return schemas.Answered(
