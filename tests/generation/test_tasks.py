@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from racm3.errors import GenerationError
 from racm3.generation.constraints import Place, Spans
-from racm3.generation.tasks import fill, gaps, picture_infill_task, runs
+from racm3.generation.tasks import draw_task, fill, gaps, picture_infill_task, redraw_task, runs
 from racm3.tokens.codec import Kind, Segment
 from racm3.tokens.vocabulary import MASKS
 from tests.generation.test_engine import VOCABULARY
@@ -78,3 +78,30 @@ def test_known_codes_are_told_where_a_span_holds_them_and_stay(mask, seed):
     after = np.array(fill(picture, mask, grammar.spans(said)).ids)
     assert after[mask.ravel()].tolist() == free
     assert (after == picture.ids)[~mask.ravel()].all()
+
+
+@pytest.mark.parametrize("words", [None, (1, 2)])
+@given(mask=MASK, seed=st.integers(0, 2**32 - 1))
+def test_a_picture_is_drawn_on_as_if_it_had_been_drawn_so_far(words, mask, seed):
+    rng, codes = np.random.default_rng(seed), np.array(VOCABULARY.image)
+    picture = Segment(Kind.IMAGE, tuple(rng.choice(codes, mask.size).tolist()))
+    text = Segment(Kind.TEXT, words) if words else None
+    if not mask.any():
+        with pytest.raises(GenerationError, match="the mask is empty"):
+            redraw_task(text, picture, mask, VOCABULARY)
+        return
+    task, whole = (
+        redraw_task(text, picture, mask, VOCABULARY),
+        draw_task(text, mask.size, VOCABULARY),
+    )
+    start = mask.size - task.longest
+    for mine, theirs in zip(task[:3], whole[:3], strict=True):
+        assert mine == [*theirs, *picture.ids[:start]]
+    said = list[int]()
+    while task.grammar.place(said) is not Place.DONE:
+        forced = task.grammar.forced(said)
+        assert (forced is None) == mask.ravel()[start + len(said)]
+        said.append(codes[0].item() if forced is None else forced)
+    drawn = np.array([*picture.ids[:start], *said])
+    assert (drawn == picture.ids)[~mask.ravel()].all()
+    assert mask.ravel()[start]

@@ -40,6 +40,7 @@ def test_an_infilling_has_influence_only_where_it_drew(system: RACM3):
     cells = system.voice.cells(mask)
     assert (one.cells[~cells] == 0).all()
     assert (one.cells[cells] != 0).any()
+    assert one.total == pytest.approx(one.cells.sum())
 
 
 def test_a_captions_influence_is_told_word_by_word(system: RACM3):

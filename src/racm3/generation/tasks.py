@@ -74,10 +74,10 @@ def streams(
     return found
 
 
-def draw_task(text: Segment, cells: int, vocabulary: Vocabulary) -> Task:
-    """Text to picture: `text <break>`, then exactly one grid."""
+def draw_task(text: Segment | None, cells: int, vocabulary: Vocabulary) -> Task:
+    """Text to picture: `text <break>`, then exactly one grid; without a text the grid alone."""
     masked = [vocabulary.masks[0], vocabulary.break_]
-    written = [*text.ids, vocabulary.break_]
+    written = [*text.ids, vocabulary.break_] if text else []
     return Task(written, masked, masked, OneGrid(vocabulary, cells), cells)
 
 
@@ -135,9 +135,8 @@ def picture_infill_task(
 ) -> Task:
     """Masked cells of a picture, in spans; the rest is read, not redrawn, and what a span holds
     beside them is told when it is reached."""
+    _first(mask)
     cells, redrawn = gaps(mask), mask.ravel()
-    if not cells:
-        raise GenerationError("the mask is empty: mark at least one cell of the picture")
     segments = (text, picture) if text else (picture,)
     offset = contents(segments)[-1].start
     spans = [Span(offset + a, offset + b) for a, b in cells]
@@ -150,7 +149,29 @@ def picture_infill_task(
     told = [[None if redrawn[i] else picture.ids[i] for i in range(a, b)] for a, b in cells]
     grammar = Spans(vocabulary, told)
     without_text = blank if text is None else vague
-    return Task(written, without_text, vague, grammar, len(grammar.plan), mask)
+    return Task(written, without_text, vague, grammar, len(grammar.plan))
+
+
+def redraw_task(
+    text: Segment | None,
+    picture: Segment,
+    mask: Bool[np.ndarray, "rows columns"],
+    vocabulary: Vocabulary,
+) -> Task:
+    """A picture drawn on from its first masked cell as if all before had just been drawn; what is
+    known after that is told when it is reached, up to the end of the grid."""
+    start, redrawn = _first(mask), mask.ravel()
+    told = [None if redrawn[i] else picture.ids[i] for i in range(start, len(picture.ids))]
+    whole = draw_task(text, len(picture.ids), vocabulary)._replace(
+        grammar=Spans(vocabulary, [told]), longest=len(told), masked=mask
+    )
+    return whole.begun(picture.ids[:start])
+
+
+def _first(mask: Bool[np.ndarray, "rows columns"]) -> int:
+    if not mask.any():
+        raise GenerationError("the mask is empty: mark at least one cell of the picture")
+    return int(mask.ravel().argmax())
 
 
 def _up_to_first_span(

@@ -46,6 +46,8 @@ def _answers() -> Settings:
         guidance=Guidance(weight=1.5, context_weight=1.5, caption_weight=1.0, pass_temperature=0.1),
         # Whoever shows what the memory does not know is not told what is next to it: see the log.
         least=0.8,
+        # As many as the retriever looks at: with half of them fewer halves are right (the log).
+        rerank=64,
     )
 
 

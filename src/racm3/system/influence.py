@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from racm3.document import Image
 from racm3.errors import GenerationError
@@ -68,11 +68,11 @@ def influences(voice: Voice, answer: Answer, which: int = 0) -> list[Influence]:
         raise GenerationError("this answer does not say how it was made; answer again")
     task, ids = answer.trace.task, list(answer.trace.said[which])
     read = answer.consulted[:AT_ONCE]
-    whole = voice.score(task, read, ids)
+    whole, own = voice.score(task, read, ids), _own(task, len(ids))
     found = []
     for number, one in enumerate(read):
         rest = [*read[:number], *read[number + 1 :]]
-        nats = (whole - voice.score(task, rest, ids)).double().numpy()
+        nats = (whole - voice.score(task, rest, ids)).double().numpy() * own
         cells = over_cells(voice.codec, task, nats)
         words = by_word(voice.codec, ids, nats) if cells is None else ()
         found.append(Influence(one, nats, cells, words))
@@ -89,8 +89,15 @@ def over_cells(
     if task.masked is None or not isinstance(task.grammar, Spans):
         return None
     cells = np.zeros((grid.rows, grid.columns))
-    cells[task.masked] = nats[[step.forced is None for step in task.grammar.plan]]
+    cells[task.masked] = nats[_own(task, len(nats))]
     return cells
+
+
+def _own(task: Task, count: int) -> Bool[np.ndarray, " said"]:
+    """Which ids the generator chose; what it was told is nobody's doing."""
+    if not isinstance(task.grammar, Spans):
+        return np.ones(count, dtype=bool)
+    return np.array([step.forced is None for step in task.grammar.plan])
 
 
 def by_word(

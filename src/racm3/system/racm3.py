@@ -18,7 +18,6 @@ from racm3.generation.tasks import (
     caption_task,
     complete_task,
     draw_task,
-    picture_infill_task,
 )
 from racm3.retrieval.query import mirrored
 from racm3.retrieval.shelf import Shelf
@@ -28,6 +27,8 @@ from racm3.system.filling import Gap, fillings
 from racm3.system.influence import Influence, influences
 from racm3.system.library import Library, given
 from racm3.system.parts import Parts, open_parts, save_parts, system_folder
+from racm3.system.redrawing import redrawings
+from racm3.system.reranking import Rest
 from racm3.system.results import (
     Answer,
     Classification,
@@ -35,7 +36,6 @@ from racm3.system.results import (
     Consulted,
     Drawing,
     Settings,
-    Trace,
     Writing,
     traced,
 )
@@ -112,7 +112,18 @@ class RACM3:
         task = draw_task(text, len(self.codec.image.grid), self.codec.vocabulary)
         said = self.voice.say(task, consulted, settings, watch)
         images = [self.codec.picture(one.ids) for one in said]
-        return self._drawing(caption, consulted, settings, images, traced(task, said))
+        asked = self.encoder.sides.apart(self.encoder.texts([caption])).meaning[0]
+        scores = self.encoder.images(images) @ asked
+        order = best_first(scores.tolist())
+        return Drawing(
+            caption,
+            consulted,
+            self.snapshot,
+            settings,
+            tuple(images[i] for i in order),
+            tuple(float(scores[i]) for i in order),
+            trace=traced(task, said).ordered(order),
+        )
 
     def caption(
         self, picture: Image, settings: Settings | None = None, *, watch: Watch | None = None
@@ -167,7 +178,8 @@ class RACM3:
     ) -> Drawing:
         """Redraw the masked part of a picture (True = redraw); the rest stays as it is.
 
-        With `documents` this is editing: they are read instead of looked-up ones.
+        Candidates come by how likely the whole picture is: a CLIP does not see a seam. With
+        `documents` this is editing: they are read instead of looked-up ones.
 
         Raises:
             GenerationError: The mask is empty, or not of the picture's size.
@@ -178,15 +190,26 @@ class RACM3:
                 f"the mask has shape {mask.shape}, the picture {size}; mark its own pixels"
             )
         text = self.voice.text(caption) if caption.strip() else None
+        cells, whole = self.voice.cells(mask), self.voice.segment(picture)
         # What was taken away is not asked about, nor is what answers the question exactly: a query
         # of words and picture would be nearest to the right document, which is then redundant.
-        known = Document.of(caption if text else mirrored(picture, mask))
-        consulted = given(documents) or self.consult(known, settings)
-        cells, whole = self.voice.cells(mask), self.voice.segment(picture)
-        task = picture_infill_task(text, whole, cells, self.codec.vocabulary)
-        said = self.voice.say(task, consulted, settings, watch)
-        images = [self.voice.pasted(picture, whole, cells, task, one) for one in said]
-        return self._drawing(caption, consulted, settings, images, traced(task, said))
+        if documents:
+            consulted = given(documents)
+        elif text:
+            consulted = self.consult(Document.of(caption), settings)
+        else:
+            rest = Rest(mirrored(picture, mask), whole, cells)
+            consulted = rest.consulted(self.consult, self.voice, settings, watch)
+        found = redrawings(self.voice, text, whole, cells, consulted, settings, watch)
+        return Drawing(
+            caption or "(infill)",
+            consulted,
+            self.snapshot,
+            settings,
+            tuple(self.voice.pasted(picture, one, cells) for one in found.pictures),
+            found.scores,
+            trace=found.trace,
+        )
 
     def complete(
         self,
@@ -257,27 +280,3 @@ class RACM3:
     def influences(self, answer: Answer, which: int = 0) -> list[Influence]:
         """How much each consulted document mattered to candidate `which` of an answer."""
         return influences(self.voice, answer, which)
-
-    def _drawing(
-        self,
-        caption: str,
-        consulted: tuple[Consulted, ...],
-        settings: Settings,
-        images: Sequence[Image],
-        trace: Trace,
-    ) -> Drawing:
-        """The candidates, most like the caption first; as they came where there is no caption."""
-        scores = np.zeros(len(images))
-        if caption.strip():
-            asked = self.encoder.sides.apart(self.encoder.texts([caption])).meaning[0]
-            scores = self.encoder.images(images) @ asked
-        order = best_first(scores.tolist())
-        return Drawing(
-            caption or "(infill)",
-            consulted,
-            self.snapshot,
-            settings,
-            tuple(images[i] for i in order),
-            tuple(float(scores[i]) for i in order),
-            trace=trace.ordered(order),
-        )

@@ -33,6 +33,9 @@ class Settings:
         where: SQL filter over the memory's metadata, applied before the search.
         least: Documents with a lower score are not read, since a wrong one misleads more than none.
             A score is the CLIP's inner product: where words are searched, too, they decide instead.
+        rerank: Where a picture is redrawn without words: so many found documents, whatever they
+            score, are compared by how likely the rest of it is after each, and none is read after
+            which it is less likely than after none. Below 2 the retriever's order stands.
     """
 
     seed: int = 0
@@ -42,6 +45,7 @@ class Settings:
     guidance: Guidance = field(default_factory=Guidance)
     where: str | None = None
     least: float | None = None
+    rerank: int = 0
 
     def __post_init__(self) -> None:
         if self.documents < 0 or self.candidates < 1:

@@ -11,7 +11,7 @@ from racm3.document import Document, Image, fit
 from racm3.errors import GenerationError
 from racm3.generation.batching import Speaker
 from racm3.generation.talk import Request, Said, Watcher
-from racm3.generation.tasks import AT_ONCE, Task, fill, passes, streams
+from racm3.generation.tasks import AT_ONCE, Task, passes, streams
 from racm3.system.results import Consulted, Settings
 from racm3.tokens.codec import Codec, Kind, Segment, Segments
 
@@ -142,16 +142,10 @@ class Voice:
         return np.asarray(blocks.any(axis=(1, 3)))
 
     def pasted(
-        self,
-        picture: Image,
-        whole: Segment,
-        cells: Bool[np.ndarray, "rows columns"],
-        task: Task,
-        said: Said,
+        self, picture: Image, codes: Sequence[int], cells: Bool[np.ndarray, "rows columns"]
     ) -> Image:
         """The redrawn cells laid into the original: what was not masked keeps its pixels."""
-        spans = task.grammar.spans(said.ids)  # type: ignore[attr-defined]
-        drawn = self.codec.picture(fill(whole, cells, spans).ids)
+        drawn = self.codec.picture(codes)
         original = fit(picture, self.codec.image.side)
         patch = self.codec.image.config.downsampling
         keep = np.kron(cells, np.ones((patch, patch), dtype=bool))[..., None]

@@ -79,6 +79,9 @@ class How(BaseModel):
     least: float | None = Field(
         None, ge=-1, le=1, description="documents that score less are not read; -1 reads all"
     )
+    rerank: int | None = Field(
+        None, ge=0, le=1024, description="found documents that a picture's rest chooses among"
+    )
     snapshot: Snapshot = None
     influence: bool = Field(False, description="say how much each consulted document mattered")
 
@@ -90,7 +93,9 @@ class How(BaseModel):
         if self.guidance is not None:
             guidance = replace(guidance, weight=self.guidance, caption_weight=None)
         guidance = replace(guidance, documents=tuple(self.weights))
-        settings = _changed(base, self, "seed", "documents", "candidates", "where", "least")
+        settings = _changed(
+            base, self, "seed", "documents", "candidates", "where", "least", "rerank"
+        )
         assert isinstance(settings, Settings)
         return replace(settings, sampling=sampling, guidance=guidance)
 
