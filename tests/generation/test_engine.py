@@ -243,7 +243,7 @@ def test_everything_said_is_legal(seed):
             else:
                 open_.append(id_)
         assert not open_
-        assert len(segments) <= 3
+        assert 1 <= len(segments) <= 3
         for segment in segments:
             codes = [id_ in VOCABULARY.image for id_ in segment]
             assert not any(codes) or (all(codes) and len(codes) == 4)

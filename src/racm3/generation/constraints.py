@@ -21,10 +21,11 @@ class Place(IntEnum):
     LAST_TEXT = 1
     IMAGE = 2
     BREAK = 3
-    START = 4
-    END = 5
-    SPAN_END = 6
-    DONE = 7
+    FIRST = 4
+    START = 5
+    END = 6
+    SPAN_END = 7
+    DONE = 8
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class Grammar(ABC):
         legal = torch.zeros(len(Place), len(vocabulary), dtype=torch.bool)
         text = slice(vocabulary.text.start, vocabulary.text.stop)
         image = slice(vocabulary.image.start, vocabulary.image.stop)
-        legal[Place.TEXT, text] = legal[Place.START, text] = True
+        legal[[Place.TEXT, Place.FIRST, Place.START], text] = True
         legal[Place.TEXT, self.text_end] = legal[Place.LAST_TEXT, self.text_end] = True
-        legal[Place.IMAGE, image] = legal[Place.START, image] = True
+        legal[[Place.IMAGE, Place.FIRST, Place.START], image] = True
         legal[Place.BREAK, vocabulary.break_] = True
         legal[[Place.START, Place.END, Place.DONE], vocabulary.end] = True
         legal[Place.SPAN_END, vocabulary.eoss] = True
@@ -131,7 +132,7 @@ class Spans(Grammar):
 
 
 class Interleaved(Grammar):
-    """Any document: segments of text or whole pictures, each closed, then `</s>`."""
+    """Any document: segments of text or whole pictures, one at least, each closed, then `</s>`."""
 
     def __init__(self, vocabulary: Vocabulary, cells: int, *, segments: int, longest: int) -> None:
         super().__init__(vocabulary)
@@ -148,7 +149,7 @@ class Interleaved(Grammar):
             tail, closed = (0, closed + 1) if id_ == vocabulary.break_ else (tail + 1, closed)
         if tail == 0:
             if closed == 0:
-                return Place.START
+                return Place.FIRST
             return Place.START if closed < self.segments else Place.END
         if said[-1] in vocabulary.image:
             return Place.IMAGE if tail < self.cells else Place.BREAK

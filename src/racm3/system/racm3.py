@@ -222,7 +222,8 @@ class RACM3:
         """Go on with an interleaved document for at most `more` texts or pictures."""
         settings = settings or self.parts.settings
         document.require_parts()
-        consulted = self.consult(document, settings)
+        # What goes on is what stands last; what was said before it would find other things.
+        consulted = self.consult(Document(document.parts[-1:]), settings)
         segments = self.codec.encode([document])[0]
         task = complete_task(
             segments,
