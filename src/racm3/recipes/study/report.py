@@ -25,6 +25,7 @@ from racm3.runtime import load_json, progress, save_json, write_whole
 EPISODIC = {"accuracy"}
 UNLEAKED = ", unleaked"
 HEADLINES = {"table2", "table3"}
+MARKS = {"reproduced": "✓", "not resolved": "?", "contradicted": "✗", "not measured": "·"}
 READ_AT_ONCE = 1024
 STYLE = (
     "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;"
@@ -229,20 +230,30 @@ def summary(reports: Mapping[str, Sequence[Path]]) -> str:
                 line = what if alone else f"{whose}: {asked.title}"
                 told.setdefault(line, {}).setdefault(name, []).append(verdict)
     rows = [
-        {"order": line, **{name: _in_short(by_name.get(name, [])) for name in stored}}
+        {
+            "order": line,
+            "papers": _papers(by_name),
+            **{name: _in_short(by_name.get(name, [])) for name in stored},
+        }
         for line, by_name in told.items()
     ]
     commands = [
         f"- {name}: " + ", then ".join(f"`{one['command']}`" for one in some)
         for name, some in stored.items()
     ]
-    return table(rows) + "\n\n" + "\n".join(commands)
+    legend = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
+    return f"{table(rows)}\n\n{legend}; numbers are ratios.\n\n" + "\n".join(commands)
+
+
+def _papers(by_name: Mapping[str, list[dict[str, Any]]]) -> str:
+    """The papers' own ratio where a line is one order."""
+    first = next(iter(by_name.values()))
+    return f"{first[0]['paper']:.2f}" if len(first) == 1 and first[0]["paper"] else ""
 
 
 def _in_short(claims: list[dict[str, Any]]) -> str:
     if len(claims) == 1:
         (one,) = claims
-        paper = f" (paper {one['paper']:.2f})" if one["paper"] else ""
-        return f"{one['verdict']}, {Estimate(**one['ratio'])}{paper}"
+        return f"{MARKS[one['verdict']]} {Estimate(**one['ratio'])}"
     counted = Counter(one["verdict"] for one in claims)
-    return ", ".join(f"{count} of {len(claims)} {verdict}" for verdict, count in counted.items())
+    return ", ".join(f"{counted[name]} {mark}" for name, mark in MARKS.items() if counted[name])
