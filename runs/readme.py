@@ -10,11 +10,11 @@ from racm3.recipes.study.report import summary
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
 STUDIES = {
-    "sample world, the shipped generators": ("sample-trained", "sample-trained-long"),
-    "sample world, from nothing, two cores": ("sample-1h", "sample-1h-equal-documents"),
-    "sample world, from nothing, a card": ("sample-gpu-small",),
+    "sample world, shipped": ("sample-trained", "sample-trained-long"),
+    "from nothing, two cores": ("sample-1h-before-halves", "sample-1h"),
+    "from nothing, a GPU": ("sample-gpu-small",),
     "photographs, two cores": ("photographs-3h",),
-    "photographs, a card": ("photographs-gpu",),
+    "photographs, a GPU": ("photographs-gpu",),
 }
 HELD_OUT, OWN = "scenes of held-out things", "invented things, one picture each, among all"
 # What a newcomer needs to believe; everything else stands in sample.md.

@@ -234,7 +234,9 @@ class Answered(BaseModel):
     consulted: list[Consulted]
     influence: list[Influenced] | None = None
     images: list[str] | None = Field(None, description="base64 PNG, best first")
-    scores: list[float] | None = None
+    scores: list[float] | None = Field(
+        None, description="what ordered them: CLIP's, or of an infilling the mean log-probability"
+    )
     texts: list[str] | None = None
     perplexities: list[float] | None = None
     label: str | None = None

@@ -241,8 +241,9 @@ def summary(reports: Mapping[str, Sequence[Path]]) -> str:
         f"- {name}: " + ", then ".join(f"`{one['command']}`" for one in some)
         for name, some in stored.items()
     ]
-    legend = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
-    return f"{table(rows)}\n\n{legend}; numbers are ratios.\n\n" + "\n".join(commands)
+    marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
+    legend = f"{marks}. Numbers are the first over the second."
+    return "\n\n".join([table(rows), legend, "\n".join(commands)])
 
 
 def _papers(by_name: Mapping[str, list[dict[str, Any]]]) -> str:
