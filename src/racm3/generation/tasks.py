@@ -135,7 +135,7 @@ def picture_infill_task(
 ) -> Task:
     """Masked cells of a picture, in spans; the rest is read, not redrawn, and what a span holds
     beside them is told when it is reached."""
-    _first(mask)
+    _require_masked(mask)
     cells, redrawn = gaps(mask), mask.ravel()
     segments = (text, picture) if text else (picture,)
     offset = contents(segments)[-1].start
@@ -160,7 +160,9 @@ def redraw_task(
 ) -> Task:
     """A picture drawn on from its first masked cell as if all before had just been drawn; what is
     known after that is told when it is reached, up to the end of the grid."""
-    start, redrawn = _first(mask), mask.ravel()
+    _require_masked(mask)
+    redrawn = mask.ravel()
+    start = int(redrawn.argmax())
     told = [None if redrawn[i] else picture.ids[i] for i in range(start, len(picture.ids))]
     whole = draw_task(text, len(picture.ids), vocabulary)._replace(
         grammar=Spans(vocabulary, [told]), longest=len(told), masked=mask
@@ -168,10 +170,9 @@ def redraw_task(
     return whole.begun(picture.ids[:start])
 
 
-def _first(mask: Bool[np.ndarray, "rows columns"]) -> int:
+def _require_masked(mask: Bool[np.ndarray, "rows columns"]) -> None:
     if not mask.any():
         raise GenerationError("the mask is empty: mark at least one cell of the picture")
-    return int(mask.ravel().argmax())
 
 
 def _up_to_first_span(

@@ -13,7 +13,7 @@ from jaxtyping import Bool
 from racm3.document import Document, Image
 from racm3.errors import GenerationError
 from racm3.generation.engine import Engine
-from racm3.generation.ranking import best_first, text_score
+from racm3.generation.ranking import best_first
 from racm3.generation.tasks import (
     caption_task,
     complete_task,
@@ -136,8 +136,7 @@ class RACM3:
         )
         settings = settings.saying
         said = self.voice.say(task, consulted, settings, watch)
-        known = self.voice.scores(task, consulted, [one.ids for one in said], watch)
-        scores = [text_score(one.tolist()) for one in known]
+        scores = self.voice.means(task, consulted, [one.ids for one in said], watch)
         texts = [self.codec.text.decode(one.ids[:-1]) for one in said]
         order = best_first(scores)
         return Writing(
@@ -233,8 +232,7 @@ class RACM3:
             longest=LONGEST_TEXT,
         )
         said = self.voice.say(task, consulted, settings, watch)
-        known = self.voice.scores(task, consulted, [one.ids for one in said], watch)
-        scores = [text_score(one.tolist()) for one in known]
+        scores = self.voice.means(task, consulted, [one.ids for one in said], watch)
         parts = [self.codec.decode(one.ids).parts for one in said]
         order = best_first(scores)
         return Completion(

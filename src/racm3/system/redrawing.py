@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from racm3.generation.ranking import best_first, text_score
+from racm3.generation.ranking import best_first
 from racm3.generation.tasks import fill, picture_infill_task, redraw_task
 from racm3.system.results import Consulted, Settings, Trace
 from racm3.system.voice import Voice, Watch
@@ -51,8 +51,7 @@ def redrawings(
         last = int(np.flatnonzero(mask)[-1]) + 1
         said = voice.say(whole._replace(longest=last - start), consulted, settings, watch)
         found += [(*codes[:start], *one.ids, *codes[last:]) for one in said]
-    known = voice.scores(whole, consulted, [one[start:] for one in found], watch)
-    scores = [text_score(one.tolist()) for one in known]
+    scores = voice.means(whole, consulted, [one[start:] for one in found], watch)
     best = best_first(scores)[: settings.candidates]
     return Redrawn(
         tuple(found[i] for i in best),

@@ -10,6 +10,7 @@ from torch import Tensor
 from racm3.document import Document, Image, fit
 from racm3.errors import GenerationError
 from racm3.generation.batching import Speaker
+from racm3.generation.ranking import text_score
 from racm3.generation.talk import Request, Said, Watcher
 from racm3.generation.tasks import AT_ONCE, Task, passes, streams
 from racm3.system.results import Consulted, Settings
@@ -102,6 +103,17 @@ class Voice:
             if watch:
                 watch([])
             yield next(found)
+
+    def means(
+        self,
+        task: Task,
+        consulted: Sequence[Consulted],
+        answers: Sequence[Sequence[int]],
+        watch: Watch | None = None,
+    ) -> list[float]:
+        """The mean log-probability of an id of each answer, by which answers are ordered."""
+        known = self.scores(task, consulted, answers, watch)
+        return [text_score(one.tolist()) for one in known]
 
     def read(self, documents: Sequence[Document]) -> list[Segments]:
         """Documents as they stand before an answer, their pictures in the sizes that are known."""
