@@ -28,5 +28,18 @@ def lanes(system: RACM3) -> int:
 
     More than two were not measured: they share Python's lock and take each other's batches.
     """
-    idle = torch.get_num_threads() == 1 and (os.cpu_count() or 1) > 1
-    return 2 if idle and system.engine.model.device.type == "cpu" else 1
+    return 2 if _takes_one_core(system) and (os.cpu_count() or 1) > 1 else 1
+
+
+def rows(system: RACM3, lanes: int) -> int:
+    """How many candidates (times guidance streams) are stepped at once: twelve a lane, where an
+    operation takes one core, and 64 elsewhere.
+
+    With more there is no room for guesses, which bring a small generator further than company does
+    (docs/results/benchmarks.md).
+    """
+    return 12 * lanes if _takes_one_core(system) else 64
+
+
+def _takes_one_core(system: RACM3) -> bool:
+    return torch.get_num_threads() == 1 and system.engine.model.device.type == "cpu"

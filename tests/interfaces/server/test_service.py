@@ -143,8 +143,21 @@ def test_cores_that_operations_leave_idle_get_a_lane(fresh, monkeypatch, threads
     service = Service(fresh, ServerConfig(lanes=3))
     assert {len(batcher.lanes) for batcher in service.batchers} == {3}
     service.close()
-    with pytest.raises(ConfigError, match="lanes"):
-        ServerConfig(lanes=-1)
+    for wrong in ({"lanes": -1}, {"rows": -1}):
+        with pytest.raises(ConfigError, match="lanes"):
+            ServerConfig(**wrong)
+
+
+@pytest.mark.parametrize(("threads", "cores", "expected"), [(1, 2, 24), (1, 1, 12), (2, 2, 64)])
+def test_answers_of_small_generators_keep_room_for_guesses(
+    fresh, monkeypatch, threads, cores, expected
+):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    for config, most in ((ServerConfig(), expected), (ServerConfig(rows=5), 5)):
+        service = Service(fresh, config)
+        assert {batcher.rows for batcher in service.batchers} == {most}
+        service.close()
 
 
 def test_small_generators_take_one_core_for_an_operation(system, monkeypatch):

@@ -15,7 +15,8 @@ class ServerConfig:
         port: The port; 0 takes a free one.
         key: The API key that every request must carry; needed unless the host is loopback.
         queue: At most this many requests at once; further ones are told to come back (429).
-        rows: At most this many candidates (times guidance streams) in one step of the generator.
+        rows: At most this many candidates (times guidance streams) in one step of the generator; 0
+            takes 12 for each lane where an operation takes one core, else 64.
         lanes: Threads that step the generator, each its own answers; 0 takes two where an operation
             takes one of several cores, else one.
         body_mb: Largest body of a request.
@@ -27,17 +28,17 @@ class ServerConfig:
     port: int = 7860
     key: str | None = None
     queue: int = 32
-    rows: int = 64
+    rows: int = 0
     lanes: int = 0
     body_mb: float = 16
     seconds: float = 300
     fetch: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.queue < 1 or self.rows < 1 or self.body_mb <= 0 or self.seconds <= 0:
-            raise ConfigError("queue, rows, body_mb and seconds must be above zero")
-        if self.lanes < 0:
-            raise ConfigError("lanes must be 0 (as many as suit this machine) or more")
+        if self.queue < 1 or self.body_mb <= 0 or self.seconds <= 0:
+            raise ConfigError("queue, body_mb and seconds must be above zero")
+        if self.rows < 0 or self.lanes < 0:
+            raise ConfigError("rows and lanes must be 0 (as many as suit this machine) or more")
         if not self.loopback and not self.key:
             raise ConfigError(
                 f"{self.host} can be reached from other machines: give a key (--server.key ...), "

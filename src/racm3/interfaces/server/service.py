@@ -12,7 +12,7 @@ import numpy as np
 from racm3.document import Document
 from racm3.errors import MemoryStoreError
 from racm3.generation.batching import Batcher
-from racm3.interfaces.cores import lanes
+from racm3.interfaces.cores import lanes, rows
 from racm3.interfaces.server.config import ServerConfig
 from racm3.recipes.collection import remove_documents
 from racm3.retrieval.embedding import embed_memory, require_alike
@@ -48,8 +48,9 @@ class Service:
             self.systems["cm3"] = self._shared(system.without_retrieval)
 
     def _shared(self, system: RACM3) -> RACM3:
-        config = self.config
-        batcher = Batcher(system.engine, rows=config.rows, lanes=config.lanes or lanes(system))
+        threads = self.config.lanes or lanes(system)
+        most = self.config.rows or rows(system, threads)
+        batcher = Batcher(system.engine, rows=most, lanes=threads)
         system.voice = replace(system.voice, speaker=batcher)
         self.batchers.append(batcher)
         return system
