@@ -14,6 +14,7 @@ from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.interfaces.cli import evaluate, main
 from racm3.interfaces.cli.main import VERBS
+from racm3.interfaces.cli.waiting import waiting
 from racm3.model.export import open_generator
 from racm3.system import RACM3, Settings
 from racm3.system.parts import sample_folder, save_parts
@@ -53,6 +54,28 @@ def test_draw_saves_a_picture_and_says_what_was_consulted(place, tmp_path, capsy
     assert out.count("consulted") == 2
     assert Image.read(tmp_path / "a.png").width == 16
     assert (tmp_path / "a-2.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ([[[7]], [[7, 8], [9]]], "drawing: 2 ids said"),
+        ([[[7, 8]], [], [], []], "drawing: 3 compared"),
+    ],
+)
+def test_a_terminal_shows_how_far_an_answer_is(told, shown, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "yes")  # as on a terminal
+    with waiting("drawing") as watch:
+        for said in told:
+            watch(said)
+    printed = capsys.readouterr()
+    assert shown in printed.err
+    assert not printed.out
+
+
+def test_a_log_is_told_nothing_of_it(place, tmp_path, capsys):
+    run(f"draw guitar --out {tmp_path}/a.png --json {using(place)}")
+    assert not capsys.readouterr().err
 
 
 def test_draw_prints_json(place, tmp_path, capsys):

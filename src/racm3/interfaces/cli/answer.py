@@ -9,6 +9,7 @@ from jaxtyping import Bool
 
 from racm3.document import Image
 from racm3.errors import ConfigError, GenerationError
+from racm3.interfaces.cli.waiting import waiting
 from racm3.interfaces.cores import take_cores
 from racm3.interfaces.masks import box_mask, picture_mask
 from racm3.system import RACM3, Drawing, Settings
@@ -71,7 +72,9 @@ def draw(
         json: Print the answer's provenance as JSON.
     """
     demonstrations = [Image.read(path) for path in like or []]
-    drawing = using.open().draw(caption, settings, like=demonstrations)
+    system = using.open()
+    with waiting("drawing") as watch:
+        drawing = system.draw(caption, settings, like=demonstrations, watch=watch)
     show_drawing(drawing, out, json)
 
 
@@ -85,7 +88,9 @@ def caption(
         using: System and memory.
         json: Print texts, perplexities and provenance as JSON.
     """
-    writing = using.open().caption(Image.read(picture), settings)
+    image, system = Image.read(picture), using.open()
+    with waiting("describing") as watch:
+        writing = system.caption(image, settings, watch=watch)
     show(writing, json, writing.text)
 
 
@@ -111,7 +116,9 @@ def infill(
         json: Print the answer's provenance as JSON.
     """
     image = Image.read(picture)
-    drawing = using.open().infill(image, read_mask(box, image), caption, settings)
+    mask, system = read_mask(box, image), using.open()
+    with waiting("redrawing") as watch:
+        drawing = system.infill(image, mask, caption, settings, watch=watch)
     show_drawing(drawing, out, json)
 
 
@@ -131,8 +138,9 @@ def infill_text(
         using: System and memory.
         json: Print texts, perplexities and provenance as JSON.
     """
-    image = Image.read(picture) if picture else None
-    writing = using.open().infill_text(text, image, settings)
+    image, system = Image.read(picture) if picture else None, using.open()
+    with waiting("filling the gap") as watch:
+        writing = system.infill_text(text, image, settings, watch=watch)
     show(writing, json, writing.text)
 
 
@@ -158,14 +166,10 @@ def edit(
         using: System and memory.
         json: Print the answer's provenance as JSON.
     """
-    image = Image.read(picture)
-    drawing = using.open().infill(
-        image,
-        read_mask(box, image),
-        caption,
-        settings,
-        documents=[Image.read(path) for path in like],
-    )
+    image, examples = Image.read(picture), [Image.read(path) for path in like]
+    mask, system = read_mask(box, image), using.open()
+    with waiting("redrawing") as watch:
+        drawing = system.infill(image, mask, caption, settings, documents=examples, watch=watch)
     show_drawing(drawing, out, json)
 
 
@@ -190,7 +194,9 @@ def classify(
         json: Print probabilities and provenance as JSON.
     """
     shown = {label: [Image.read(path) for path in paths] for label, paths in examples.items()}
-    result = using.open().classify(Image.read(picture), shown, settings, by=by)
+    image, system = Image.read(picture), using.open()
+    with waiting("classifying") as watch:
+        result = system.classify(image, shown, settings, by=by, watch=watch)
     lines = [f"{label}\t{value:.3f}" for label, value in result.probabilities.items()]
     show(result, json, "\n".join([result.label, *lines]))
 
@@ -218,7 +224,9 @@ def complete(
     except (OSError, UnicodeDecodeError) as error:
         raise GenerationError(f"cannot read the document {document}: {error}") from error
     given = from_html(markup, fetch=lambda name: Image.read(document.parent / name))
-    completion = using.open().complete(given, settings, more=more)
+    system = using.open()
+    with waiting("going on") as watch:
+        completion = system.complete(given, settings, more=more, watch=watch)
     out.write_text(to_html(completion.document), encoding="utf-8")
     show(completion, json, str(out))
 
