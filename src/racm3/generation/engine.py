@@ -159,14 +159,22 @@ class Engine:
 
     @torch.inference_mode()
     def scores(self, prompt: Ids, continuations: Iterable[Ids]) -> Iterator[Float[Tensor, " seq"]]:
-        """What `score` says of each continuation, one after the other; the prompt is read once."""
-        before, hidden = self._prefill(prompt, self.placing.positions(prompt), [])
+        """What `score` says of each continuation, one after the other; the prompt is read once,
+        together with the first of them."""
+        before: Chunk | None = None
         for ids in continuations:
-            places = self.placing.positions([*prompt, *ids])[len(prompt) :]
-            made = [hidden[-1:]]
-            if len(ids) > 1:
-                made.append(self._prefill(ids[:-1], places[:-1], [before])[1])
-            logits = self.model.logits(torch.cat(made)[: len(ids)]).float()
+            whole = [*prompt, *ids[:-1]]
+            places = self.placing.positions(whole)
+            if before is None:
+                read, hidden = self._prefill(whole, places, [])
+                before, made = read.first(len(prompt)), hidden[len(prompt) - 1 :]
+                last = made[:1]
+            elif len(ids) > 1:
+                after = self._prefill(ids[:-1], places[len(prompt) :], [before])[1]
+                made = torch.cat([last, after])
+            else:
+                made = last
+            logits = self.model.logits(made[: len(ids)]).float()
             targets = self._tensor([ids]).view(-1, 1)
             yield logits.log_softmax(dim=-1).gather(1, targets)[:, 0].cpu()
 

@@ -16,6 +16,10 @@ class Chunk(NamedTuple):
 
     layers: list[Block]
 
+    def first(self, count: int) -> "Chunk":
+        """Its first ids, as if nothing had been read after them."""
+        return Chunk([Block(*(part[:, :, :count] for part in block)) for block in self.layers])
+
 
 class Reach(NamedTuple):
     """Where new ids of every candidate are written, and what they see of what was said."""
