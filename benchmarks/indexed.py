@@ -50,7 +50,7 @@ def measure(size, chosen) -> dict[str, object]:
             for name, way in ways.items()
         }
         taken = seconds(runs, repeats=chosen.repeats)
-        found = found_share(store, probes=32, refine=10)
+        found = found_share(store, probes=32, refine=10, candidates=64)
     each = {name: 1000 * value / QUERIES for name, value in taken.items()}
     return {
         "documents": f"{size:,}",

@@ -1,6 +1,7 @@
 """Pages, data sets and exchanged memories, against what was put in."""
 
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import datasets
@@ -10,10 +11,10 @@ from PIL import Image as PIL
 
 from racm3.data.rows import Tolerance
 from racm3.data.sources import read_source
-from racm3.document import Image, Text
+from racm3.document import Document, Image, Text
 from racm3.errors import MemoryStoreError, SourceError
 from racm3.recipes.collection import fill_memory
-from racm3.retrieval.embedding import embed
+from racm3.retrieval.embedding import embed, unit
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.exchange import export_memory, restore_memory
 from racm3.retrieval.memory import MemoryStore
@@ -143,6 +144,35 @@ def test_a_memory_goes_to_parquet_and_back_byte_for_byte(encoder, documents, tmp
     assert (filled.added, filled.stay_removed) == (0, 2)
     with pytest.raises(MemoryStoreError, match="already"):
         restore_memory(tmp_path / "one.parquet", tmp_path / "two")
+
+
+def test_an_export_does_not_tell_in_which_pieces_a_memory_was_filled(tmp_path):
+    """Nor in which order its rows lie; an earlier state is exported as it was."""
+    documents = [Document.of(f"thing {n}") for n in range(300)]
+    vectors = unit(np.random.default_rng(0).normal(size=(300, 4)))
+
+    def filled(name: str, *stops: int) -> MemoryStore:
+        store = MemoryStore.create(tmp_path / name, encoder="none", dim=4)
+        for start, stop in pairwise((0, *stops, 300)):
+            entries = [Entry(one, one.text) for one in documents[start:stop]]
+            store.add(entries, vectors[start:stop])
+        return store
+
+    def exported(store: MemoryStore) -> bytes:
+        export_memory(store, tmp_path / "out.parquet")
+        return (tmp_path / "out.parquet").read_bytes()
+
+    whole, pieces = filled("whole"), filled("pieces", 1, 4, 280)
+    backwards = MemoryStore.create(tmp_path / "backwards", encoder="none", dim=4)
+    rows = [one.take(np.arange(len(one))[::-1]) for one in reversed([*pieces.batches()])]
+    backwards.append(rows, rows[0].schema.names, next_id=300)
+    assert exported(whole) == exported(pieces) == exported(backwards)
+    before = whole.snapshot
+    whole.add([Entry(Document.of("late"), "late")], vectors[:1])
+    assert exported(whole) != exported(pieces)
+    earlier = MemoryStore.open(whole.path, snapshot=before)
+    earlier.about["next_id"] = 300  # ids are promised for good, whatever state is looked at
+    assert exported(earlier) == exported(pieces)
 
 
 def test_a_restoring_that_is_stopped_leaves_nothing(encoder, documents, tmp_path, monkeypatch):

@@ -155,7 +155,7 @@ def test_a_large_memory_is_indexed_and_searched(place, tmp_path, capsys):
     clip = f"--clip {place}/system/clip"
     run(f"memory build {tmp_path}/m {tmp_path}/many.jsonl {clip}")
     indexed = "--retriever.search indexed --retriever.strategy bm25"
-    failing(f"memory search {tmp_path}/m guitar {indexed} {clip}", "has no index; make one", capsys)
+    failing(f"memory search {tmp_path}/m guitar {indexed} {clip}", "has no index text_idx", capsys)
     run(f"memory index {tmp_path}/m --json")
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["documents"] == 300
@@ -169,6 +169,26 @@ def test_a_large_memory_is_indexed_and_searched(place, tmp_path, capsys):
         "--generators", json.dumps({"racm3": f"{parts}/racm3"}))  # fmt: skip
     run(f"draw number117 --out {tmp_path}/a.png --json --system {tmp_path}/s --memory {tmp_path}/m")
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["consulted"][0]["id"] == 117
+
+
+def test_an_answer_asks_the_index_of_whatever_memory_has_one(place, tmp_path, capsys):
+    rows = [json.dumps({"text": f"guitar {n}", "tags": f"tag{n}"}) for n in range(300)]
+    (tmp_path / "many.jsonl").write_text("\n".join(rows))
+    run(f"memory build {tmp_path}/m {tmp_path}/many.jsonl --clip {place}/system/clip")
+    parts = RACM3.open(place / "system").parts
+    words = replace(parts.retriever, strategy="bm25", columns=("tags",))
+    save_parts(replace(parts, retriever=words), tmp_path / "s")
+    draw = f"draw tag217 --out {tmp_path}/a.png --json --system {tmp_path}/s --memory {tmp_path}/m"
+    failing(f"{draw} --search indexed", "no index text_idx; make one", capsys)
+    run(f"memory index {tmp_path}/m")
+    failing(f"{draw} --search indexed", "no index tags_idx", capsys)
+    failing(f"memory index {tmp_path}/m --columns licence", "the metadata has no column", capsys)
+    run(f"memory index {tmp_path}/m --columns tags")
+    capsys.readouterr()
+    for search in ("exact", "indexed"):
+        run(f"{draw} --search {search}")
+        told = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert told["consulted"][0]["id"] == 217
 
 
 def test_a_system_and_one_that_went_on_from_it_are_averaged(place, tmp_path, capsys):

@@ -63,8 +63,11 @@ def test_who_looks_everywhere_finds_what_is_nearest(built, where):
 
 
 def test_fewer_probes_find_less_and_say_how_much(built):
-    few, many = (found_share(built, probes=n, refine=5) for n in (1, 8))
-    assert few < many == 1
+    def found(probes: int, candidates: int) -> float:
+        return found_share(built, probes=probes, refine=1, candidates=candidates)
+
+    assert found(1, 64) < found(8, 64)
+    assert found(8, 10) < found(8, 64) == 1
 
 
 def test_words_find_what_shares_them_and_nothing_else(built):
@@ -74,6 +77,19 @@ def test_words_find_what_shares_them_and_nothing_else(built):
     assert (found.ids[2] == -1).all()
     filtered = built.word_index("half = '0'").search(["green", "red"], COUNT)
     assert (filtered.ids >= 0).sum(axis=1).tolist() == [0, COUNT / 4]
+
+
+def test_words_of_metadata_are_found_and_count_beside_the_texts(store):
+    store.index(partitions=8, code_bytes=8, columns=["half"])
+    texts, asked = store.texts(), ["green 1", "word17 1", "0"]
+    fields = [BM25(list(said.values())) for said in (texts, store.texts(column="half"))]
+    for query, ids, scores in zip(asked, *store.word_index(None, ["half"]).search(asked, COUNT),
+                                  strict=True):  # fmt: skip
+        right = sum(field.scores(query) for field in fields)
+        assert {*np.flatnonzero(right)} == {*ids[ids >= 0].tolist()}
+        np.testing.assert_allclose(scores[ids >= 0], right[ids[ids >= 0]], rtol=1e-4)
+    with pytest.raises(MemoryStoreError, match="the metadata has no column 'nothing'"):
+        store.index(columns=["nothing"])
 
 
 @pytest.mark.parametrize("stems", [False, True])

@@ -304,8 +304,6 @@ def test_metadata_finds_what_the_text_does_not_say(encoder):
     assert found("something spooky") == found("something spooky", "nothing") == []
     assert found("something spooky", "tags") == [0]
     assert found("salty ghost", "tags") == [1, 0, 2]
-    with pytest.raises(ConfigError, match="texts alone"):
-        RetrieverConfig(columns=("tags",), search="indexed")
 
 
 @given(st.lists(st.text("pqr ", max_size=12), min_size=1, max_size=8), st.text("pqr ", max_size=8))

@@ -6,6 +6,8 @@ from typing import Literal
 
 from racm3.errors import ConfigError
 
+Search = Literal["exact", "indexed"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class RetrieverConfig:
@@ -34,7 +36,8 @@ class RetrieverConfig:
             done`. That helps with names; among free captions less is found (docs/log.md). An index
             made by `racm3 memory index` knows single words alone.
         columns: Metadata whose words find documents, too: a catalogue's keywords, say. Only the
-            search sees them; a memory that has no such column is searched by its texts alone.
+            search sees them; a memory that has no such column is searched by its texts alone. An
+            index has to be made with them (`racm3 memory index --columns`).
         resident_gb: Vectors of a memory up to this size stay in RAM between searches; those of a
             larger one are read from disk, block by block, for every batch of queries.
         search: exact looks at every document, indexed asks what `racm3 memory index` made.
@@ -56,7 +59,7 @@ class RetrieverConfig:
     phrases: bool = False
     columns: tuple[str, ...] = ()
     resident_gb: float = 4.0
-    search: Literal["exact", "indexed"] = "exact"
+    search: Search = "exact"
     probes: int = 32
     refine: int = 10
 
@@ -65,10 +68,6 @@ class RetrieverConfig:
             raise ConfigError(f"query_dropout {self.query_dropout} does not lie in [0, 1)")
         if min(self.candidates, self.probes, self.refine) < 1:
             raise ConfigError("candidates, probes and refine must be at least 1")
-        if self.columns and self.search == "indexed":
-            raise ConfigError(
-                "an index knows the words of texts alone; leave `columns` out, or search exactly"
-            )
         for name, pattern in (("clauses", self.clauses), ("unasked", self.unasked)):
             try:
                 re.compile(pattern)

@@ -11,22 +11,40 @@ import numpy as np
 from jaxtyping import Float32
 
 from racm3.errors import MemoryStoreError
+from racm3.retrieval.entry import OWN_COLUMNS
 from racm3.retrieval.index import Block, ExactIndex, Hits, no_hits
 from racm3.retrieval.shelf import Indexed
 from racm3.runtime import dice, progress
 
 FEWEST = 256  # as many rows as a byte of a compressed vector has values
-VECTORS, WORDS, IDS = "vector_idx", "text_idx", "id_idx"
+VECTORS, IDS = "vector_idx", "id_idx"
+DEEPER = 4  # so many times as many are asked for by each of several columns as by all together
 
 
-def build(table: Any, *, partitions: int | None, code_bytes: int | None, stems: bool) -> None:
-    """Index the ids, the vectors and the words of a table; what was there before is replaced.
+def build(
+    table: Any,
+    *,
+    partitions: int | None = None,
+    code_bytes: int | None = None,
+    stems: bool = True,
+    columns: Sequence[str] = (),
+) -> None:
+    """Index the ids, the vectors and the words of a table, those of some columns of its metadata,
+    too; what was there before is replaced.
 
     Its files are joined first, since reading a row here and there from many small ones is slow;
     earlier snapshots keep theirs.
 
+    Args:
+        table: Of LanceDB.
+        partitions: How many parts the vectors fall into; the root of their number by default.
+        code_bytes: Bytes of a compressed vector; one for eight numbers by default.
+        stems: Words are compared by their English stems.
+        columns: Metadata whose words are found, too.
+
     Raises:
-        MemoryStoreError: There are too few documents, or `code_bytes` do not divide the vectors.
+        MemoryStoreError: There are too few documents, no such column, or `code_bytes` do not divide
+            the vectors.
     """
     from lancedb.index import FTS, BTree, IvfPq
 
@@ -48,14 +66,24 @@ def build(table: Any, *, partitions: int | None, code_bytes: int | None, stems: 
             f"{dim} numbers cannot be cut into {pieces} equal pieces, one for each byte; choose a "
             f"divisor of {dim}"
         )
+    if strange := set(columns) - (set(table.schema.names) - set(OWN_COLUMNS)):
+        raise MemoryStoreError(
+            f"the metadata has no column {min(strange)!r}; `racm3 memory stats` says what it has"
+        )
     compressed = IvfPq(distance_type="dot", num_partitions=parts, num_sub_vectors=pieces)
     table.to_lance().optimize.compact_files()
     table.checkout_latest()
     # Words as `lexical` takes them: without articles and the like.
     plain = FTS(with_position=False, stem=stems, ascii_folding=False, remove_stop_words=True)
-    work = (("id", IDS, BTree()), ("text", WORDS, plain), ("vector", VECTORS, compressed))
+    said = [(name, words_of(name), plain) for name in ("text", *columns)]
+    work = [("id", IDS, BTree()), *said, ("vector", VECTORS, compressed)]
     for column, name, how in progress(work, label="index", total=len(work)):
         table.create_index(column, config=how, name=name, replace=True)
+
+
+def words_of(column: str) -> str:
+    """What the index of a column's words is called."""
+    return f"{column}_idx"
 
 
 def require(table: Any, name: str) -> Any:
@@ -66,7 +94,8 @@ def require(table: Any, name: str) -> Any:
     """
     if name not in {one.name for one in table.list_indices()}:
         raise MemoryStoreError(
-            "this memory has no index; make one with `racm3 memory index`, or search exactly"
+            f"this memory has no index {name}; make one with `racm3 memory index` (the words of "
+            "metadata with --columns), or search exactly"
         )
     return table
 
@@ -93,21 +122,34 @@ class DiskIndex:
 
 
 class DiskWords:
-    """BM25 over a text index; only what shares a word with the query is found."""
+    """BM25 over the texts' index, added to that over each column's; only what shares a word with
+    the query is found. What a text and a column both say counts twice."""
 
-    def __init__(self, table: Any, where: str | None) -> None:
-        self.table, self.where = require(table, WORDS), where
+    def __init__(self, table: Any, where: str | None, columns: Sequence[str] = ()) -> None:
+        self.columns = ["text", *(name for name in columns if name in table.schema.names)]
+        for name in self.columns:
+            require(table, words_of(name))
+        self.table, self.where = table, where
 
     def search(self, texts: Sequence[str], count: int) -> Hits:
         of, ids, scores = list[int](), list[int](), list[float]()
         for number, text in enumerate(texts):
-            asked = self.table.search(text, query_type="fts", fts_columns="text")
-            found = _filtered(asked.select(["id", "_score"]).limit(count), self.where).to_arrow()
+            found = self._one(text, count)
             of += [number] * len(found)
-            ids += found["id"].to_pylist()
-            scores += found["_score"].to_pylist()
+            ids += found
+            scores += found.values()
         return _hits(len(texts), count, np.array(of, np.int64), np.array(ids, np.int64),
                      np.array(scores))  # fmt: skip
+
+    def _one(self, text: str, count: int) -> dict[int, float]:
+        total: dict[int, float] = {}
+        deep = count if len(self.columns) == 1 else DEEPER * count
+        for name in self.columns:
+            asked = self.table.search(text, query_type="fts", fts_columns=name)
+            found = _filtered(asked.select(["id", "_score"]).limit(deep), self.where).to_arrow()
+            for id_, score in zip(*(found[k].to_pylist() for k in ("id", "_score")), strict=True):
+                total[id_] = total.get(id_, 0.0) + score
+        return total
 
 
 def _filtered(asked: Any, where: str | None) -> Any:
@@ -119,21 +161,29 @@ def _hits(queries: int, count: int, of: Any, ids: Any, scores: Any) -> Hits:
     hits = no_hits(queries, count)
     for query in range(queries):
         mine = np.flatnonzero(of == query)
-        order = mine[np.lexsort((ids[mine], -scores[mine]))]
+        order = mine[np.lexsort((ids[mine], -scores[mine]))][:count]
         hits.ids[query, : len(order)] = ids[order]
         hits.scores[query, : len(order)] = scores[order]
     return hits
 
 
 def found_share(
-    shelf: Indexed, *, probes: int, refine: int, queries: int = 100, count: int = 10
+    shelf: Indexed,
+    *,
+    probes: int,
+    refine: int,
+    candidates: int,
+    queries: int = 100,
+    nearest: int = 10,
 ) -> float:
-    """How many of the `count` truly nearest of some documents the index finds; reads all once."""
+    """How many of the `nearest` to some documents are among the `candidates` that the index finds;
+    reads all once."""
     looked_at = progress(shelf.blocks(), label="checking against every vector")
     exact = ExactIndex(lambda: (Block(block.ids, block.vectors) for block in looked_at))
     ids = shelf.ids()
     some = dice(0, 91).choice(ids, min(queries, len(ids)), replace=False)
     asked = shelf.rows(some.tolist()).vectors
-    right = exact.search(asked, count).ids
-    found = shelf.vector_index(probes=probes, refine=refine).search(asked, count).ids
+    right = exact.search(asked, nearest).ids
+    index = shelf.vector_index(probes=probes, refine=refine)
+    found = index.search(asked, max(candidates, nearest)).ids
     return float(np.mean([np.isin(a, b).mean() for a, b in zip(right, found, strict=True)]))

@@ -61,7 +61,7 @@ def restore_memory(path: Path, folder: Path) -> MemoryStore:
         store = MemoryStore.create(
             temporary, encoder=about["encoder"], dim=about["dim"], sides=sides
         )
-        for batch in file.iter_batches(256):
-            store.append(batch, next_id=about["next_id"])
+        rows, names = file.iter_batches(256), file.schema_arrow.names
+        store.append(rows, names, next_id=about["next_id"])
         store.notes.keep_away(about.get("removed", ()))
     return MemoryStore.open(folder)

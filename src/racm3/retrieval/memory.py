@@ -1,7 +1,8 @@
 """The external memory on disk: a LanceDB table of documents, their bytes and their vectors."""
 
+import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,13 @@ class MemoryStore:
                 f"there is a memory at {path} already; use `add`, or choose another folder"
             )
         path.mkdir(parents=True, exist_ok=True)
-        about = {"format": FORMAT, "encoder": encoder, "dim": dim, "next_id": 0}
-        about["sides"] = asdict(sides)
+        about = {
+            "format": FORMAT,
+            "encoder": encoder,
+            "dim": dim,
+            "next_id": 0,
+            "sides": asdict(sides),
+        }
         table = _connect(path).create_table(TABLE, schema=schema(dim), exist_ok=True)
         save_json(path / "about.json", about)
         return cls(path, about, table, pinned=False)
@@ -145,28 +151,16 @@ class MemoryStore:
             self._table = _connect(self.path).open_table(TABLE)
         return before - len(self)
 
-    def index(
-        self,
-        *,
-        partitions: int | None = None,
-        code_bytes: int | None = None,
-        stems: bool = True,
-    ) -> None:
-        """Let vectors and words be found without looking at all of them (`retrieval/disk.py`).
-
-        Args:
-            partitions: How many parts the vectors fall into; the root of their number by default.
-            code_bytes: Bytes of a compressed vector; one for eight numbers by default.
-            stems: Words are compared by their English stems.
-        """
+    def index(self, **how: Any) -> None:
+        """Let vectors and words be found without looking at all of them, as `disk.build` does."""
         self._must_be_newest()
-        disk.build(self._table, partitions=partitions, code_bytes=code_bytes, stems=stems)
+        disk.build(self._table, **how)
 
     def vector_index(self, where: str | None = None, *, probes: int, refine: int) -> DiskIndex:
         return DiskIndex(self._table, where, probes=probes, refine=refine)
 
-    def word_index(self, where: str | None = None) -> DiskWords:
-        return DiskWords(self._table, where)
+    def word_index(self, where: str | None = None, columns: Sequence[str] = ()) -> DiskWords:
+        return DiskWords(self._table, where, columns)
 
     @property
     def columns(self) -> list[str]:
@@ -197,12 +191,10 @@ class MemoryStore:
         try:
             yield from query.to_batches(rows)
         except (ValueError, RuntimeError) as error:
-            columns_ = ", ".join(
-                n for n in self._table.schema.names if n not in ("parts", "vector")
-            )
+            known = [n for n in self._table.schema.names if n not in ("parts", "vector")]
             raise MemoryStoreError(
                 f"the filter {where!r} cannot be used ({str(error).splitlines()[0]}); "
-                f"write SQL over the columns {columns_}"
+                f"write SQL over the columns {', '.join(known)}"
             ) from error
 
     def blocks(self, where: str | None = None) -> Iterator[Table]:
@@ -244,20 +236,27 @@ class MemoryStore:
 
     def batches(self) -> Iterator["pyarrow.RecordBatch"]:
         """Every row with every column, as it is stored, by ascending id."""
-        names, ids = self._table.schema.names, self.ids().tolist()
-        for start in range(0, len(ids), 256):
-            for batch in self._scan(names, _among(ids[start : start + 256])):
-                yield batch.select(names).sort_by("id")
+        stored = self._table.to_lance()
+        order = np.argsort(stored.to_table(columns=["id"])["id"].to_numpy(), kind="stable")
+        for start in range(0, len(order), 256):
+            some = stored.take(order[start : start + 256].tolist())
+            yield from some.combine_chunks().to_batches()
 
-    def append(self, batch: "pyarrow.RecordBatch", *, next_id: int) -> None:
-        """Rows that another memory wrote, ids included; for a memory that is being restored."""
+    def append(
+        self, batches: Iterable["pyarrow.RecordBatch"], columns: Sequence[str], *, next_id: int
+    ) -> None:
+        """Rows that another memory wrote, ids included: all of them or none."""
         import pyarrow as pa
 
-        self._add_columns(set(batch.schema.names) - set(OWN_COLUMNS))
+        self._add_columns(set(columns) - set(OWN_COLUMNS))
         self.about = {**self.about, "next_id": next_id}
         save_json(self.path / "about.json", self.about)
-        columns = [batch.column(name) for name in self._table.schema.names]
-        self._table.add(pa.Table.from_arrays(columns, schema=self._table.schema))
+        schema = self._table.schema
+        rows = (
+            pa.RecordBatch.from_arrays([one.column(name) for name in schema.names], schema=schema)
+            for one in batches
+        )
+        self._table.add(pa.RecordBatchReader.from_batches(schema, rows))
 
     def stats(self) -> dict[str, Any]:
         files = [path for path in self.path.rglob("*") if path.is_file()]
@@ -290,6 +289,7 @@ def _among(ids: Sequence[int]) -> str:
 
 
 def _connect(path: Path) -> Any:
+    os.environ.setdefault("LANCEDB_LOG", "error")  # else it warns of every empty partition
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import lancedb

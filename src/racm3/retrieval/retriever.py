@@ -79,7 +79,7 @@ class Retriever:
     @cached_property
     def lexical(self) -> Words:
         if self.config.search == "indexed":
-            return self._indexed.word_index(self.where)
+            return self._indexed.word_index(self.where, self.config.columns)
         stems, paired, said = self.config.stems, self.config.phrases, self._said("text")
         fields = [BM25(said, self.ids, stems=stems, paired=paired)]
         for column in self.config.columns:

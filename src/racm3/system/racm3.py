@@ -19,6 +19,7 @@ from racm3.generation.tasks import (
     complete_task,
     draw_task,
 )
+from racm3.retrieval.config import Search
 from racm3.retrieval.query import mirrored
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import device as find_device
@@ -66,12 +67,17 @@ class RACM3:
         memory: Shelf | str | Path | None = None,
         device: str = "auto",
         generator: str = "racm3",
+        search: Search | None = None,
     ) -> "RACM3":
-        """The shipped system (`sample`) or a folder; `memory` replaces the memory it came with."""
+        """The shipped system (`sample`) or a folder; `memory` replaces the memory it came with, and
+        `search` how that is searched."""
         place = find_device(device)
         folder = system_folder(where)
         shelf = Path(memory) if isinstance(memory, str) else memory
-        return cls(open_parts(folder, shelf, place), generator=generator)
+        parts = open_parts(folder, shelf, place)
+        if search:
+            parts.retriever = replace(parts.retriever, search=search)
+        return cls(parts, generator=generator)
 
     def save(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         save_parts(self.parts, Path(folder), dtype=dtype)

@@ -3,6 +3,7 @@
 import json as json_
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
@@ -27,6 +28,8 @@ class Using:
     Args:
         system: A system folder, or `sample` for the one that ships with racm3.
         memory: A memory folder to consult instead of the system's own.
+        search: How the memory is searched: `exact` looks at all of it, `indexed` asks what
+            `racm3 memory index` made, and `system` does what the system does.
         generator: `racm3`, or `cm3` for the baseline without retrieval.
         device: auto, cpu or cuda.
         threads: Cores for one operation on a CPU; 0 takes one for a generator of less than 10
@@ -36,6 +39,7 @@ class Using:
 
     system: str = "sample"
     memory: Path | None = None
+    search: Literal["system", "exact", "indexed"] = "system"
     generator: str = "racm3"
     device: str = "auto"
     threads: int = 0
@@ -47,7 +51,11 @@ class Using:
     def open(self, *, small: int = SMALL) -> RACM3:
         """The system; whoever encodes many pictures calls no generator `small`."""
         system = RACM3.open(
-            self.system, memory=self.memory, device=self.device, generator=self.generator
+            self.system,
+            memory=self.memory,
+            device=self.device,
+            generator=self.generator,
+            search=None if self.search == "system" else self.search,
         )
         take_cores(system, self.threads, small=small)
         return system

@@ -14,6 +14,7 @@ from racm3.runtime import dice
 
 # Who searches by a picture wants what is most like it.
 EVERYTHING = RetrieverConfig(too_similar=None)
+MANY = 8  # snapshots are not listed one by one
 
 
 def search(
@@ -94,4 +95,10 @@ def stats(memory: Path, *, json: bool = False) -> None:
         json: Print JSON.
     """
     found = MemoryStore.open(memory).stats()
-    print(json_.dumps(found) if json else "\n".join(f"{k}\t{v}" for k, v in found.items()))
+    if json:
+        print(json_.dumps(found))
+        return
+    kept = found["snapshots"]
+    if len(kept) > MANY:
+        found["snapshots"] = f"{len(kept):,} from {kept[0]} to {kept[-1]}"
+    print("\n".join(f"{k}\t{v}" for k, v in found.items()))

@@ -150,30 +150,34 @@ def index(
     partitions: int | None = None,
     code_bytes: int | None = None,
     stems: bool = True,
+    columns: list[str] | None = None,
     json: bool = False,
 ) -> None:
-    """Index a large memory: `--retriever.search indexed` then looks at a small part of it.
+    """Index a large memory, which `--search indexed` then answers from without reading all of it.
 
     Vectors and words are indexed on disk, whatever their number. Documents that are added later are
     found, too, only less quickly: run it again when there are many. Says how many of the nearest
-    documents are found.
+    documents are found. (`memory search` and `assemble` say `--retriever.search indexed`.)
 
     Args:
         memory: The memory's folder.
         partitions: How many parts the vectors fall into; the root of their number by default.
         code_bytes: Bytes of a compressed vector; one for eight numbers by default.
         stems: Words are compared by their English stems: `dogs` find `a dog`.
+        columns: Metadata whose words find documents, too: a catalogue's keywords, say.
         json: Print JSON.
     """
     store, usual = MemoryStore.open(memory), RetrieverConfig()
-    store.index(partitions=partitions, code_bytes=code_bytes, stems=stems)
-    found = found_share(store, probes=usual.probes, refine=usual.refine)
+    store.index(partitions=partitions, code_bytes=code_bytes, stems=stems, columns=columns or [])
+    asked = {"probes": usual.probes, "refine": usual.refine, "candidates": usual.candidates}
+    found = found_share(store, **asked)
     if json:
         print(json_.dumps({"documents": len(store), "snapshot": store.snapshot, "found": found}))
     else:
         print(
-            f"{len(store)} documents indexed; of the 10 nearest of some of them {found:.1%} are "
-            f"found at {usual.probes} probes, more with a larger --retriever.probes"
+            f"{len(store)} documents indexed; of the 10 nearest to some of them {found:.1%} are "
+            f"among the {usual.candidates} that are found with probes {usual.probes} and refine "
+            f"{usual.refine}; larger numbers find more, and take longer"
         )
 
 
