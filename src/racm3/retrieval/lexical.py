@@ -75,7 +75,7 @@ class BM25:
         self.stems, self.paired = stems, paired
         counts = [Counter(self.terms(text)) for text in texts]
         for count, other in zip(counts, beside or [""] * len(texts), strict=True):
-            for term in self.terms(other):
+            for term in self.terms(other) if count else ():
                 count.pop(term, None)
         lengths = np.array([sum(c.values()) for c in counts], dtype=np.float32)
         average = max(float(lengths.mean()), 1e-9) if len(lengths) else 1.0
