@@ -28,6 +28,7 @@ from racm3.training.loop import LoopConfig
 Neighbours = Literal["retrieved", "none", "random"]
 Strategy = Literal["clip", "bm25", "hybrid"]
 Modality = Literal["document", "text", "image"]
+Met = Literal["updates", "documents"]
 DRAWS = 2
 LOOKED_AT = 32
 
@@ -69,7 +70,7 @@ class Learnt:
     alpha: float = 0.1
     rotation: float = 0.5
     scale: int | None = None
-    met: Literal["updates", "documents"] = "updates"
+    met: Met = "updates"
     after_cm3: bool = False
     seed: int = 0
 
