@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ from PIL import Image as PIL
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.catalogue import told
 from racm3.data.sample_world.fictional import fictional_things
+from racm3.data.sample_world.phrasing import JOINS, SPLITS, phrased, plural
 from racm3.data.sample_world.scenes import COLOURS, DYES, Chances, Scene, dyed
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.data.sample_world.wording import worded
@@ -297,3 +299,49 @@ def test_people_word_their_own_things_and_call_them_as_they_do():
     assert texts == [worded(thing, dice(row)).text for row, thing in enumerate(some)]
     for beginning in ("This is ", "a picture of ", "My ", "my ", "The "):
         assert any(text.startswith(beginning) for text in texts)
+
+
+def test_people_say_the_first_thing_first_or_that_the_second_is_right_of_it_or_below():
+    """Read back by the meaning of what stands between the names."""
+    forwards = {"left of": ("and", "next to", "beside", "left of"), "above": ("over", "on top of")}
+    backwards = {"left of": ("right of",), "above": ("below", "under", "beneath")}
+    held, rng, ways = held_out_things(), np.random.default_rng(0), set[str]()
+    for _ in range(300):
+        scene = Scene.random(held, rng, count=2)
+        one, other = (thing.noun for thing in scene.things)
+        text = phrased(scene, rng)
+        if one == other:
+            assert plural(scene.things[0].name) in text
+            continue
+        if text.startswith(f"{one} "):
+            known, between = forwards, text[len(one) :].partition(other)[0]
+        else:
+            known, between = backwards, text[len(other) :].partition(one)[0]
+        (way,) = {way for way in known[scene.relation] if f" {way} " in between}
+        ways.add(way)
+        parts = [one for half in re.split(SPLITS, text) for one in re.split(JOINS, half)]
+        assert len(parts) >= 2  # more where a name has a joining word
+    assert ways == {way for some in (forwards, backwards) for kind in some.values() for way in kind}
+
+
+@pytest.mark.parametrize(
+    ("name", "many"),
+    [
+        ("fox", "foxes"), ("flag of Uganda", "flags of Uganda"), ("cherry", "cherries"),
+        ("key", "keys"), ("ballet shoes", "ballet shoes"), ("woman artist", "woman artists"),
+        ("man with beard", "men with beard"), ("glass", "glasses"), ("fish", "fish"),
+    ],
+)  # fmt: skip
+def test_several_of_a_thing(name, many):
+    assert plural(name) == many
+
+
+def test_sizes_places_and_grounds_are_said_in_other_words_too():
+    held, rng = held_out_things(), np.random.default_rng(1)
+    for _ in range(200):
+        scene = Scene.random(held, rng, count=1)
+        text = phrased(scene, rng)
+        assert scene.things[0].noun.split(" ", 1)[1] in text
+        assert scene.size == "small" or not re.search("small|tiny|little", text)
+        assert scene.place in text or scene.place == "centre"
+        assert scene.colour in text or scene.colour == "white"

@@ -14,7 +14,7 @@ from racm3.errors import ConfigError
 from racm3.evaluation.attributes import obeyed, says_dye
 from racm3.evaluation.fidelity import emptied, faithful, nearest_things, thing_box
 from racm3.evaluation.invented import invented_things, recognised, taught
-from racm3.evaluation.sample_edits import edits, likened, much_read
+from racm3.evaluation.sample_edits import edits, in_peoples_words, likened, much_read
 from racm3.evaluation.sample_tasks import captions, drawings, faithfully_kept
 from racm3.runtime import dice
 from racm3.system import Settings
@@ -204,6 +204,26 @@ def test_what_is_drawn_after_an_example_and_after_many_documents_is_asked_so(sys
     rows = [likened(other, some, Settings()), *much_read(other, some, Settings())]
     assert [row.racm3.value for row in rows] == [1, 1, 1]
     assert asked == [(2, 1), (4, 0), (8, 0)]
+
+
+def test_people_do_not_say_what_our_captions_say(system):
+    def drawer(right: bool):
+        one = copy(system)
+        one.draw = lambda text, settings: (
+            heard.append(text)
+            or SimpleNamespace(image=(scene if right else scene.showing(GUITAR)).draw())
+        )
+        return one
+
+    heard = list[str]()
+    pair = (GUITAR, next(thing for thing in things() if thing.name == "violin"))
+    scene = Scene(pair, colour="pink", size="small")
+    row = in_peoples_words(drawer(True), drawer(False), [(scene, scene.document(dice(6)))] * 9,
+                           Settings())  # fmt: skip
+    assert (row.racm3.value, row.cm3 and row.cm3.value) == (1, 0)
+    assert heard[::2] == heard[1::2]
+    assert len({*heard}) > 4
+    assert not {*heard} & {*scene.captions()}
 
 
 def test_every_invented_thing_has_a_name_of_its_own():

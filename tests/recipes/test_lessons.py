@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from racm3.data.sample_world.phrasing import JOINS, SPLITS, plural
 from racm3.data.sample_world.scenes import COLOURS, Chances
 from racm3.data.sample_world.wording import Worded
 from racm3.errors import Racm3Error
@@ -118,6 +119,23 @@ def test_hints_say_a_name_and_not_what_it_stands_on(codec, encoder):
     assert not any(word in d.text for d in some.documents for word in grounds)
     corners = np.array([d.images[0].pixels[0, -1] for d in some.documents])
     assert 0.4 < (corners > 250).all(axis=1).mean() < 0.9
+
+
+def test_what_people_say_of_two_things_stands_beside_both_as_they_are_said(codec, encoder):
+    fiction, config = Fiction(40), RetrieverConfig(clauses=SPLITS, joins=JOINS)
+    some = lessons.phrased(60, fiction, encoder.dim)
+    made = lessons.prepare_lessons(codec, encoder, [some], config, draws=1)
+    assert (made.words == Words.GIVEN).all()
+    first_is_said, both = list[bool](), list[bool]()
+    for document, neighbours in zip(some.documents, made.neighbours[:, 0], strict=True):
+        text = document.text
+        at = {n.name: max(map(text.find, (n.name, plural(n.name)))) for n in fiction.things}
+        first, *rest = sorted((name for name in at if at[name] >= 0), key=lambda name: at[name])
+        shown = [said(codec, made.memory[int(n)]).split(" (")[0] for n in neighbours if n >= 0]
+        first_is_said.append(shown[0] == first)
+        both.append(shown == [first, *rest])
+    assert np.mean(first_is_said) > 0.9  # words that never were have strange plurals
+    assert 0.4 < np.mean(both) < 0.7  # IN_PAIRS without what is there twice
 
 
 def test_an_empty_picture_has_one_ground_and_its_words_say_which(codec, encoder):

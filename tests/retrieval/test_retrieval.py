@@ -317,6 +317,24 @@ def test_what_the_text_says_counts_once(texts, asked):
     np.testing.assert_allclose(hits.scores[0], apart[hits.ids[0]], rtol=1e-6)
 
 
+def test_what_a_document_says_joined_is_asked_for_as_one(encoder):
+    names = ("hammer and wrench", "fork and knife", "wrench", "cat", "dog", "cat face")
+    made = [Document.of(name) for name in names]
+    shelf = ListShelf(made, np.zeros((len(made), encoder.dim), np.float32))
+    config = RetrieverConfig(strategy="bm25", clauses=" above ", joins=" and ", too_similar=None)
+    asks = Retriever(encoder, shelf, config)
+
+    def found(text: str) -> list[str]:
+        (hits,) = asks.neighbours([Document.of(text)], 2, rng=dice(0))
+        return [names[one.id] for one in hits]
+
+    assert found("a dog and a cat") == ["dog", "cat"]
+    assert found("a hammer and a wrench")[0] == "hammer and wrench"
+    assert found("a fork and a dog") == ["fork and knife", "dog"]
+    assert found("a hammer and wrench above a cat") == ["hammer and wrench", "cat"]
+    assert found("a cat") == ["cat", "cat face"]
+
+
 def test_clauses_take_turns(encoder, shelf):
     def found(text: str, **changes: object) -> list[int]:
         retriever = Retriever(encoder, shelf, RetrieverConfig(too_similar=None, **changes))
@@ -331,6 +349,8 @@ def test_clauses_take_turns(encoder, shelf):
     assert found("a red cat", clauses=" above ") == one
     with pytest.raises(ConfigError, match="regular expression"):
         RetrieverConfig(clauses="(")
+    with pytest.raises(ConfigError, match="joins"):
+        RetrieverConfig(joins="(")
 
 
 def test_a_picture_asks_by_its_halves_where_both_are_nearer_and_differ(encoder):

@@ -1,8 +1,9 @@
-"""What people do to pictures, judged: things exchanged or taken out, examples given, much read."""
+"""What people ask, judged: in their words, things exchanged or taken out, examples, much read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from racm3.data.sample_world.phrasing import phrased
 from racm3.data.sample_world.scenes import Scene
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
@@ -10,7 +11,7 @@ from racm3.evaluation.report import Row, mean
 from racm3.runtime import dice, progress
 from racm3.system import RACM3, Settings
 
-EXAMPLES = 83
+EXAMPLES, PHRASES = 83, 84
 Some = Sequence[tuple[Scene, Document]]
 # The answer of one system about one scene, with this seed in its settings: right or not.
 Judge = Callable[[RACM3, int, Settings], bool]
@@ -61,6 +62,19 @@ def likened(system: RACM3, some: Some, settings: Settings) -> Row:
 
     where = "1 held-out thing, after another scene of it"
     return _row(f"fidelity[{fidelity.NAME}]", where, like, (system,), some, settings)
+
+
+def in_peoples_words(system: RACM3, baseline: RACM3, some: Some, settings: Settings) -> Row:
+    """Scenes drawn by what people say of them who do not know our captions."""
+
+    def drawn(one: RACM3, number: int, mine: Settings) -> bool:
+        scene = some[number][0]
+        text = phrased(scene, dice(PHRASES, number))
+        return fidelity.faithful(one.draw(text, mine).image, scene)
+
+    where = f"{len(some[0][0].things)} held-out thing(s), in people's words"
+    both = (system, baseline)
+    return _row(f"fidelity[{fidelity.NAME}]", where, drawn, both, some, settings)
 
 
 def much_read(system: RACM3, some: Some, settings: Settings) -> list[Row]:

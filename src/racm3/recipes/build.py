@@ -92,6 +92,7 @@ def prepare_training(
         (course.empty, lessons.empty, 5),
         (course.paired, beside.paired, 6),
         (course.likened, beside.likened, 4),
+        (course.phrased, lessons.phrased, 10),
     ):
         if count:
             taught.append(make(count, worded, dim, seed=first + offset, chances=chances))

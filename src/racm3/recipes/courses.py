@@ -254,6 +254,27 @@ def asking_cpu() -> SampleRecipe:
     return replace(base, courses=(course,))
 
 
+def phrasing_cpu() -> SampleRecipe:
+    """A slow course for what `asking_cpu` made and the average: two things and their sizes in the
+    words that people have for them, who say neither `left of` nor `two of`."""
+    base = asking_cpu()
+    course = replace(
+        base.courses[0],
+        seen=1_300,
+        fictional=1_700,
+        pictured=1_300,
+        captioned=1_200,
+        labelled=2_400,
+        dyed=1_500,
+        hinted=1_600,
+        empty=300,
+        paired=1_300,
+        likened=700,
+        phrased=3_400,
+    )
+    return replace(base, courses=(course,))
+
+
 def decoder_cpu() -> SampleRecipe:
     """A decoder that is told more of every code, for what `further_cpu` or `course_cpu` made."""
     return replace(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from racm3.data.prepare import Prepared, prepare
-from racm3.data.sample_world import corpus
+from racm3.data.sample_world import corpus, phrasing
 from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import USUAL, Chances
 from racm3.data.sample_world.things import Thing, seen_things
@@ -23,7 +23,9 @@ from racm3.runtime import dice
 from racm3.tokens.codec import Codec
 from racm3.tokens.masking import Words
 
-OWN, HINTS, EMPTY = 69, 74, 75
+OWN, HINTS, EMPTY, PHRASED = 69, 74, 75, 78
+# How many of the scenes in people's words show two things.
+IN_PAIRS = 0.7
 # How often a picture stands on white whose words do not say on what.
 WHITE = 0.5
 
@@ -130,6 +132,19 @@ def empty(
         for number, (scene, _) in enumerate(drawn)
     ]
     return Lessons(documents, unseen_by_clip(fiction.things, dim), worded=True)
+
+
+def phrased(
+    count: int, fiction: Fiction, dim: int, *, seed: int = 10, chances: Chances = USUAL
+) -> Lessons:
+    """Scenes of fictional things, two in most, to be drawn, in the words that people use."""
+    drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=IN_PAIRS, chances=chances)
+    documents = [
+        Document.of(phrasing.phrased(scene, dice(seed, PHRASED, number)), scene.draw())
+        for number, (scene, _) in enumerate(drawn)
+    ]
+    memory = unseen_by_clip(fiction.things, dim)
+    return Lessons(documents, memory, worded=True, words=Words.GIVEN)
 
 
 def unseen_by_clip(things: Sequence[Thing], dim: int) -> ListShelf:

@@ -24,6 +24,8 @@ class RetrieverConfig:
         query: Which side of a document asks in training: `either` draws one, never both.
         clauses: A regular expression that splits a query's text; every clause asks for itself and
             their neighbours take turns. "" asks with the whole text.
+        joins: A regular expression that splits what `clauses` leaves once more, but for what the
+            nearest document says itself: `a dog and a cat` are two, `hammer and wrench` is one.
         halves: A picture that asks alone is also looked at half by half, the rest painted over; two
             halves, side by side or one above the other, that are both nearer to documents than the
             whole is, and not to the same one, ask each for itself.
@@ -53,6 +55,7 @@ class RetrieverConfig:
     query_dropout: float = 0.2
     query: Literal["either", "text", "image"] = "either"
     clauses: str = ""
+    joins: str = ""
     halves: bool = False
     unasked: str = ""
     stems: bool = True
@@ -68,7 +71,8 @@ class RetrieverConfig:
             raise ConfigError(f"query_dropout {self.query_dropout} does not lie in [0, 1)")
         if min(self.candidates, self.probes, self.refine) < 1:
             raise ConfigError("candidates, probes and refine must be at least 1")
-        for name, pattern in (("clauses", self.clauses), ("unasked", self.unasked)):
+        for name in ("clauses", "joins", "unasked"):
+            pattern = getattr(self, name)
             try:
                 re.compile(pattern)
             except re.error as error:

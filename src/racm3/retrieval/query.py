@@ -10,8 +10,11 @@ from racm3.document import Document, Image, Text, reduced
 from racm3.errors import DocumentError
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Dropout
+from racm3.retrieval.lexical import words
 
 Side = Literal["text", "image", "both"]
+# Each is a list of what asks for itself.
+Ways = list[list[Document]]
 # More pixels on the shorter side of a picture tell a CLIP nothing.
 MOST = 512
 
@@ -34,7 +37,18 @@ def _asked(query: Document, pattern: str) -> str:
     return re.sub(pattern, "", query.text) if pattern else query.text
 
 
-def ways_to_ask(query: Document, config: RetrieverConfig) -> list[list[Document]]:
+def says_joined(known: str, asked: str, pattern: str) -> bool:
+    """Whether a document's text has the words that `pattern` joins in a question: `hammer and
+    wrench` those of `a hammer and a wrench`, and not of `a hammer and a cat`."""
+    said = set(words(known))
+    joints = [
+        (words(asked[: one.start()])[-1:], words(asked[one.end() :])[:1])
+        for one in re.finditer(pattern, asked)
+    ]
+    return all(said.issuperset(before + after) for before, after in joints)
+
+
+def ways_to_ask(query: Document, config: RetrieverConfig) -> Ways:
     """Ways to look for what a query shows or says, each a list of what asks for itself: as a whole
     first. A text asks by its clauses, and a picture alone may ask by two of its halves."""
     if config.halves and not query.text.strip() and len(query.images) == 1:

@@ -1,6 +1,7 @@
 """From a query to neighbours: one deciding function for training, preparing and generating."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -14,9 +15,19 @@ from racm3.retrieval.embedding import Apart, Dropout, Encoder, embed, embed_quer
 from racm3.retrieval.fusion import fused, nearest_way, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits, Index
 from racm3.retrieval.lexical import BM25, Fields, Words
-from racm3.retrieval.query import ask, ways_to_ask, without, words_of
+from racm3.retrieval.query import (
+    Ways,
+    ask,
+    clauses,
+    says_joined,
+    ways_to_ask,
+    without,
+    words_of,
+)
 from racm3.retrieval.selection import select
 from racm3.retrieval.shelf import Indexed, Shelf, Table, joined
+
+Search = Callable[[Sequence[Document], Dropout | None], Hits]
 
 
 class Neighbour(NamedTuple):
@@ -147,12 +158,35 @@ class Retriever:
             queries = [query.only(Text) if query.text.strip() else query for query in queries]
         asks = {"clip": self._by_meaning, "bm25": self._by_words, "hybrid": self._by_both}
         ask = asks[self.config.strategy]
-        if not (self.config.clauses or self.config.halves):
+        if not (self.config.clauses or self.config.joins or self.config.halves):
             return ask(queries, dropout)
         wanted = [ways_to_ask(query, self.config) for query in queries]
+        if self.config.joins:
+            wanted = self._divided(wanted, ask, dropout)
         hits = ask([part for ways in wanted for way in ways for part in way], dropout)
         sizes = [[len(way) for way in ways] for ways in wanted]
         return taking_turns(*nearest_way(hits, sizes))
+
+    def _divided(self, wanted: list[Ways], by: Search, dropout: Dropout | None) -> list[Ways]:
+        """The same with every text divided where `joins` say, but for what the nearest document
+        says as it stands."""
+        joins = self.config.joins
+        every = [part for ways in wanted for way in ways for part in way]
+        joined = [part for part in every if part.text and re.search(joins, part.text)]
+        if not joined:
+            return wanted
+        nearest = by(joined, dropout).ids[:, 0].tolist()
+        found = [id_ for id_ in nearest if id_ >= 0]
+        known = dict(zip(found, (one.text for one in self.shelf.documents(found)), strict=True))
+        divided = {
+            part.text: clauses(part, joins)
+            for part, id_ in zip(joined, nearest, strict=True)
+            if not says_joined(known.get(id_, ""), part.text, joins)
+        }
+        return [
+            [[one for part in way for one in divided.get(part.text, [part])] for way in ways]
+            for ways in wanted
+        ]
 
     def _by_meaning(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
         vectors = embed_queries(self.encoder, queries, dropout=dropout)

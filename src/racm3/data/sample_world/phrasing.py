@@ -1,0 +1,90 @@
+"""What people say of a scene who do not know our captions: a dog and a cat, a tiny crown."""
+
+import numpy as np
+
+from racm3.data.sample_world.scenes import Scene
+
+# Who stands left or above comes first, or second after what says the opposite.
+BESIDE = (
+    "{a} and {b}",
+    "{a} and {b}",
+    "{a} next to {b}",
+    "{a} beside {b}",
+    "{a} to the left of {b}",
+    "{b} right of {a}",
+    "{b} to the right of {a}",
+)
+ABOVE = ("{a} over {b}", "{a} on top of {b}", "{b} below {a}", "{b} under {a}", "{b} beneath {a}")
+TWICE = {
+    "left of": ("two {many}", "two {many}", "two {many} side by side", "two {many} in a row"),
+    "above": ("two {many} one above the other", "two {many}, one on top and one below"),
+}
+SIZED = {"small": ("small", "tiny", "little"), "large": ("", "big", "large")}
+PLACED = {
+    "left": ("on the left", "at the left"),
+    "right": ("on the right", "at the right"),
+    "top": ("at the top", "on top"),
+    "bottom": ("at the bottom",),
+}
+GROUNDS = (
+    "{what} on {a} {ground} background",
+    "{what} on {a} {ground} field",
+    "{what} on {ground}",
+    "{what} in front of {a} {ground} background",
+    "{what} with {a} {ground} background",
+    "{what}, {ground} background",
+)
+# How often a plain white background is not said.
+UNSAID = 0.6
+# What such words split a question by; `and` may belong to a name: a hammer and wrench.
+SPLITS = (
+    r" (?:next to|beside|(?:to the )?(?:left|right) of|above|below|beneath|on top of)"
+    r"(?! each| the other) "
+)
+JOINS = r" (?:and|over|under)(?! each| the other) "
+IRREGULAR = {"man": "men", "woman": "women", "person": "people", "child": "children"}
+IRREGULAR |= {"mouse": "mice", "foot": "feet", "tooth": "teeth", "sheep": "sheep", "fish": "fish"}
+AFTER_A_NOUN = (" of ", " with ", " without ", " in ", " on ", " behind ", " from ")
+
+
+def phrased(scene: Scene, rng: np.random.Generator) -> str:
+    """One of many ways to say what a scene of one or two things shows."""
+    what = _pair(scene, rng) if len(scene.things) == 2 else _one(scene, rng)
+    if scene.colour == "white" and scene.texture == "plain" and rng.random() < UNSAID:
+        return what
+    ground = scene.colour if scene.texture == "plain" else f"{scene.texture} {scene.colour}"
+    article = "an" if ground[0] in "aeiou" else "a"
+    return str(rng.choice(GROUNDS)).format(what=what, a=article, ground=ground)
+
+
+def _one(scene: Scene, rng: np.random.Generator) -> str:
+    noun = scene.things[0].noun
+    size = "tilted" if scene.tilted else str(rng.choice(SIZED[scene.size]))
+    if size:
+        article, rest = noun.split(" ", 1)
+        noun = f"{'a' if article == 'an' else article} {size} {rest}"
+    return noun if scene.place == "centre" else f"{noun} {rng.choice(PLACED[scene.place])}"
+
+
+def _pair(scene: Scene, rng: np.random.Generator) -> str:
+    one, other = scene.things
+    if one is other:
+        return str(rng.choice(TWICE[scene.relation])).format(many=plural(one.name))
+    ways = BESIDE if scene.relation == "left of" else ABOVE
+    return str(rng.choice(ways)).format(a=one.noun, b=other.noun)
+
+
+def plural(name: str) -> str:
+    """Several of what has this name: two flags of Uganda, two ladies' hats, two foxes."""
+    starts = [name.index(word) for word in AFTER_A_NOUN if word in name]
+    head = name[: min(starts, default=len(name))]
+    before, space, noun = head.rpartition(" ")
+    if noun in IRREGULAR:
+        many = IRREGULAR[noun]
+    elif noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        many = f"{noun[:-1]}ies"
+    elif noun.endswith("s") and not noun.endswith("ss"):
+        many = noun
+    else:
+        many = f"{noun}{'es' if noun.endswith(('ss', 'x', 'ch', 'sh')) else 's'}"
+    return before + space + many + name[len(head) :]
