@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
 STUDIES = {
     "sample world, shipped": ("sample-trained", "sample-trained-long"),
-    "from nothing, two cores": ("sample-1h-before-halves", "sample-1h"),
+    "from nothing, two cores": ("sample-1h",),
     "from nothing, a GPU": ("sample-gpu-small",),
     "photographs, two cores": ("photographs-3h",),
     "photographs, a GPU": ("photographs-gpu",),
@@ -29,6 +29,7 @@ SHOWN = (
     ("image perplexity, K = 2 random", HELD_OUT),
     ("fidelity[pixels-2x2]", "1 held-out thing(s)"),
     ("fidelity[pixels-2x2]", "2 held-out thing(s)"),
+    ("fidelity[pixels-2x2]", "2 held-out thing(s), in people's words"),
     ("right, and in the dye asked for", "1 held-out thing(s), dyed"),
     ("infilled half is right", "held-out flags, large"),
     ("infilled half is right", "held-out flags, large, right half"),
