@@ -260,12 +260,9 @@ def phrasing_cpu() -> SampleRecipe:
     base = asking_cpu()
     course = replace(
         base.courses[0],
-        seen=1_300,
         fictional=1_700,
         pictured=1_300,
-        captioned=1_200,
         labelled=2_400,
-        dyed=1_500,
         hinted=1_600,
         empty=300,
         paired=1_300,
