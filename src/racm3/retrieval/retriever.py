@@ -27,7 +27,7 @@ from racm3.retrieval.query import (
 from racm3.retrieval.selection import select
 from racm3.retrieval.shelf import Indexed, Shelf, Table, joined
 
-Search = Callable[[Sequence[Document], Dropout | None], Hits]
+Finder = Callable[[Sequence[Document], Dropout | None], Hits]
 
 
 class Neighbour(NamedTuple):
@@ -167,7 +167,7 @@ class Retriever:
         sizes = [[len(way) for way in ways] for ways in wanted]
         return taking_turns(*nearest_way(hits, sizes))
 
-    def _divided(self, wanted: list[Ways], by: Search, dropout: Dropout | None) -> list[Ways]:
+    def _divided(self, wanted: list[Ways], by: Finder, dropout: Dropout | None) -> list[Ways]:
         """The same with every text divided where `joins` say, but for what the nearest document
         says as it stands."""
         joins = self.config.joins
