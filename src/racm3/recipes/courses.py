@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from racm3.data.sample_world.phrasing import JOINS, SPLITS
 from racm3.data.sample_world.scenes import Chances
 from racm3.recipes.recipe import Course, SampleRecipe
 from racm3.recipes.sample import sample_cpu, schedule, sharpened
@@ -259,17 +260,11 @@ def phrasing_cpu() -> SampleRecipe:
     words that people have for them, who say neither `left of` nor `two of`."""
     base = asking_cpu()
     course = replace(
-        base.courses[0],
-        fictional=1_700,
-        pictured=1_300,
-        labelled=2_400,
-        hinted=1_600,
-        empty=300,
-        paired=1_300,
-        likened=700,
-        phrased=3_400,
-    )
-    return replace(base, courses=(course,))
+        base.courses[0], fictional=1_700, pictured=1_300, labelled=2_400, hinted=1_600, empty=300,
+        paired=1_300, likened=700, phrased=3_400,
+    )  # fmt: skip
+    asks = replace(base.retriever, clauses=SPLITS, joins=JOINS)
+    return replace(base, courses=(course,), retriever=asks)
 
 
 def decoder_cpu() -> SampleRecipe:
