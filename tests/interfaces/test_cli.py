@@ -16,6 +16,7 @@ from racm3.interfaces.cli import evaluate, main
 from racm3.interfaces.cli.main import VERBS
 from racm3.interfaces.cli.waiting import waiting
 from racm3.model.export import open_generator
+from racm3.retrieval.memory import MemoryStore
 from racm3.system import RACM3, Settings
 from racm3.system.parts import sample_folder, save_parts
 from tests.conftest import picture
@@ -169,6 +170,20 @@ def test_a_large_memory_is_indexed_and_searched(place, tmp_path, capsys):
         "--generators", json.dumps({"racm3": f"{parts}/racm3"}))  # fmt: skip
     run(f"draw number117 --out {tmp_path}/a.png --json --system {tmp_path}/s --memory {tmp_path}/m")
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["consulted"][0]["id"] == 117
+
+
+def test_stats_count_many_snapshots_instead_of_listing_them(place, tmp_path, capsys):
+    shutil.copytree(place / "memory", tmp_path / "m")
+    store = MemoryStore.open(tmp_path / "m")
+    entries, vectors = store.entries([0]), store.rows([0]).vectors
+    for _ in range(9):
+        store.add(entries, vectors)
+    kept = store.snapshots()
+    capsys.readouterr()
+    run(f"memory stats {tmp_path}/m")
+    assert f"snapshots\t{len(kept)} from {kept[0]} to {kept[-1]}\n" in capsys.readouterr().out
+    run(f"memory stats {tmp_path}/m --json")
+    assert json.loads(capsys.readouterr().out)["snapshots"] == kept
 
 
 def test_an_answer_asks_the_index_of_whatever_memory_has_one(place, tmp_path, capsys):

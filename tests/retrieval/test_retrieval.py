@@ -333,6 +333,10 @@ def test_what_a_document_says_joined_is_asked_for_as_one(encoder):
     assert found("a fork and a dog") == ["fork and knife", "dog"]
     assert found("a hammer and wrench above a cat") == ["hammer and wrench", "cat"]
     assert found("a cat") == ["cat", "cat face"]
+    both = [Document.of("a dog and a cat", picture(n)) for n in (1, 2)]
+    (one,), (other,) = asks._divided([[[query]] for query in both], asks._by_words, None)
+    assert [part.images for part in one] == [(), (), both[0].images]
+    assert [part.images for part in other] == [(), (), both[1].images]
 
 
 def test_clauses_take_turns(encoder, shelf):

@@ -179,12 +179,12 @@ class Retriever:
         found = [id_ for id_ in nearest if id_ >= 0]
         known = dict(zip(found, (one.text for one in self.shelf.documents(found)), strict=True))
         divided = {
-            part.text: clauses(part, joins)
+            id(part): clauses(part, joins)  # pictures beside the same words are other ones
             for part, id_ in zip(joined, nearest, strict=True)
             if not says_joined(known.get(id_, ""), part.text, joins)
         }
         return [
-            [[one for part in way for one in divided.get(part.text, [part])] for way in ways]
+            [[one for part in way for one in divided.get(id(part), [part])] for way in ways]
             for ways in wanted
         ]
 
