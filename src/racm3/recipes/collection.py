@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from racm3.data.live import Live
-from racm3.data.prepare import LARGE, Prepared, Remembered, prepare
+from racm3.data.prepare import Prepared, Remembered, prepare
 from racm3.data.stream import Stream, StreamConfig, validation_batches
 from racm3.document import Document, Image, fit
 from racm3.errors import ConfigError, SourceError
@@ -24,7 +24,7 @@ from racm3.retrieval.embedding import Encoder, embed_memory, require_alike, requ
 from racm3.retrieval.memory import Entry, MemoryStore
 from racm3.retrieval.notes import digest
 from racm3.retrieval.retriever import Retriever
-from racm3.runtime import device, dice, join_world, progress
+from racm3.runtime import device, dice, join_world
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer, to_pixels
 from racm3.tokens.text import TextTokenizer
@@ -224,7 +224,7 @@ def train_clip(
     train(ClipLearner(encoder, config, some, pairs[:200], device("auto")), loop, folder)
 
 
-def train_text(documents: Sequence[Document], folder: Path, *, size: int) -> TextTokenizer:
+def train_text(documents: Iterable[Document], folder: Path, *, size: int) -> TextTokenizer:
     tokenizer = TextTokenizer.train((document.text for document in documents), size=size)
     tokenizer.save(folder)
     return tokenizer
@@ -291,8 +291,3 @@ def train_generator(
     unseen = validation_batches(validation, stream, vocabulary) if validation else []
     learner = GeneratorLearner(model, training, source, unseen, on or device("auto"))
     train(learner, loop, folder, rank=rank.number)
-
-
-def documents_of(entries: Iterable[Entry], *, largest: int = LARGE) -> list[Document]:
-    """All of them in RAM, with pictures of at most `largest` pixels on their shorter side."""
-    return [entry.document.reduced(largest) for entry in progress(entries, label="reading")]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from racm3.data.fitted import fitted
 from racm3.data.prepare import Prepared
 from racm3.data.rows import Tolerance
 from racm3.data.sources import read_source, require
@@ -166,9 +167,9 @@ class Own:
     @cached_property
     def documents(self) -> list[Document]:
         """All of them, their pictures as small as training needs them."""
-        enough = 2 * max(self.recipe.vqgan.side, self.recipe.clip.side)
+        side = max(self.recipe.vqgan.side, self.recipe.clip.side)
         entries = read_source(self.source, Tolerance(self.tolerance.most))
-        return collection.documents_of(entries, largest=enough)
+        return fitted(progress(entries, label="reading"), side, self.folder)
 
     def loop(self, steps: int) -> LoopConfig:
         return LoopConfig(

@@ -1,13 +1,14 @@
 """Verbs that prepare and train."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from racm3.data.fitted import fitted
 from racm3.data.prepare import Prepared
 from racm3.data.rows import Tolerance
 from racm3.data.sources import read_source
 from racm3.data.stream import StreamConfig
-from racm3.document import Document
 from racm3.errors import ConfigError
 from racm3.interfaces.cli.memory import open_encoder
 from racm3.model.config import GeneratorConfig
@@ -17,8 +18,10 @@ from racm3.recipes.further import build_of
 from racm3.recipes.own import STAGES as OWN_STAGES
 from racm3.recipes.own import Own
 from racm3.retrieval.config import RetrieverConfig
+from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.siglip import Dual
+from racm3.runtime import progress
 from racm3.system.parts import system_folder
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
@@ -124,8 +127,8 @@ def own(
         print(f'now: racm3 draw "..." --system {out}/system', file=sys.stderr)
 
 
-def _documents(source: Path) -> list[Document]:
-    return collection.documents_of(read_source(source, Tolerance()))
+def _entries(source: Path) -> Iterator[Entry]:
+    return progress(read_source(source, Tolerance()), label="reading")
 
 
 def tokenizer(
@@ -147,7 +150,8 @@ def tokenizer(
         loop: How long, and how often to save.
         batch: Pictures in a batch.
     """
-    collection.train_tokenizer(_documents(source), model, training, loop, out, batch=batch)
+    documents = fitted(_entries(source), model.side, out)
+    collection.train_tokenizer(documents, model, training, loop, out, batch=batch)
 
 
 def clip(
@@ -167,7 +171,8 @@ def clip(
         loop: How long, and how often to save.
         batch: Pairs in a batch.
     """
-    collection.train_clip(_documents(source), training, loop, out, batch=batch)
+    documents = fitted(_entries(source), training.side, out)
+    collection.train_clip(documents, training, loop, out, batch=batch)
 
 
 def text(source: Path, *, out: Path, size: int = 8192) -> None:
@@ -178,7 +183,7 @@ def text(source: Path, *, out: Path, size: int = 8192) -> None:
         out: Where tokenizer.json goes.
         size: Number of ids.
     """
-    collection.train_text(_documents(source), out, size=size)
+    collection.train_text((entry.document for entry in _entries(source)), out, size=size)
 
 
 def prepare(
