@@ -148,6 +148,20 @@ def load_json(path: Path) -> Any:
         raise CheckpointError(f"{path} is not valid JSON ({error}); it may be damaged") from error
 
 
+def hold_to(path: Path, run: dict[str, Any]) -> None:
+    """Note what a folder's run is of, so that the same one goes on and no other one does.
+
+    Raises:
+        ConfigError: Another run was begun there.
+    """
+    plain = json.loads(json.dumps(run, default=str))
+    if path.exists() and (known := load_json(path)) != plain:
+        raise ConfigError(
+            f"{path.parent} was begun with {known}; choose another folder, or the same"
+        )
+    save_json(path, plain)
+
+
 def load_config(kind: type[Configuration], path: Path) -> Configuration:
     """A frozen dataclass from its JSON; unknown keys are named, lists become tuples."""
     values = load_json(path)

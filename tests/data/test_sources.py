@@ -8,7 +8,9 @@ import pytest
 
 from racm3.data.rows import Tolerance
 from racm3.data.sources import read_source
+from racm3.document import Document
 from racm3.errors import SourceError
+from racm3.retrieval.entry import Entry
 from tests.conftest import picture
 
 PICTURES = [picture(i) for i in range(3)]
@@ -99,6 +101,7 @@ def test_unreadable_pictures_are_refused_unless_tolerated(tmp_path):
         ("a.parquet", b"xx" * 600, "not a readable Parquet"),
         ("a.docx", b"", "not a known kind of source"),
         ("a.jsonl", b"[1]\n", "not a JSON object"),
+        ("a.txt", b"\xff\xfe", "is not UTF-8 text"),
     ],
 )
 def test_broken_sources_are_named(tmp_path, name, content, words):
@@ -110,3 +113,19 @@ def test_broken_sources_are_named(tmp_path, name, content, words):
 def test_a_folder_without_pictures_is_an_error(tmp_path):
     with pytest.raises(SourceError, match="holds no pictures"):
         list(read_source(tmp_path, Tolerance()))
+
+
+def test_a_text_file_has_a_document_a_line(tmp_path):
+    (tmp_path / "captions.txt").write_text("a red boat\n\n  a dog, sleeping \n", encoding="utf-8")
+    found = list(read_source(tmp_path / "captions.txt", Tolerance()))
+    assert [e.document.text for e in found] == ["a red boat", "a dog, sleeping"]
+    assert [e.source[-1] for e in found] == ["1", "3"]
+
+
+def test_several_captions_are_one_text_and_each_by_itself(tmp_path):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"captions": ["a boat", " ", "a red boat"]}))
+    (found,) = read_source(tmp_path / "a.jsonl", Tolerance())
+    assert found.document.text == "a boat a red boat"
+    assert found.said() == ["a boat", "a red boat"]
+    assert Entry(found.document).said() == ["a boat a red boat"]
+    assert not Entry(Document.of(PICTURES[0])).said()

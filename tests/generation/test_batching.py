@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from racm3.errors import GenerationError
-from racm3.generation.batching import Batcher
+from racm3.generation.batching import Batcher, Together
 from racm3.generation.constraints import Interleaved, OneGrid, SpanText
 from racm3.generation.engine import Engine
 from racm3.generation.guidance import Guidance
@@ -133,3 +133,38 @@ def test_closing_tells_whoever_waits(batcher):
     batcher.close()
     with pytest.raises(GenerationError, match="shutting down"):
         batcher.generate(request())
+
+
+def met(requests: list[Request], delays: list[float]) -> list[object]:
+    """Every answer, or the error, of who came after so many seconds."""
+    together = Together(Engine(MODEL, PLAIN), len(requests))
+
+    def one(number: int) -> object:
+        time.sleep(delays[number])
+        seat = together.seat(number)
+        try:
+            first = seat.generate(requests[number])
+            return [first, seat.generate(requests[number]) if number % 2 else None]
+        except GenerationError as error:
+            return str(error)
+        finally:
+            together.leave(number)
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(one, range(len(requests))))
+
+
+def test_who_meets_is_no_matter_of_time():
+    """To the last bit of every log-probability, with some who ask twice and some who leave."""
+    first = met(asked()[:7], [0.0] * 7)
+    assert first == met(asked()[:7], [0.05 * (7 - n) for n in range(7)])
+    assert first == met(asked()[:7], [0.05 * (n % 3) for n in range(7)])
+    alone = [Engine(MODEL, PLAIN).generate(one) for one in asked()[:7]]
+    assert [[s.ids for s in one[0]] for one in first] == [[s.ids for s in one] for one in alone]
+
+
+def test_a_question_that_cannot_be_read_is_refused_and_the_others_are_answered():
+    requests = [*asked()[:2], request(longest=10_000), asked()[3]]
+    *found, refused, last = met(requests, [0.0] * 4)
+    assert "the prompt and its continuation need" in refused
+    assert [*found, last] == [one for n, one in enumerate(met(requests, [0.1, 0, 0, 0])) if n != 2]

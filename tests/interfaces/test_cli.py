@@ -340,6 +340,26 @@ def test_from_a_collection_to_a_trained_system(place, tmp_path, capsys):
     assert json.loads((out / "qwen" / "config.json").read_text())["model_type"] == "qwen3"
 
 
+def test_many_are_drawn_described_and_judged(place, tmp_path, capsys):
+    """What was drawn is itself a source, and each picture the one that is drawn alone."""
+    with_ = f"{using(place)} --candidates 2 --seed 3"
+    run(f"many draw {place}/source --out {tmp_path}/drawn {with_}")
+    told = capsys.readouterr()
+    assert told.out == f"{tmp_path}/drawn/answers.jsonl\n"
+    assert told.err.startswith("6 answers in ")
+    run(f"many caption {tmp_path}/drawn --out {tmp_path}/said {with_}")
+    rows = [json.loads(line) for line in (tmp_path / "said/answers.jsonl").read_text().splitlines()]
+    sources = (place / "source/captions.jsonl").read_text().splitlines()
+    assert [row["references"] for row in rows] == [[json.loads(s)["caption"]] for s in sources]
+    run(f"draw --out {tmp_path}/a.png --candidates 2 --seed 4 {using(place)}", "a guitar")
+    assert Image.read(tmp_path / "a.png") == Image.read(tmp_path / "drawn/000001.png")
+    run(f"evaluate captions {tmp_path}/said/answers.jsonl")
+    assert "cider-d: " in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run(f"many draw {place}/source --out {tmp_path}/drawn {using(place)}")
+    assert "was begun with" in capsys.readouterr().err
+
+
 def test_a_system_is_judged_on_documents_of_ones_own(place, tmp_path, capsys):
     line = f"evaluate documents {place}/source --count 4 --out {tmp_path}/judged {using(place)}"
     run(f"{line} --tables table4 table6")

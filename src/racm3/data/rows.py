@@ -30,12 +30,13 @@ class Tolerance:
 
 def entry(data: bytes | None, texts: list[str], source: str, metadata: dict[str, str]) -> Entry:
     """A captioned picture, or text alone; several captions are joined into one text."""
-    text = " ".join(text.strip() for text in texts if text.strip())
-    parts: list[str | Image] = [text] if text else []
+    captions = tuple(text.strip() for text in texts if text.strip())
+    parts: list[str | Image] = [" ".join(captions)] if captions else []
     if data is not None:
         parts.append(Image.decode(data, name=source))
     document = Document.of(*parts).require_parts()
-    return Entry(document, source, metadata, (data,) if data is not None else ())
+    encoded = (data,) if data is not None else ()
+    return Entry(document, source, metadata, encoded, captions=captions)
 
 
 def picture_bytes(row: dict[str, Any]) -> bytes | None:

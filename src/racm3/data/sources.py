@@ -25,7 +25,7 @@ def require(path: Path) -> None:
 
 
 def read_source(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
-    """Every document of a folder, COCO JSON, tar shard or Parquet file, told by its name."""
+    """Every document of a folder, COCO JSON, tar shard, Parquet or text file, told by its name."""
     require(path)
     if str(path).startswith(HUB) or (path / "dataset_info.json").exists():
         yield from read_dataset(path, tolerance)
@@ -34,6 +34,7 @@ def read_source(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
         ".json": _coco,
         ".tar": _tar,
         ".parquet": _parquet,
+        ".txt": _lines,
         ".jsonl": _sidecar,
         ".csv": _sidecar,
     }
@@ -54,7 +55,7 @@ def read_source(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
     else:
         raise SourceError(
             f"{path} is not a known kind of source; "
-            "give a folder, a COCO .json, a .jsonl or .csv, a .tar shard or a .parquet file"
+            "give a folder, a COCO .json, a .jsonl or .csv, a .tar shard, a .parquet or a .txt file"
         )
 
 
@@ -74,6 +75,17 @@ def _folder(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
             yield entry(data, said, str(picture), {})
         except (DocumentError, OSError, UnicodeDecodeError) as error:
             tolerance.refuse(str(picture), error)
+
+
+def _lines(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
+    """Words alone, a document a line."""
+    with path.open(encoding="utf-8") as lines:
+        try:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield entry(None, [line], f"{path}:{number}", {})
+        except UnicodeDecodeError as error:
+            raise SourceError(f"{path} is not UTF-8 text ({error})") from error
 
 
 def _sidecar(path: Path, tolerance: Tolerance) -> Iterator[Entry]:

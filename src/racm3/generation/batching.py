@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import Protocol, runtime_checkable
 
@@ -29,6 +29,20 @@ class Speaker(Protocol):
     ) -> Float[Tensor, " seq"]: ...
 
 
+class Scoring:
+    """Asks an engine in the caller's own thread what it thinks of a continuation."""
+
+    engine: Engine
+
+    def scores(self, prompt: Ids, continuations: Iterable[Ids]) -> Iterator[Float[Tensor, " seq"]]:
+        return self.engine.scores(prompt, continuations)
+
+    def score(
+        self, prompt: Ids, continuation: Ids, *, read: Ids | None = None
+    ) -> Float[Tensor, " seq"]:
+        return self.engine.score(prompt, continuation, read=read)
+
+
 class Job:
     """A request on its way; a `watch` that raises gives it up."""
 
@@ -41,8 +55,42 @@ class Job:
     def rows(self) -> int:
         return len(self.request.streams) * self.request.samples
 
+    def begin(self, engine: Engine) -> bool:
+        """Its prompts are read; whether they could be."""
+        try:
+            self.talk = engine.begin(self.request, self.watch)
+        except Exception as error:
+            self.future.set_exception(error)
+            return False
+        return True
 
-class Batcher:
+    def goes_on(self, engine: Engine) -> bool:
+        """Its next ids are chosen; whether there are more to come."""
+        assert self.talk is not None
+        try:
+            more = engine.choose(self.talk)
+        except Exception as error:
+            self.future.set_exception(error)
+            return False
+        if not more:
+            self.future.set_result(self.talk.result())
+        return more
+
+
+def advance(engine: Engine, jobs: list[Job]) -> list[Job]:
+    """All of them further by a step; those that are still under way."""
+    jobs = [job for job in jobs if job.goes_on(engine)]
+    try:
+        if jobs:
+            engine.advance([job.talk for job in jobs if job.talk])
+    except Exception as error:
+        for job in jobs:
+            job.future.set_exception(error)
+        return []
+    return jobs
+
+
+class Batcher(Scoring):
     """Continuous batching (Yu et al. 2022, Orca): whoever asks joins what is stepped already.
 
     Every answer is what the engine says alone, up to the rounding of larger matrix products.
@@ -72,14 +120,6 @@ class Batcher:
             self.waiting.append(job)
             self.news.notify_all()
         return job.future.result()
-
-    def scores(self, prompt: Ids, continuations: Iterable[Ids]) -> Iterator[Float[Tensor, " seq"]]:
-        return self.engine.scores(prompt, continuations)
-
-    def score(
-        self, prompt: Ids, continuation: Ids, *, read: Ids | None = None
-    ) -> Float[Tensor, " seq"]:
-        return self.engine.score(prompt, continuation, read=read)
 
     @property
     def active(self) -> list[Job]:
@@ -119,9 +159,7 @@ class Lane(threading.Thread):
 
     def run(self) -> None:
         while self._admit():
-            self.active = [job for job in self.active if self._goes_on(job)]
-            if self.active:
-                self._advance([job.talk for job in self.active if job.talk])
+            self.active = advance(self.engine, self.active)
         for job in self.active:
             job.future.set_exception(stopped())
 
@@ -136,36 +174,61 @@ class Lane(threading.Thread):
             if batcher.waiting:  # it may be another lane's now
                 batcher.news.notify_all()
             closed = batcher.closed
-        for job in self.active[known:]:
-            self._begin(job)
+        self.active[known:] = [job for job in self.active[known:] if job.begin(self.engine)]
         return not closed
 
-    def _begin(self, job: Job) -> None:
-        try:
-            job.talk = self.engine.begin(job.request, job.watch)
-        except Exception as error:
-            self.active.remove(job)
-            job.future.set_exception(error)
 
-    def _goes_on(self, job: Job) -> bool:
-        """Its next ids are chosen; whether there are more to come."""
-        assert job.talk is not None
-        try:
-            more = self.engine.choose(job.talk)
-        except Exception as error:
-            job.future.set_exception(error)
-            return False
-        if not more:
-            job.future.set_result(job.talk.result())
-        return more
+class Together:
+    """Answers that are made side by side and meet: nobody is stepped before all who are there ask.
 
-    def _advance(self, talks: Sequence[Talk]) -> None:
-        try:
-            self.engine.advance(talks)
-        except Exception as error:
-            for job in self.active:
-                job.future.set_exception(error)
-            self.active = []
+    Which questions are stepped together is then no matter of time, as with a `Batcher`: the same
+    ones give the same answers to the last bit.
+
+    Args:
+        engine: Reads, chooses and advances.
+        count: How many there are; each works in a thread of its own, speaks through its
+            `seat` and leaves when it has done.
+    """
+
+    def __init__(self, engine: Engine, count: int) -> None:
+        self.engine, self.present = engine, set(range(count))
+        self.asking: dict[int, Job] = {}
+        self.lock = threading.Lock()
+
+    def seat(self, number: int) -> "Seat":
+        return Seat(self, number)
+
+    def ask(self, number: int, job: Job) -> list[Said]:
+        with self.lock:
+            self.asking[number] = job
+        self._answer()
+        return job.future.result()
+
+    def leave(self, number: int) -> None:
+        with self.lock:
+            self.present.remove(number)
+        self._answer()
+
+    def _answer(self) -> None:
+        """Where all who are there ask: answer them, in the thread of who came last."""
+        with self.lock:
+            if self.asking.keys() != self.present:
+                return
+            jobs = [self.asking[number] for number in sorted(self.asking)]
+            self.asking.clear()
+        jobs = [job for job in jobs if job.begin(self.engine)]
+        while jobs:
+            jobs = advance(self.engine, jobs)
+
+
+class Seat(Scoring):
+    """A speaker among several of `Together`."""
+
+    def __init__(self, together: Together, number: int) -> None:
+        self.together, self.number, self.engine = together, number, together.engine
+
+    def generate(self, request: Request, watch: Watcher | None = None) -> list[Said]:
+        return self.together.ask(self.number, Job(request, watch))
 
 
 def stopped() -> GenerationError:

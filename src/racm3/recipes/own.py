@@ -19,7 +19,7 @@ from racm3.recipes.collection import Beginning
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.siglip import Dual, open_dual
-from racm3.runtime import device, load_json, progress, save_json
+from racm3.runtime import device, hold_to, load_json, progress
 from racm3.system.parts import GENERATORS, EmptyShelf, Parts, save_parts
 from racm3.system.results import Settings
 from racm3.tokens.codec import Codec
@@ -153,11 +153,7 @@ class Own:
             raise ConfigError(f"documents cannot be met {passes:g} times; give more than 0")
         require(source)
         begun = {"source": str(source.resolve()), "recipe": recipe, "clip": clip}
-        if (folder / "own.json").exists() and (known := load_json(folder / "own.json")) != begun:
-            raise ConfigError(
-                f"{folder} was begun with {known}; choose another folder, or the same"
-            )
-        save_json(folder / "own.json", begun)
+        hold_to(folder / "own.json", begun)
         self.source, self.folder, self.recipe, self.clip = source, folder, OWN[recipe](), clip
         if passes is not None:
             self.recipe = replace(self.recipe, passes=passes)

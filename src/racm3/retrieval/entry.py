@@ -26,6 +26,7 @@ class Entry:
         metadata: Further columns to filter by, as text.
         encoded: The pictures' original bytes in order, kept as they are; PNG where not given.
         group: Documents of one group show the same picture; by default its fingerprint.
+        captions: Of a picture with several captions each by itself; the document joins them.
     """
 
     document: Document
@@ -33,6 +34,12 @@ class Entry:
     metadata: dict[str, str] = field(default_factory=dict)
     encoded: tuple[bytes, ...] = ()
     group: str = ""
+    captions: tuple[str, ...] = ()
+
+    def said(self) -> list[str]:
+        """What is said of it, each by itself; nothing where there are no words."""
+        text = self.document.text.strip()
+        return list(self.captions) or ([text] if text else [])
 
     def own_group(self) -> str:
         images = self.document.images

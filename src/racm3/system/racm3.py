@@ -12,6 +12,7 @@ from jaxtyping import Bool
 
 from racm3.document import Document, Image
 from racm3.errors import GenerationError
+from racm3.generation.batching import Speaker
 from racm3.generation.engine import Engine
 from racm3.generation.ranking import best_first
 from racm3.generation.tasks import (
@@ -93,6 +94,12 @@ class RACM3:
         other.parts = replace(self.parts, shelf=shelf)
         other.library = Library(other.parts)
         other.__dict__.pop("without_retrieval", None)
+        return other
+
+    def speaking(self, speaker: Speaker) -> "RACM3":
+        """The same system whose generator is asked through another speaker."""
+        other = copy(self)
+        other.voice = replace(self.voice, speaker=speaker)
         return other
 
     @property

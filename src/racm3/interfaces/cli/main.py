@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from racm3 import __version__
 from racm3.errors import Racm3Error
-from racm3.interfaces.cli import answer, browse, evaluate, memory, parts, serve, study, train
+from racm3.interfaces.cli import answer, browse, evaluate, many, memory, parts, serve, study, train
 from racm3.system import Settings
 from racm3.system.parts import recommended, system_folder
 
@@ -28,6 +28,7 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
     "edit": answer.edit,
     "classify": answer.classify,
     "complete": answer.complete,
+    "many": {"draw": many.draw, "caption": many.caption},
     "demo": evaluate.demo,
     "serve": serve.serve,
     "memory": {
@@ -73,8 +74,9 @@ VERBS: dict[str, Verb | dict[str, Verb]] = {
 SPREAD: dict[str, type[Any]] = {"using": answer.Using, "settings": Settings}
 FLAGS = {"json", "again"}
 # What answers with words.
-SAYING = (answer.caption, answer.infill_text)
+SAYING = (answer.caption, answer.infill_text, many.caption)
 GROUPS = {
+    "many": "draw or describe every document of a source, as far as it was last time and on",
     "memory": "build, change, search and check an external memory",
     "train": "train a system for your own pictures, the sample system, or single parts",
     "evaluate": "measure",
