@@ -13,9 +13,9 @@ import uvicorn
 from common import arguments, show
 
 from racm3 import RACM3
-from racm3.interfaces.cores import take_cores
 from racm3.interfaces.server.app import create_app
 from racm3.interfaces.server.config import ServerConfig
+from racm3.system.cores import take_cores
 
 CLIENTS, PORT = (1, 8, 32), 8765
 ASKED = {"caption": "the flag of Bhutan on a blue background", "candidates": 1}

@@ -2,6 +2,7 @@
 them: .venv/bin/python runs/own_pictures.py [folder]."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -84,7 +85,9 @@ def canvas(name: str, background: str) -> PIL.Image:
 
 
 def drawn(system: RACM3, caption: str) -> Shown:
-    drawing, plain = system.draw(caption), system.without_retrieval.draw(caption)
+    """As many documents are read as there are things: the next one is of something else."""
+    how = replace(system.parts.settings, documents=1 + (" left of " in caption))
+    drawing, plain = (one.draw(caption, how) for one in (system, system.without_retrieval))
     return Shown(caption, NOTE, drawing.consulted, None, drawing.image, plain.image)
 
 

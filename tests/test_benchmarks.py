@@ -12,6 +12,7 @@ SMALL = {
     "best_of_n": ["--repeats", "1"],
     "decoding": ["--repeats", "1", "--most", "1"],
     "indexed": ["--largest", "500", "--repeats", "1"],
+    "many": ["--repeats", "1", "--count", "3"],
     "search": ["--largest", "500", "--repeats", "1"],
     "serving": ["--requests", "1"],
     "training": ["--repeats", "1", "--rows", "1", "--length", "256", "--compiled", "0"],

@@ -28,6 +28,8 @@ MADE_IT = (
     "captioning_cpu",
     "recalling_cpu",
     "words_cpu",
+    "asking_cpu",
+    "phrasing_cpu",
 )
 
 

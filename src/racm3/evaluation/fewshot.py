@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from racm3.document import Image
 from racm3.errors import ConfigError
-from racm3.runtime import dice, progress
+from racm3.runtime import dice
 from racm3.system import RACM3, Settings
 from racm3.system.fewshot import By
+from racm3.system.many import numbered
 
 LABELS = ("dax", "blicket")
 
@@ -44,8 +45,10 @@ def right_answers(
     system: RACM3, some: Sequence[Episode], settings: Settings | None = None, *, by: By = "picture"
 ) -> list[float]:
     """1 where the more probable label is the right one; its mean is the accuracy."""
-    answers = []
-    for one in progress(some, label="few-shot", total=len(some)):
+
+    def right(number: int) -> float:
+        one = some[number]
         shares = system.classify(one.picture, one.examples, settings, by=by).probabilities
-        answers.append(float(max(shares, key=lambda label: shares[label]) == one.right))
-    return answers
+        return float(max(shares, key=lambda label: shares[label]) == one.right)
+
+    return list(numbered(system, len(some), right, label="few-shot"))

@@ -8,8 +8,9 @@ from racm3.data.sample_world.scenes import Scene
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
 from racm3.evaluation.report import Row, mean
-from racm3.runtime import dice, progress
+from racm3.runtime import dice
 from racm3.system import RACM3, Settings
+from racm3.system.many import numbered
 
 EXAMPLES, PHRASES = 83, 84
 Some = Sequence[tuple[Scene, Document]]
@@ -101,9 +102,9 @@ def _row(
     some: Some,
     settings: Settings,
 ) -> Row:
-    scores: list[list[float]] = [[] for _ in systems]
-    for number in progress(range(len(some)), label=f"{measure}, {where}"):
+    def judged(number: int) -> list[float]:
         mine = replace(settings, seed=settings.seed + number)
-        for one, right in zip(systems, scores, strict=True):
-            right.append(float(judge(one, number, mine)))
-    return Row(measure, where, *map(mean, scores))
+        return [float(judge(one, number, mine)) for one in systems]
+
+    scores = numbered(systems[0], len(some), judged, label=f"{measure}, {where}")
+    return Row(measure, where, *map(mean, zip(*scores, strict=True)))

@@ -14,8 +14,9 @@ from racm3.evaluation.report import Row, mean
 from racm3.evaluation.sample_tasks import captions
 from racm3.retrieval.embedding import embed_memory
 from racm3.retrieval.shelf import ListShelf
-from racm3.runtime import dice, progress
+from racm3.runtime import dice
 from racm3.system import RACM3, Settings
+from racm3.system.many import numbered
 
 # Scenes that each of one's own things is asked by.
 VIEWS = 4
@@ -34,13 +35,16 @@ def teaching(system: RACM3, settings: Settings, *, count: int) -> list[Row]:
         ("in the memory, one picture each, in people's words", own, as_added(own)),
         ("not in the memory", plain, []),
     ):
-        one, right = taught(system, shown) if shown else system, []
-        for number, thing in enumerate(progress(things_, label=f"invented, {where}")):
-            caption = f"{thing.noun} on a white background"
+        knowing = taught(system, shown) if shown else system
+
+        def right(number: int, some: Sequence[Thing] = things_, one: RACM3 = knowing) -> float:
+            caption = f"{some[number].noun} on a white background"
             drawing = one.draw(caption, replace(settings, seed=settings.seed + number))
-            right.append(float(recognised(drawing.image, pictures) == number))
+            return float(recognised(drawing.image, pictures) == number)
+
+        scores = list(numbered(knowing, count, right, label=f"invented, {where}"))
         label = f"right among {count} invented things, chance {1 / count:.3f}"
-        rows.append(Row(label, where, mean(right)))
+        rows.append(Row(label, where, mean(scores)))
     return [
         *rows,
         namings(system, plain, settings, "invented things"),
@@ -51,15 +55,18 @@ def teaching(system: RACM3, settings: Settings, *, count: int) -> list[Row]:
 def namings(system: RACM3, some: Sequence[Thing], settings: Settings, where: str) -> Row:
     """How often a caption says the name of a thing whose document alone is the memory: whether it
     can be read and spelt, not whether the retriever knows such pictures."""
-    named = []
-    for number, thing in enumerate(progress(some, label=f"naming {where}")):
+
+    def named(number: int) -> float:
+        thing = some[number]
         (document,) = as_added([thing])
         memory = ListShelf([document], embed_memory(system.encoder, [document]))
         scene = Scene.random([thing], dice(settings.seed, 96, number), count=1)
         mine = replace(settings, seed=settings.seed + number, least=None)
         said = system.remembering(memory).caption(scene.draw(), mine)
-        named.append(float(thing.name in said.text))
-    return Row("caption names the thing, its document given", where, mean(named))
+        return float(thing.name in said.text)
+
+    scores = list(numbered(system, len(some), named, label=f"naming {where}"))
+    return Row("caption names the thing, its document given", where, mean(scores))
 
 
 def own_pictures(system: RACM3, baseline: RACM3, settings: Settings, *, count: int) -> list[Row]:

@@ -14,10 +14,10 @@ from racm3.evaluation.attributes import Attributes, dye, obeyed, says_dye
 from racm3.evaluation.copying import copied
 from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.report import Row, mean, share
-from racm3.runtime import progress
-from racm3.system import RACM3, Consulted, Settings
+from racm3.system import RACM3, Consulted, Drawing, Settings, Writing
 from racm3.system.fewshot import By
 from racm3.system.filling import GAP
+from racm3.system.many import numbered
 from racm3.tokens.image import ImageTokenizer
 
 
@@ -47,9 +47,13 @@ def drawings(
     """
     right, plain, found, read = [], [], [], []
     copied, owed, attributes = [], [], []
-    for number, (scene, document) in enumerate(progress(some, label=f"drawing {where}")):
+
+    def drawn(number: int) -> list[Drawing]:
         mine = replace(settings, seed=settings.seed + number)
-        drawing, other = (one.draw(document.text, mine) for one in (system, baseline))
+        return [one.draw(some[number][1].text, mine) for one in (system, baseline)]
+
+    answers = numbered(system, len(some), drawn, label=f"drawing {where}")
+    for (scene, document), (drawing, other) in zip(some, answers, strict=True):
         nearest = fidelity.nearest_things(drawing.image, scene)
         right.append(float(nearest == fidelity.rows_of(scene)))
         plain.append(float(fidelity.faithful(other.image, scene)))
@@ -93,10 +97,15 @@ def paraphrases(system: RACM3, baseline: RACM3, settings: Settings) -> list[Row]
     """Held-out things asked for by two or more keywords that stand in no text of theirs."""
     right, plain, found = [], [], []
     some = [thing for thing in held_out_things() if len(thing.unsaid) > 1]
-    for number, thing in enumerate(progress(some, label="paraphrases")):
-        scene, mine = Scene((thing,)), replace(settings, seed=settings.seed + number)
-        caption = f"a {' '.join(thing.unsaid)} on a {scene.colour} background"
-        drawing, other = (one.draw(caption, mine) for one in (system, baseline))
+
+    def drawn(number: int) -> list[Drawing]:
+        words, mine = some[number].unsaid, replace(settings, seed=settings.seed + number)
+        caption = f"a {' '.join(words)} on a {Scene((some[number],)).colour} background"
+        return [one.draw(caption, mine) for one in (system, baseline)]
+
+    answers = numbered(system, len(some), drawn, label="paraphrases")
+    for thing, (drawing, other) in zip(some, answers, strict=True):
+        scene = Scene((thing,))
         right.append(float(fidelity.faithful(drawing.image, scene)))
         plain.append(float(fidelity.faithful(other.image, scene)))
         found.append(float(any(one.title == thing.text for one in drawing.consulted)))
@@ -173,17 +182,19 @@ def infills(
         (("", 0, True), (", right half", 1, True), (", without words", 0, False)),
     )
     for how, axis, told in ways:
-        scores: list[list[float]] = [[], []]
         where = f"held-out flags, large{how}"
-        for number, (scene, document) in enumerate(progress(some, label=f"infills, {where}")):
+
+        def right(number: int, axis: int = axis, told: bool = told) -> list[float]:
+            scene, document = some[number]
             picture = document.images[0]
             sides = (picture.height, picture.width)
             mask = np.indices(sides)[axis] >= sides[axis] // 2
             mine, said = replace(settings, seed=settings.seed + number), document.text * told
-            for one, mine_right in zip((system, baseline), scores, strict=True):
-                made = one.infill(picture, mask, said, mine).image
-                mine_right.append(float(fidelity.faithful(made, scene, part=mask)))
-        rows.append(Row("infilled half is right", where, *map(mean, scores)))
+            made = [one.infill(picture, mask, said, mine).image for one in (system, baseline)]
+            return [float(fidelity.faithful(one, scene, part=mask)) for one in made]
+
+        scores = numbered(system, len(some), right, label=f"infills, {where}")
+        rows.append(Row("infilled half is right", where, *map(mean, zip(*scores, strict=True))))
     return rows
 
 
@@ -211,10 +222,14 @@ def captions(
     `wrong`."""
     named, plain, found = [], [], []
     sober, others = [], []
-    for number, (scene, document) in enumerate(progress(some, label=f"captions, {where}")):
-        mine, picture = replace(settings, seed=settings.seed + number), document.images[0]
-        names = {thing.name for thing in scene.things}
-        said, other = (one.caption(picture, mine) for one in (system, baseline))
+
+    def described(number: int) -> list[Writing]:
+        mine, picture = replace(settings, seed=settings.seed + number), some[number][1].images[0]
+        return [one.caption(picture, mine) for one in (system, baseline)]
+
+    answers = numbered(system, len(some), described, label=f"captions, {where}")
+    for (scene, document), (said, other) in zip(some, answers, strict=True):
+        names, picture = {thing.name for thing in scene.things}, document.images[0]
         named.append(float(all(name in said.text for name in names)))
         plain.append(float(all(name in other.text for name in names)))
         sober.append(float(says_dye(said.text, scene)))
@@ -242,11 +257,14 @@ def gaps(
     where: str,
 ) -> list[Row]:
     """How often a caption that lacks the name of the first thing is whole again, word by word."""
-    right: list[list[float]] = [[], []]
-    for number, (scene, document) in enumerate(progress(some, label=f"gaps, {where}")):
+
+    def right(number: int) -> list[float]:
+        scene, document = some[number]
         gapped = document.text.replace(scene.things[0].name, GAP, 1)
-        mine = replace(settings, seed=settings.seed + number)
-        for one, scores in zip((system, baseline), right, strict=True):
-            filled = one.infill_text(gapped, document.images[0], mine).text
-            scores.append(float(filled == document.text))
-    return [Row("gap in a caption is filled word by word", where, *map(mean, right))]
+        mine, picture = replace(settings, seed=settings.seed + number), document.images[0]
+        filled = [one.infill_text(gapped, picture, mine).text for one in (system, baseline)]
+        return [float(one == document.text) for one in filled]
+
+    scores = numbered(system, len(some), right, label=f"gaps, {where}")
+    both = map(mean, zip(*scores, strict=True))
+    return [Row("gap in a caption is filled word by word", where, *both)]

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from racm3.data.sample_world.phrasing import JOINS, SPLITS
 from racm3.data.sample_world.scenes import Chances
 from racm3.recipes.recipe import Course, SampleRecipe
 from racm3.recipes.sample import sample_cpu, schedule, sharpened
@@ -234,7 +233,7 @@ def asking_cpu() -> SampleRecipe:
     without a background, pictures with nothing in them, pictures of two things described beside
     both, and scenes as examples.
 
-    What ships is the average of what this starts from (three parts in ten) and what it made.
+    The average of what this starts from (three parts in ten) and what it made went on.
     """
     base = recalling_cpu()
     course = replace(
@@ -257,14 +256,16 @@ def asking_cpu() -> SampleRecipe:
 
 def phrasing_cpu() -> SampleRecipe:
     """A slow course for what `asking_cpu` made and the average: two things and their sizes in the
-    words that people have for them, who say neither `left of` nor `two of`."""
+    words that people have for them, who say neither `left of` nor `two of`.
+
+    It was taken twice. What ships is the average of what it started from (0.15) and what it made.
+    """
     base = asking_cpu()
     course = replace(
         base.courses[0], fictional=1_700, pictured=1_300, labelled=2_400, hinted=1_600, empty=300,
         paired=1_300, likened=700, phrased=3_400,
     )  # fmt: skip
-    asks = replace(base.retriever, clauses=SPLITS, joins=JOINS)
-    return replace(base, courses=(course,), retriever=asks)
+    return replace(base, courses=(course,))
 
 
 def decoder_cpu() -> SampleRecipe:

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from racm3.data.sample_world.scenes import COLOURS, DYES, RELATIONS, TEXTURES
+from racm3.data.sample_world.phrasing import JOINS, SPLITS
+from racm3.data.sample_world.scenes import COLOURS, DYES, TEXTURES
 from racm3.data.sample_world.things import SHOWN
 from racm3.data.stream import StreamConfig
 from racm3.generation.guidance import Guidance
@@ -17,7 +18,6 @@ from racm3.training.clip import ClipTraining
 from racm3.training.generator import GeneratorTraining
 from racm3.training.vqgan import TokenizerTraining
 
-CLAUSES = "|".join(f" {relation} " for relation in RELATIONS)
 DYED = f" dyed (?:{'|'.join(DYES)})"
 # A whole caption of a scene with nothing in it.
 GROUND = (
@@ -99,7 +99,8 @@ def sample_cpu() -> SampleRecipe:
             too_similar=0.99,
             query="text",
             query_dropout=0.0,
-            clauses=CLAUSES,
+            clauses=SPLITS,
+            joins=JOINS,
             halves=True,
             unasked=f"{DYED}|{GROUND}",
             phrases=True,

@@ -7,6 +7,8 @@ from itertools import islice
 from typing import TypeVar
 
 from racm3.generation.batching import Together
+from racm3.runtime import progress
+from racm3.system.cores import lanes as idle_lanes
 from racm3.system.racm3 import RACM3
 
 Item = TypeVar("Item")
@@ -41,6 +43,17 @@ def each(
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+
+
+def numbered(
+    system: RACM3, count: int, answer: Callable[[int], Result], *, label: str
+) -> Iterator[Result]:
+    """What `answer` makes of every number below `count`, in order, with a bar that says how far.
+
+    Several are under way where an operation leaves cores idle; each is what it is alone.
+    """
+    groups = each(system, range(count), lambda _, number: answer(number), lanes=idle_lanes(system))
+    yield from progress((one for (one,) in groups), label=label, total=count)
 
 
 def _together(

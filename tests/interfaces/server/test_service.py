@@ -10,7 +10,6 @@ import torch
 from racm3.document import Document
 from racm3.errors import ConfigError, GenerationError, MemoryStoreError
 from racm3.interfaces.cli.answer import Using
-from racm3.interfaces.cores import lanes, take_cores
 from racm3.interfaces.page.app import opened_by
 from racm3.interfaces.server.config import ServerConfig
 from racm3.interfaces.server.service import Service, changeable
@@ -18,6 +17,7 @@ from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.shelf import ListShelf, joined
 from racm3.system import RACM3
+from racm3.system.cores import lanes, take_cores
 from tests.conftest import picture
 
 Said = list[list[int]]

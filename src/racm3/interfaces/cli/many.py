@@ -8,10 +8,10 @@ from pathlib import Path
 from racm3.data.rows import Tolerance
 from racm3.data.sources import read_source
 from racm3.interfaces.cli.answer import Using
-from racm3.interfaces.cores import lanes, rows
 from racm3.recipes.answering import ANSWERS, Answering
 from racm3.retrieval.entry import Entry
 from racm3.system import Settings
+from racm3.system.cores import lanes, rows
 
 
 def draw(

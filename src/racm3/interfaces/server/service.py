@@ -12,7 +12,6 @@ import numpy as np
 from racm3.document import Document
 from racm3.errors import MemoryStoreError
 from racm3.generation.batching import Batcher
-from racm3.interfaces.cores import lanes, rows
 from racm3.interfaces.server.config import ServerConfig
 from racm3.recipes.collection import remove_documents
 from racm3.retrieval.embedding import embed_memory, require_alike
@@ -20,6 +19,7 @@ from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.runtime import dice
 from racm3.system import RACM3, Consulted, Settings
+from racm3.system.cores import lanes, rows
 from racm3.system.library import near_enough
 from racm3.system.voice import Watch
 

@@ -32,9 +32,10 @@ from racm3.recipes.study.workers import alone
 from racm3.recipes.study.worlds import StoredEncoder, World
 from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf, Shelf, joined
-from racm3.runtime import dice, folder_written_whole, progress
+from racm3.runtime import dice, folder_written_whole
 from racm3.system import RACM3, Settings
 from racm3.system.fewshot import By
+from racm3.system.many import numbered
 from racm3.system.parts import Parts
 from racm3.system.results import Consulted
 from racm3.tokens.codec import Kind
@@ -183,12 +184,15 @@ def drawings(asked: Asked, world: World, budget: Budget, folder: Path) -> Answer
         made = [one.images[0] for one in known]
         consulted = [[image] for image in made]
     else:
-        made, system = [], _system(asked, world, budget, folder)
-        for number, one in enumerate(progress(wanted, label=f"drawing {asked.key}")):
-            settings = _settings(asked, budget, number)
-            read = system.consult(Document.of(one.text), settings)
-            made.append(_draw(system, one.text, read, settings))
+        system = _system(asked, world, budget, folder)
+
+        def drawn(number: int) -> Image:
+            text, settings = wanted[number].text, _settings(asked, budget, number)
+            read = system.consult(Document.of(text), settings)
             consulted[number] = [image for known in read for image in known.document.images]
+            return _draw(system, text, read, settings)
+
+        made = list(numbered(system, len(wanted), drawn, label=f"drawing {asked.key}"))
     found = _judged_pictures(made, wanted, world)
     found["pictures"] = np.stack([fit(one, world.codec.image.side).pixels for one in made])
     if not isinstance(world.encoder, StoredEncoder):
@@ -234,9 +238,12 @@ def captions(asked: Asked, world: World, budget: Budget, folder: Path) -> Answer
         known = _best_known(asked, world, [Document.of(picture) for picture in pictures])
         said = [document.text for document in known]
     else:
-        system, said = _system(asked, world, budget, folder), []
-        for number, picture in enumerate(progress(pictures, label=f"describing {asked.key}")):
-            said.append(system.caption(picture, _settings(asked, budget, number)).text)
+        system = _system(asked, world, budget, folder)
+
+        def described(number: int) -> str:
+            return system.caption(pictures[number], _settings(asked, budget, number)).text
+
+        said = list(numbered(system, len(pictures), described, label=f"describing {asked.key}"))
     right = [[words(text) for text in some] for some in world.references[: len(pictures)]]
     spoken = [words(text) for text in said]
     scores = {"cider-d": cider(spoken, right), **coco_scores(spoken, right)}

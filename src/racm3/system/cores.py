@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from racm3.system import RACM3
+from racm3.system.racm3 import RACM3
 
 
 def take_cores(system: RACM3, threads: int, *, small: int) -> None:
