@@ -88,6 +88,15 @@ def test_another_run_is_refused_the_folder(answering):
         answering().caption(CAPTIONED[:1])
 
 
+def test_another_source_is_refused_the_folder(answering):
+    """A picture that has come since moves those after it, and nothing is answered twice."""
+    answering().draw(CAPTIONED[:3])
+    assert answering().draw(CAPTIONED[:5]) == 5
+    with pytest.raises(ConfigError, match="answer 1 in this folder is of made up 1, but"):
+        answering().draw([CAPTIONED[0], *CAPTIONED[2:]])
+    assert answering().draw(CAPTIONED[:5]) == 5
+
+
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_what_cannot_be_drawn_is_refused_unless_tolerated(answering, at_once):
     entries = [CAPTIONED[0], Entry(Document.of("endless " * 400), "the long one"), CAPTIONED[1]]

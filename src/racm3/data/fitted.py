@@ -13,8 +13,8 @@ from racm3.retrieval.entry import Entry
 def fitted(entries: Iterable[Entry], side: int, folder: Path) -> list[Document]:
     """All of them, in the order of the source, every picture a square of `side` pixels.
 
-    A million pictures take a few hundred MB of RAM whatever their size; the squares go to a file
-    in `folder` that has no name and is gone with the process, `3 * side ** 2` bytes each.
+    The squares go to a file in `folder` that has no name and is gone with the process, `3 * side **
+    2` bytes each; RAM holds some 2 kB a document and its texts.
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts_and_blanks: list[tuple[Text | None, ...]] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from racm3.data.rows import Tolerance
-from racm3.errors import GenerationError
+from racm3.errors import ConfigError, GenerationError
 from racm3.retrieval.entry import Entry
 from racm3.runtime import hold_to, progress, write_whole
 from racm3.system import RACM3, Settings
@@ -25,6 +25,9 @@ class Answering:
 
     Answer n has the seed `settings.seed + n` and is what the system alone would say with it, up to
     the rounding of larger matrix products where `at_once` is more than 1.
+
+    Raises:
+        ConfigError: The folder has answers of another run or another source.
 
     Args:
         system: Answers.
@@ -84,7 +87,8 @@ class Answering:
             except GenerationError as error:
                 return asked[1].source, error
 
-        rest = islice(enumerate(entries), first, None)
+        rest = enumerate(entries)
+        _require_same(known, progress(islice(rest, first), label="answered before"))
         groups = each(system, rest, one, at_once=self.at_once, lanes=self.lanes)
         many = len(known)
         with place.open("a", encoding="utf-8") as lines:
@@ -103,6 +107,17 @@ class Answering:
             return []
         whole, _, _ = place.read_text(encoding="utf-8").rpartition("\n")
         return [json.loads(line) for line in whole.split("\n") if line]
+
+
+def _require_same(known: Iterable[Row], entries: Iterable[tuple[int, Entry]]) -> None:
+    """What was answered before is what the source begins with."""
+    of = {row["number"]: row["of"] for row in known}
+    for number, entry in entries:
+        if of.get(number, entry.source) != entry.source:
+            raise ConfigError(
+                f"answer {number} in this folder is of {of[number]}, but the source has "
+                f"{entry.source} there now; choose another folder"
+            )
 
 
 def _about(number: int, entry: Entry, answer: Answer) -> Row:
