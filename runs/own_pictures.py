@@ -40,12 +40,13 @@ OWN = {
         ("rectangle", (0, 100, 256, 160), "orange"),
     ],
 }
-ASKED = (
-    "the zorbtech logo on a blue background",
-    "the small Quillo badge at the left on a yellow background",
-    "my cat Mimi on a pink background",
-    "the Harbour company flag left of the Quillo badge on a white background",
-)
+# With as many documents as there are things: the next one is of something else.
+ASKED = {
+    "the zorbtech logo on a blue background": 1,
+    "the small Quillo badge at the left on a yellow background": 1,
+    "my cat Mimi on a pink background": 1,
+    "the Harbour company flag left of the Quillo badge on a white background": 2,
+}
 # And on another colour, to be told what it is.
 DESCRIBED = {"the zorbtech logo": "lightgreen", "my cat Mimi": "khaki"}
 NOTE = "one picture each, no training"
@@ -63,7 +64,7 @@ def main(folder: Path) -> None:
         )
         fill_memory(memory, read_source(pictures, Tolerance()), system.encoder)
         mine = system.remembering(memory)
-        lines = [drawn(mine, caption) for caption in ASKED]
+        lines = [drawn(mine, caption, count) for caption, count in ASKED.items()]
         lines += [described(mine, name, colour) for name, colour in DESCRIBED.items()]
     write_whole(folder / "own-pictures.png", sheet(lines).png())
     print(folder / "own-pictures.png")
@@ -84,9 +85,8 @@ def canvas(name: str, background: str) -> PIL.Image:
     return drawn
 
 
-def drawn(system: RACM3, caption: str) -> Shown:
-    """As many documents are read as there are things: the next one is of something else."""
-    how = replace(system.parts.settings, documents=1 + (" left of " in caption))
+def drawn(system: RACM3, caption: str, documents: int) -> Shown:
+    how = replace(system.parts.settings, documents=documents)
     drawing, plain = (one.draw(caption, how) for one in (system, system.without_retrieval))
     return Shown(caption, NOTE, drawing.consulted, None, drawing.image, plain.image)
 

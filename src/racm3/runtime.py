@@ -155,9 +155,12 @@ def hold_to(path: Path, run: dict[str, Any]) -> None:
         ConfigError: Another run was begun there.
     """
     plain = json.loads(json.dumps(run, default=str))
-    if path.exists() and (known := load_json(path)) != plain:
+    known = load_json(path) if path.exists() else plain
+    other = [name for name in {**known, **plain} if known.get(name) != plain.get(name)]
+    if other:
+        said = ", ".join(f"{name} {known.get(name)!r}" for name in other)
         raise ConfigError(
-            f"{path.parent} was begun with {known}; choose another folder, or the same"
+            f"{path.parent} was begun with {said}; choose another folder, or the same"
         )
     save_json(path, plain)
 

@@ -81,10 +81,11 @@ def test_what_is_finished_asks_nothing(answering, monkeypatch):
 
 def test_another_run_is_refused_the_folder(answering):
     answering().draw(CAPTIONED[:1])
-    for other in ({"settings": replace(HOW, candidates=1)}, {"at_once": 2}):
-        with pytest.raises(ConfigError, match="was begun with"):
+    others = {"candidates 2": {"settings": replace(HOW, candidates=1)}, "at_once 1": {"at_once": 2}}
+    for known, other in others.items():
+        with pytest.raises(ConfigError, match=f"was begun with {known};"):
             answering(**other).draw(CAPTIONED[:1])
-    with pytest.raises(ConfigError, match="was begun with"):
+    with pytest.raises(ConfigError, match="was begun with verb 'draw';"):
         answering().caption(CAPTIONED[:1])
 
 

@@ -72,9 +72,9 @@ class Answering:
         self, verb: str, entries: Iterator[Entry], answer: Callable[[RACM3, int, Entry], Row]
     ) -> int:
         system, place = self.system, self.folder / ANSWERS
-        how = {"settings": asdict(self.settings), "at_once": self.at_once}
         by = {"system": system.parts.name, "generator": system.generator}
-        hold_to(self.folder / RUN, {"verb": verb, **by, "memory": system.snapshot, **how})
+        how = {"memory": system.snapshot, "at_once": self.at_once, **asdict(self.settings)}
+        hold_to(self.folder / RUN, {"verb": verb, **by, **how})
         known = self._known(place)
         first = known[-1]["number"] + 1 if known else 0
         first -= first % self.at_once

@@ -39,7 +39,7 @@ def draw(
         tolerate: How many documents that cannot be read or drawn may be left out.
         using: System and memory.
     """
-    _report(Answering.draw, source, out, at_once, tolerate, using, settings)
+    _answer(Answering.draw, source, out, at_once, tolerate, using, settings)
 
 
 def caption(
@@ -65,11 +65,11 @@ def caption(
         tolerate: How many documents that cannot be read or described may be left out.
         using: System and memory.
     """
-    _report(Answering.caption, source, out, at_once, tolerate, using, settings)
+    _answer(Answering.caption, source, out, at_once, tolerate, using, settings)
 
 
-def _report(
-    answer: Callable[[Answering, Iterable[Entry]], int],
+def _answer(
+    verb: Callable[[Answering, Iterable[Entry]], int],
     source: Path,
     out: Path,
     at_once: int,
@@ -89,7 +89,7 @@ def _report(
         lanes=threads,
         tolerance=tolerance,
     )
-    count = answer(answering, read_source(source, tolerance))
+    count = verb(answering, read_source(source, tolerance))
     for problem in tolerance.problems:
         print(f"left out: {problem}", file=sys.stderr)
     print(f"{count} answers in {time.perf_counter() - began:.0f} s", file=sys.stderr)
