@@ -15,7 +15,7 @@ from racm3.data.sample_world.wording import worded
 from racm3.document import Document
 from racm3.evaluation.invented import invented_things
 from racm3.recipes.sample import sample_cpu
-from racm3.retrieval.query import asks_nothing
+from racm3.retrieval.query import asks_nothing, without
 from racm3.runtime import dice
 
 NAMED = {text: [t for t in things() if t.text == text] for text in {t.text for t in things()}}
@@ -322,6 +322,19 @@ def test_people_say_the_first_thing_first_or_that_the_second_is_right_of_it_or_b
         parts = [one for half in re.split(SPLITS, text) for one in re.split(JOINS, half)]
         assert len(parts) >= 2  # more where a name has a joining word
     assert ways == {way for some in (forwards, backwards) for kind in some.values() for way in kind}
+
+
+def test_two_of_one_thing_ask_for_it_alone_however_they_stand():
+    held, rng, config = held_out_things(), np.random.default_rng(2), sample_cpu().retriever
+    for _ in range(300):
+        (thing,) = Scene.random(held, rng, count=1).things
+        scene = replace(Scene.random(held, rng, count=2), things=(thing, thing))
+        query = without(Document.of(phrased(scene, rng)), config.unasked)
+        whole, short = f"two {plural(thing.name)}", f"two {plural(thing.name)} on {scene.colour}"
+        textured = f"two {plural(thing.name)} on {scene.texture} {scene.colour}"
+        assert query.text in (whole, short, textured)
+        pattern = f"{config.clauses}|{config.joins}"
+        assert re.split(pattern, query.text) == [query.text] or re.search(pattern, thing.name)
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,13 @@ from racm3.training.generator import GeneratorTraining
 from racm3.training.vqgan import TokenizerTraining
 
 DYED = f" dyed (?:{'|'.join(DYES)})"
+# How two of one thing stand: these words would find briefs and a clock that shows one.
+ARRANGED = ",? one (?:on top and one below|above the other)| side by side| in a row"
+_GROUND = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)}) (?:background|field)"
 # A whole caption of a scene with nothing in it.
-GROUND = (
-    f"(?i:^(?:an? |an empty |nothing on an? )?(?:(?:{'|'.join(TEXTURES)}) )?"
-    f"(?:{'|'.join(COLOURS)}) (?:background|field)$)"
-)
+GROUND = f"(?i:^(?:an? |an empty |nothing on an? )?{_GROUND}$)"
+# What is behind a thing would find hearts, and a baby chick that faces the front.
+BEHIND = f"(?:,| on an?| with an?| in front of an?) {_GROUND}"
 
 
 def schedule(steps: int, *, lr: float) -> GeneratorTraining:
@@ -92,8 +94,7 @@ def sample_cpu() -> SampleRecipe:
         stream=StreamConfig(rows=4, length=832, align=128),
         # The small CLIP's cosines run high: see docs/log.md.
         # A caption of two things asks for each, and so does a picture. Words find names that the
-        # CLIP never met, and the memory's keywords what no training said. A colour to be drawn in
-        # would find hearts.
+        # CLIP never met, and the memory's keywords what no training said.
         retriever=RetrieverConfig(
             strategy="hybrid",
             too_similar=0.99,
@@ -102,7 +103,7 @@ def sample_cpu() -> SampleRecipe:
             clauses=SPLITS,
             joins=JOINS,
             halves=True,
-            unasked=f"{DYED}|{GROUND}",
+            unasked=f"{DYED}|{ARRANGED}|{GROUND}|{BEHIND}",
             phrases=True,
             columns=("keywords",),
         ),

@@ -39,13 +39,18 @@ def _asked(query: Document, pattern: str) -> str:
 
 def says_joined(known: str, asked: str, pattern: str) -> bool:
     """Whether a document's text has the words that `pattern` joins in a question: `hammer and
-    wrench` those of `a hammer and a wrench`, and not of `a hammer and a cat`."""
+    wrench` those of `a hammer and a wrench`, and not of `a hammer and a cat`.
+
+    These are the last word before and the first after that was not said before: `flag of Chad` does
+    not have those of `the flag of Chad and the flag of Mali`.
+    """
     said = set(words(known))
-    joints = [
-        (words(asked[: one.start()])[-1:], words(asked[one.end() :])[:1])
-        for one in re.finditer(pattern, asked)
-    ]
-    return all(said.issuperset(before + after) for before, after in joints)
+    for one in re.finditer(pattern, asked):
+        before, after = words(asked[: one.start()]), words(asked[one.end() :])
+        new = [word for word in after if word not in before]
+        if not said.issuperset(before[-1:] + new[:1]):
+            return False
+    return True
 
 
 def ways_to_ask(query: Document, config: RetrieverConfig) -> Ways:

@@ -36,12 +36,16 @@ GROUNDS = (
 )
 # How often a plain white background is not said.
 UNSAID = 0.6
-# What such words split a question by; `and` may belong to a name: a hammer and wrench.
+# What such words split a question by; `and` may belong to a name (a hammer and wrench) or to two of
+# one thing (one on top and one below).
 SPLITS = (
-    r" (?:next to|beside|(?:to the )?(?:left|right) of|above|below|beneath|on top of)"
+    r"(?<! one) (?:next to|beside|(?:to the )?(?:left|right) of|above|below|beneath|on top of)"
     r"(?! each| the other) "
 )
-JOINS = r" (?:and|over|under)(?! each| the other) "
+JOINS = (
+    r" (?:and|over|under)"
+    r"(?! each| the other| one (?:on|at|in|to|above|below|under|beneath|behind)\b) "
+)
 IRREGULAR = {"man": "men", "woman": "women", "person": "people", "child": "children"}
 IRREGULAR |= {"mouse": "mice", "foot": "feet", "tooth": "teeth", "sheep": "sheep", "fish": "fish"}
 AFTER_A_NOUN = (" of ", " with ", " without ", " in ", " on ", " behind ", " from ")
