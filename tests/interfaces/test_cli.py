@@ -85,6 +85,10 @@ def test_draw_prints_json(place, tmp_path, capsys):
     assert answer["settings"]["seed"] == 3
     assert answer["snapshot"].startswith("memory@")
     assert len(answer["consulted"]) == 2
+    run(f"draw guitar --out {tmp_path}/a.png --documents each --json {using(place)}")
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["settings"]["documents"] == "each"
+    assert len(answer["consulted"]) == 1
 
 
 def test_a_system_brings_its_own_settings_and_people_overrule_them(place, system, tmp_path, capsys):
@@ -436,6 +440,7 @@ BROKEN = [
     ("draw guitar --generator dalle {using}", "no generator 'dalle'", ()),
     ("draw guitar {using} --device cuda:9", "no CUDA card", ()),
     ("draw guitar --documents -1 {using}", "documents is at least 0", ()),
+    ("draw guitar --documents some {using}", "documents", ()),
     ("draw guitar --sampling.top_p 3 {using}", "top_p 3.0 does not lie", ()),
     ("draw guitar --colour red {using}", "colour", ()),
     ("draw guitar {using} --where", "cannot be used", ("nope = 1",)),

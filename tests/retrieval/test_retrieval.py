@@ -319,6 +319,7 @@ def test_what_the_text_says_counts_once(texts, asked):
 
 def test_what_a_document_says_joined_is_asked_for_as_one(encoder):
     names = ("hammer and wrench", "fork and knife", "wrench", "cat", "dog", "cat face")
+    names += ("flag of Chad", "flag of Mali")
     made = [Document.of(name) for name in names]
     shelf = ListShelf(made, np.zeros((len(made), encoder.dim), np.float32))
     config = RetrieverConfig(strategy="bm25", clauses=" above ", joins=" and ", too_similar=None)
@@ -333,10 +334,45 @@ def test_what_a_document_says_joined_is_asked_for_as_one(encoder):
     assert found("a fork and a dog") == ["fork and knife", "dog"]
     assert found("a hammer and wrench above a cat") == ["hammer and wrench", "cat"]
     assert found("a cat") == ["cat", "cat face"]
+    assert found("the flag of Chad and the flag of Mali") == ["flag of Chad", "flag of Mali"]
     both = [Document.of("a dog and a cat", picture(n)) for n in (1, 2)]
     (one,), (other,) = asks._divided([[[query]] for query in both], asks._by_words, None)
     assert [part.images for part in one] == [(), (), both[0].images]
     assert [part.images for part in other] == [(), (), both[1].images]
+
+
+def test_each_thing_that_is_asked_for_may_find_one_document(encoder):
+    names = ("hammer and wrench", "wrench", "cat", "dog", "cat face", "dog face")
+    made = [Document.of(name) for name in names]
+    shelf = ListShelf(made, np.zeros((len(made), encoder.dim), np.float32))
+    config = RetrieverConfig(strategy="bm25", clauses=" above ", joins=" and ", too_similar=None)
+    asks = Retriever(encoder, shelf, config)
+
+    def found(text: str, most: int = 9, leave_out: tuple[int, ...] = ()) -> list[str]:
+        hits = asks.neighbours(
+            [Document.of("a wrench"), Document.of(text)], most, rng=dice(0), each=True,
+            leave_out=leave_out,
+        )  # fmt: skip
+        assert leave_out or len(hits[0]) == min(1, most)
+        return [names[one.id] for one in hits[1]]
+
+    assert found("a dog and a cat") == ["dog", "cat"]
+    assert found("a dog and a cat", most=1) == ["dog"]
+    assert found("a dog and a cat", most=0) == []
+    assert found("a dog and a cat above a wrench") == ["dog", "cat", "wrench"]
+    assert found("a hammer and a wrench") == ["hammer and wrench"]
+    assert found("a dog above a dog") == found("a dog") == ["dog"]
+    assert found("a dog", leave_out=(3,)) == ["dog face"]
+    assert found("a dog and a cat", leave_out=(3,)) == ["cat", "dog face"]
+    assert found("a dog", leave_out=tuple(range(6))) == []
+
+
+def test_who_divides_nothing_asks_for_one_thing(encoder, shelf):
+    for strategy in ("clip", "hybrid", "bm25", "random"):
+        asks = Retriever(encoder, shelf, RetrieverConfig(strategy=strategy, too_similar=None))
+        query = Document.of("a red cat above two dogs")
+        (hits,) = asks.neighbours([query], 4, rng=dice(0), each=True)
+        assert hits == asks.neighbours([query], 1, rng=dice(0))[0]
 
 
 def test_clauses_take_turns(encoder, shelf):
@@ -363,8 +399,9 @@ def test_a_picture_asks_by_its_halves_where_both_are_nearer_and_differ(encoder):
     plain = Retriever(encoder, shelf, RetrieverConfig(too_similar=None))
     halved = Retriever(encoder, shelf, RetrieverConfig(too_similar=None, halves=True))
 
-    def found(some: Retriever, *parts: Image | str) -> list[int]:
-        return [one.id for one in some.neighbours([Document.of(*parts)], 4, rng=dice(0))[0]]
+    def found(some: Retriever, *parts: Image | str, each: bool = False) -> list[int]:
+        (hits,) = some.neighbours([Document.of(*parts)], 4, rng=dice(0), each=each)
+        return [one.id for one in hits]
 
     taken = []
     for number in range(2, 8):
@@ -381,6 +418,7 @@ def test_a_picture_asks_by_its_halves_where_both_are_nearer_and_differ(encoder):
         turns = np.argsort(-near[chosen], axis=1, kind="stable").T.ravel()
         ids = plain.resident.ids[turns]
         assert found(halved, image) == list(dict.fromkeys(ids.tolist()))[:4]
+        assert found(halved, image, each=True) == found(halved, image)[: 2 if chosen else 1]
         taken.append(chosen)
         # Words, and several pictures, ask as ever.
         assert found(halved, "a red cat", image) == found(plain, "a red cat", image)

@@ -85,6 +85,20 @@ def test_who_asks_for_what_no_document_is_found_by_consults_none(system):
     assert len(mine.consult(Document.of(" a blue ground", picture(3)), both)) == 2
 
 
+def test_each_thing_asked_for_may_be_consulted_by_one_document(system):
+    config = replace(system.parts.retriever, clauses=" above | on ", too_similar=None)
+    mine, each = RACM3(replace(system.parts, retriever=config)), Settings(documents="each")
+    questions = ["an apple", "an apple above a guitar", "an apple above a guitar on a table"]
+    for number, question in enumerate(questions, start=1):
+        two = mine.consult(Document.of(question), Settings(documents=2))
+        assert mine.consult(Document.of(question), each) == two[:number]
+    (one,) = mine.consult(Document.of("an apple"), each)
+    (other,) = mine.draw("an apple", each, leave_out=[one.id]).consulted
+    assert other == mine.consult(Document.of("an apple"), Settings(documents=2))[1]
+    every = system.parts.shelf.ids().tolist()
+    assert mine.draw("an apple", each, leave_out=every).consulted == ()
+
+
 def test_whoever_leaves_while_fillings_are_compared_is_noticed(system):
     """Nothing is said then, so a watcher is told nothing; it may raise all the same."""
 

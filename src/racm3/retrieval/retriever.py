@@ -1,7 +1,7 @@
 """From a query to neighbours: one deciding function for training, preparing and generating."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -120,46 +120,54 @@ class Retriever:
         training: bool = False,
         exclude: Sequence[frozenset[str]] | None = None,
         near_copies: bool = False,
+        each: bool = False,
+        leave_out: Collection[int] = (),
     ) -> list[list[Neighbour]]:
         """The neighbours of each query, best first; `count` or as many as the memory has.
 
         A training query is one side of its document, never both (`one_side`), with dropout. What
-        is `too_similar` is kept where `near_copies` are looked for.
+        is `too_similar` is kept where `near_copies` are looked for. With `each` there is one for
+        each thing that is asked for (`clauses`, `joins`, `halves`), and no more. In the place of
+        documents to `leave_out` come the next ones.
         """
-        hits = self._candidates(queries, rng, training)
+        hits, things = self._candidates(queries, rng, training)
         # A walk looks at few candidates: where all vectors are at hand, none is copied.
         table, found = self.resident or self.rows(hits.ids[hits.ids >= 0]), []
         by_vectors = self.config.strategy in ("clip", "hybrid") and not near_copies
         for row, (ids, scores) in enumerate(zip(hits.ids, hits.scores, strict=True)):
             ids, scores = ids[ids >= 0], scores[ids >= 0]
+            wanted = min(count, things[row]) if each else count
             kept = select(
                 scores,
                 np.searchsorted(table.ids, ids),
                 table.vectors,
                 table.groups,
-                count=count,
+                count=wanted + len(leave_out),
                 too_similar=self.config.too_similar if by_vectors else None,
                 exclude=exclude[row] if exclude else frozenset(),
             )
-            found.append([Neighbour(int(ids[k]), float(scores[k])) for k in kept])
+            left = [k for k in kept if int(ids[k]) not in leave_out][:wanted]
+            found.append([Neighbour(int(ids[k]), float(scores[k])) for k in left])
         return found
 
     def _candidates(
         self, queries: Sequence[Document], rng: np.random.Generator, training: bool
-    ) -> Hits:
+    ) -> tuple[Hits, list[int]]:
+        """What every query finds, and how many things it asks for."""
+        ones = [1] * len(queries)
         queries = [without(query, self.config.unasked) for query in queries]
         rate = self.config.query_dropout if training else 0.0
         dropout = Dropout(rate, rng) if rate else None
         if self.config.strategy == "random":
             count = min(self.config.candidates, len(self.ids))
             picks = [rng.choice(self.ids, count, replace=False) for _ in queries]
-            return Hits(np.stack(picks), np.zeros((len(queries), count), dtype=np.float32))
+            return Hits(np.stack(picks), np.zeros((len(queries), count), np.float32)), ones
         if self.config.strategy == "bm25":
             queries = [query.only(Text) if query.text.strip() else query for query in queries]
         asks = {"clip": self._by_meaning, "bm25": self._by_words, "hybrid": self._by_both}
         ask = asks[self.config.strategy]
         if not (self.config.clauses or self.config.joins or self.config.halves):
-            return ask(queries, dropout)
+            return ask(queries, dropout), ones
         wanted = [ways_to_ask(query, self.config) for query in queries]
         if self.config.joins:
             wanted = self._divided(wanted, ask, dropout)

@@ -1,6 +1,6 @@
 """What is read before answering: looked up in the memory, or handed in."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from racm3.document import Document, Image
@@ -36,16 +36,23 @@ class Library:
         """Look at the memory again: call it after documents were added or removed."""
         self._retrievers.clear()
 
-    def consult(self, query: Document, settings: Settings) -> tuple[Consulted, ...]:
+    def consult(
+        self, query: Document, settings: Settings, leave_out: Collection[int] = ()
+    ) -> tuple[Consulted, ...]:
         """The nearest documents that pass the filter and are near enough, best first; none for a
         query of nothing but what no document is to be found by (`unasked`)."""
         if asks_nothing(query, self.parts.retriever.unasked):
             return ()
         retriever = self.retriever(settings.where)
-        if not settings.documents or retriever.empty:
+        if not settings.most or retriever.empty:
             return ()
-        rng = dice(settings.seed, 1)
-        found = retriever.neighbours([query], settings.documents, rng=rng)[0]
+        (found,) = retriever.neighbours(
+            [query],
+            settings.most,
+            rng=dice(settings.seed, 1),
+            each=settings.documents == "each",
+            leave_out=leave_out,
+        )
         found = near_enough(found, query, settings, retriever.config)
         documents = retriever.fetch(found)
         return tuple(

@@ -1,6 +1,6 @@
 """RA-CM3 itself: look documents up, read them, then draw, describe, infill, edit or classify."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -106,9 +106,11 @@ class RACM3:
     def snapshot(self) -> str:
         return self.library.snapshot
 
-    def consult(self, query: Document, settings: Settings) -> tuple[Consulted, ...]:
+    def consult(
+        self, query: Document, settings: Settings, leave_out: Collection[int] = ()
+    ) -> tuple[Consulted, ...]:
         """The documents that will be read before answering, best first; none for the baseline."""
-        return () if self.generator == "cm3" else self.library.consult(query, settings)
+        return () if self.generator == "cm3" else self.library.consult(query, settings, leave_out)
 
     def draw(
         self,
@@ -116,12 +118,14 @@ class RACM3:
         settings: Settings | None = None,
         *,
         like: Sequence[Document | Image | Consulted] = (),
+        leave_out: Collection[int] = (),
         watch: Watch | None = None,
     ) -> Drawing:
-        """Draw a caption; `like` gives the documents to read instead of looking any up."""
+        """Draw a caption; `like` gives the documents to read instead of looking any up, and
+        `leave_out` the ids of those that are not to be read."""
         settings = settings or self.parts.settings
         text = self.voice.text(caption)
-        consulted = given(like) or self.consult(Document.of(caption), settings)
+        consulted = given(like) or self.consult(Document.of(caption), settings, leave_out)
         task = draw_task(text, len(self.codec.image.grid), self.codec.vocabulary)
         said = self.voice.say(task, consulted, settings, watch)
         images = [self.codec.picture(one.ids) for one in said]

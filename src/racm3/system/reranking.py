@@ -32,11 +32,11 @@ class Rest(NamedTuple):
         """What is read before the masked cells are drawn: in the order of `explaining` where
         `settings.rerank` says so, else in the retriever's."""
         query = Document.of(self.guess)
-        if settings.rerank < 2 or not settings.documents:
+        if settings.rerank < 2 or not settings.most:
             return consult(query, settings)
-        many = max(settings.documents, settings.rerank)
+        many = max(settings.most, settings.rerank)
         found = consult(query, replace(settings, documents=many, least=None))
-        return explaining(voice, self, found, watch)[: settings.documents]
+        return explaining(voice, self, found, watch)[: settings.most]
 
 
 def explaining(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from PIL.PngImagePlugin import PngInfo
 
@@ -15,7 +15,7 @@ from racm3.errors import ConfigError
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.generation.talk import Said
-from racm3.generation.tasks import Task
+from racm3.generation.tasks import AT_ONCE, Task
 from racm3.tokens.markup import paragraph, to_html
 
 
@@ -25,7 +25,8 @@ class Settings:
 
     Args:
         seed: Decides every throw of the dice.
-        documents: How many documents to consult; more than two are read two at a time.
+        documents: How many documents to consult, of which more than two are read two at a time; or
+            `each`: one for each thing that is asked for, two at most.
         candidates: How many answers to make; the best by CLIP (pictures) or by perplexity
             (text) comes first.
         sampling: How ids are drawn.
@@ -39,7 +40,7 @@ class Settings:
     """
 
     seed: int = 0
-    documents: int = 2
+    documents: int | Literal["each"] = 2
     candidates: int = 1
     sampling: Sampling = field(default_factory=Sampling)
     guidance: Guidance = field(default_factory=Guidance)
@@ -48,8 +49,13 @@ class Settings:
     rerank: int = 0
 
     def __post_init__(self) -> None:
-        if self.documents < 0 or self.candidates < 1:
-            raise ConfigError("documents is at least 0 and candidates at least 1")
+        if self.most < 0 or self.candidates < 1:
+            raise ConfigError("documents is at least 0 (or `each`) and candidates at least 1")
+
+    @property
+    def most(self) -> int:
+        """No more documents than these are consulted."""
+        return AT_ONCE if self.documents == "each" else self.documents
 
     @property
     def saying(self) -> "Settings":

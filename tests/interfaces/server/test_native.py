@@ -58,6 +58,15 @@ def test_a_document_that_is_left_out_is_replaced_by_the_next(client):
     assert without[0]["id"] == first[1]["id"]
     assert len(without) == len(first)
     assert first[0]["id"] not in [one["id"] for one in without]
+    every = {"caption": "an apple", "leave_out": list(range(6))}
+    assert client.post("/api/draw", json=every).json()["consulted"] == []
+
+
+def test_as_many_documents_as_things_are_asked_for(client):
+    asked = {"caption": "an apple", "documents": "each"}
+    body = client.post("/api/draw", json=asked).json()
+    assert body["settings"]["documents"] == "each"
+    assert len(body["consulted"]) == 1
 
 
 def test_influence_is_told_where_it_is_asked_for(client):
@@ -126,6 +135,8 @@ def test_an_answer_is_given_again_from_the_snapshot_that_it_names(client):
         ("draw", {"caption": ""}, 422, "caption"),
         ("draw", {"caption": "  "}, 400, "caption is empty"),
         ("draw", {"caption": "x", "tempreature": 1}, 422, "tempreature"),
+        ("draw", {"caption": "x", "documents": "some"}, 422, "each"),
+        ("draw", {"caption": "x", "documents": 9}, 422, "8"),
         ("draw", {"caption": "x", "like": ["/etc/passwd"]}, 400, "base64"),
         ("draw", {"caption": "x", "like": ["http://example.org/a.png"]}, 400, "not fetched"),
         ("draw", {"caption": "x", "where": "no such column = 1"}, 400, "filter"),

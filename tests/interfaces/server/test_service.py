@@ -79,6 +79,16 @@ def test_a_link_opens_the_state_that_it_was_made_with(service):
     assert state.value == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "opened"),
+    [("each", "each"), ("1", "1"), ("2.0", "2"), ("7", "2"), ("many", "2"), (None, "2")],
+)
+def test_a_link_says_how_many_documents(service, said, opened):
+    asked = {"prompt": "a zebra", **({"documents": said} if said else {})}
+    *_, count, _ = opened_by(service, asked)
+    assert count == opened
+
+
 def test_a_copied_memory_keeps_what_answers_look_up_by(system: RACM3):
     """Its keywords, too: a page must find what the command line finds."""
     tags = [f"tag{row}" for row in range(len(system.parts.shelf.ids()))]

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 
 from racm3 import __version__
 from racm3.interfaces.page import draw, memory, pictures
-from racm3.interfaces.page.parts import NEWEST, kept
+from racm3.interfaces.page.parts import NEWEST, counted, kept
 from racm3.interfaces.server.service import Service
+from racm3.system import Settings
 from racm3.system.parts import SAMPLE
 
 # Fonts of this machine: none is fetched.
@@ -73,9 +74,14 @@ def opened_by(service: Service, asked: dict[str, str]) -> list[Any]:
         number(asked, "candidates", base.candidates),
         number(asked, "temperature", base.sampling.temperature),
         number(asked, "guidance", base.guidance.weight),
-        number(asked, "documents", base.documents),
+        count(asked, base),
         gr.Dropdown(kept(states), value=NEWEST if newest else states.get(snapshot, NEWEST)),
     ]
+
+
+def count(asked: dict[str, str], base: Settings) -> str:
+    said = asked.get("documents", "").removesuffix(".0")
+    return said if said in counted(base) else str(base.documents)
 
 
 def number(asked: dict[str, str], name: str, otherwise: float) -> float:

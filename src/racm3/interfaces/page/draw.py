@@ -12,7 +12,16 @@ from racm3.document import Document
 from racm3.errors import Racm3Error
 from racm3.evaluation.copying import copied
 from racm3.interfaces.page import shown
-from racm3.interfaces.page.parts import controls, drop, gallery, saved, saving, states
+from racm3.interfaces.page.parts import (
+    SLOTS,
+    controls,
+    counts,
+    drop,
+    gallery,
+    saved,
+    saving,
+    states,
+)
 from racm3.interfaces.page.running import steps
 from racm3.interfaces.server.service import Service
 from racm3.system import RACM3, Consulted
@@ -24,7 +33,6 @@ EXAMPLES = (
     "a small guitar at the left on a white background",
     "the flag of Bhutan left of a guitar on a green background",
 )
-SLOTS = 2
 
 
 def build(service: Service) -> list[Any]:
@@ -44,7 +52,7 @@ def build(service: Service) -> list[Any]:
             before = gallery("The drawing before this one")
         with gr.Column(scale=2):
             consulted = gallery("Consulted", name="draw-consulted")
-            documents = gr.Slider(0, SLOTS, base.documents, step=1, label="Documents to consult")
+            documents = counts(base)
             weights, own = slots()
             heat = gallery(
                 "Where each document mattered (red helped, blue hindered)", name="draw-heat"
@@ -87,7 +95,7 @@ def draw(
     candidates: float,
     temperature: float,
     guidance: float,
-    documents: float,
+    documents: str,
     state: int,
     *rest: Any,
 ) -> Iterator[list[Any]]:

@@ -143,7 +143,7 @@ def page(lines: Sequence[Shown], system: RACM3, settings: Settings) -> str:
     rows = "".join(_row(line) for line in lines)
     about = (
         f"seed {settings.seed}, {settings.candidates} candidate(s), "
-        f"{settings.documents} documents, memory: {html.escape(system.snapshot)}"
+        f"documents: {settings.documents}, memory: {html.escape(system.snapshot)}"
     )
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"

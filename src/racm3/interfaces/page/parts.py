@@ -4,10 +4,13 @@ from typing import Any
 
 import gradio as gr
 
+from racm3.generation.tasks import AT_ONCE
 from racm3.interfaces.server.schemas import MOST_CANDIDATES
 from racm3.system import Settings
 
 NEWEST, MOST_STATES = 0, 50
+# Documents that have a weight of their own on the page.
+SLOTS = AT_ONCE
 
 
 def gallery(
@@ -65,6 +68,21 @@ def controls(base: Settings) -> list[Any]:
         temperature = gr.Slider(0, 2, base.sampling.temperature, step=0.05, label="Temperature")
         guidance = gr.Slider(0, 8, base.guidance.weight, step=0.25, label="Guidance")
     return [seed, candidates, temperature, guidance]
+
+
+def counts(base: Settings) -> gr.Dropdown:
+    """How many documents to consult."""
+    named = {"each": "one for each thing asked for"}
+    choices = [(named.get(one, one), one) for one in counted(base)]
+    return gr.Dropdown(
+        choices, value=str(base.documents), label="Documents to consult", elem_id="draw-documents"
+    )
+
+
+def counted(base: Settings) -> list[str]:
+    """What may be said of how many: the system's own number among them, whatever it is."""
+    usual = ["each", *(str(count) for count in range(SLOTS + 1))]
+    return usual if str(base.documents) in usual else [*usual, str(base.documents)]
 
 
 def buttons(what: str, name: str) -> tuple[gr.Button, gr.Button]:

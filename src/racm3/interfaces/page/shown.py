@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import numpy as np
@@ -72,15 +72,19 @@ def words(influences: Sequence[Influence]) -> list[list[tuple[str, float]]]:
 
 
 def settings(base: Settings, seed: float, candidates: float, temperature: float, weight: float,
-             documents: float = 2) -> Settings:  # fmt: skip
+             documents: str | None = None) -> Settings:  # fmt: skip
     return replace(
         base,
         seed=int(seed),
         candidates=int(candidates),
-        documents=int(documents),
+        documents=base.documents if documents is None else count(documents),
         sampling=replace(base.sampling, temperature=float(temperature)),
         guidance=replace(base.guidance, weight=float(weight)),
     )
+
+
+def count(said: str) -> int | Literal["each"]:
+    return "each" if said == "each" else int(said)
 
 
 def weighed(base: Settings, weights: Sequence[float], count: int) -> Settings:

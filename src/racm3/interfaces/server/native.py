@@ -131,9 +131,10 @@ class Answering:
         def work(watch: Watch) -> schemas.Answered:
             system = self.service.generator(body.generator, body.snapshot)
             settings = body.settings(system.parts.settings)
-            chosen = self.service.consult(system, body.caption, settings, body.leave_out)
-            like = [self.pictures.open(one) for one in body.like] or chosen or []
-            drawing = system.draw(body.caption, settings, like=like, watch=watch)
+            like = [self.pictures.open(one) for one in body.like]
+            drawing = system.draw(
+                body.caption, settings, like=like, leave_out=body.leave_out, watch=watch
+            )
             return answered(system, drawing, body)
 
         return work

@@ -62,7 +62,9 @@ class How(BaseModel):
 
     generator: Literal["racm3", "cm3"] = "racm3"
     seed: int | None = Field(None, ge=0, lt=2**32)
-    documents: int | None = Field(None, ge=0, le=MOST_DOCUMENTS)
+    documents: Annotated[int, Field(ge=0, le=MOST_DOCUMENTS)] | Literal["each"] | None = Field(
+        None, description="how many to consult; `each`: one for each thing asked for, two at most"
+    )
     candidates: int | None = Field(None, ge=1, le=MOST_CANDIDATES)
     temperature: float | None = Field(None, ge=0, le=10)
     top_p: float | None = Field(None, gt=0, le=1)

@@ -18,9 +18,8 @@ from racm3.retrieval.embedding import embed_memory, require_alike
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.runtime import dice
-from racm3.system import RACM3, Consulted, Settings
+from racm3.system import RACM3, Consulted
 from racm3.system.cores import lanes, rows
-from racm3.system.library import near_enough
 from racm3.system.voice import Watch
 
 AT_ONCE, FEW = 256, 16
@@ -102,22 +101,13 @@ class Service:
             return self.earlier[snapshot]
 
     def search(
-        self,
-        query: Document,
-        count: int,
-        where: str | None,
-        system: RACM3 | None = None,
-        *,
-        near_copies: bool = True,
+        self, query: Document, count: int, where: str | None, system: RACM3 | None = None
     ) -> list[Consulted]:
-        """The nearest documents in the memory of `system`, or the newest.
-
-        Who searches wants near-copies, too; who answers reads none (`near_copies`).
-        """
+        """The nearest documents in the memory of `system`, or the newest, near-copies included."""
         system = system or self.system
         retriever = system.library.retriever(where)
         (found,) = retriever.neighbours(
-            [query.require_parts()], count, rng=dice(0), near_copies=near_copies
+            [query.require_parts()], count, rng=dice(0), near_copies=True
         )
         documents = system.parts.shelf.documents([one.id for one in found])
         return [
@@ -161,18 +151,6 @@ class Service:
         self.earlier.clear()
         for system in self.systems.values():
             system.library.refresh()
-
-    def consult(
-        self, system: RACM3, caption: str, settings: Settings, leave_out: Sequence[int]
-    ) -> list[Consulted] | None:
-        """What is read instead when some documents may not be: the next ones take their place."""
-        if not leave_out:
-            return None
-        count = settings.documents + len(leave_out)
-        query, how = Document.of(caption), system.parts.retriever
-        wider = self.search(query, count, settings.where, system, near_copies=False)
-        left = [one for one in wider if one.id not in leave_out][: settings.documents]
-        return near_enough(left, query, settings, how)
 
 
 def changeable(system: RACM3) -> RACM3:
