@@ -339,6 +339,9 @@ def test_a_folder_belongs_to_what_its_answers_depend_on(world, tmp_path):
     turned = ListShelf(documents, -table.vectors)
     with pytest.raises(ConfigError, match="another encoder"):
         plan.claim(tmp_path / "new", replace(world, open_memory=turned), TOY)
+    asking = replace(world, retriever=replace(world.retriever, unasked=" on red"))
+    with pytest.raises(ConfigError, match="another retriever"):
+        plan.claim(tmp_path / "new", asking, TOY)
 
 
 def test_further_seeds_go_on_from_what_was_run(world, tmp_path):

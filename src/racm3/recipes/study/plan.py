@@ -135,6 +135,7 @@ def identity(world: World, budget: Budget) -> dict[str, Any]:
         "world": world.name,
         "encoder": f"{world.encoder.name} {encoder.hexdigest()}",
         "memory": world.open_memory.snapshot_name,
+        "retriever": asdict(world.retriever),
         "evaluation documents": unseen.hexdigest(),
         "system": system.hexdigest(),
     }
