@@ -2,7 +2,6 @@
 them: .venv/bin/python runs/own_pictures.py [folder]."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,13 +39,12 @@ OWN = {
         ("rectangle", (0, 100, 256, 160), "orange"),
     ],
 }
-# With as many documents as there are things: the next one is of something else.
-ASKED = {
-    "the zorbtech logo on a blue background": 1,
-    "the small Quillo badge at the left on a yellow background": 1,
-    "my cat Mimi on a pink background": 1,
-    "the Harbour company flag left of the Quillo badge on a white background": 2,
-}
+ASKED = (
+    "the zorbtech logo on a blue background",
+    "the small Quillo badge at the left on a yellow background",
+    "my cat Mimi on a pink background",
+    "the Harbour company flag left of the Quillo badge on a white background",
+)
 # And on another colour, to be told what it is.
 DESCRIBED = {"the zorbtech logo": "lightgreen", "my cat Mimi": "khaki"}
 NOTE = "one picture each, no training"
@@ -64,7 +62,7 @@ def main(folder: Path) -> None:
         )
         fill_memory(memory, read_source(pictures, Tolerance()), system.encoder)
         mine = system.remembering(memory)
-        lines = [drawn(mine, caption, count) for caption, count in ASKED.items()]
+        lines = [drawn(mine, caption) for caption in ASKED]
         lines += [described(mine, name, colour) for name, colour in DESCRIBED.items()]
     write_whole(folder / "own-pictures.png", sheet(lines).png())
     print(folder / "own-pictures.png")
@@ -85,9 +83,8 @@ def canvas(name: str, background: str) -> PIL.Image:
     return drawn
 
 
-def drawn(system: RACM3, caption: str, documents: int) -> Shown:
-    how = replace(system.parts.settings, documents=documents)
-    drawing, plain = (one.draw(caption, how) for one in (system, system.without_retrieval))
+def drawn(system: RACM3, caption: str) -> Shown:
+    drawing, plain = system.draw(caption), system.without_retrieval.draw(caption)
     return Shown(caption, NOTE, drawing.consulted, None, drawing.image, plain.image)
 
 

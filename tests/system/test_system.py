@@ -12,7 +12,13 @@ from PIL import Image as PIL
 
 from racm3.data.sample_world import corpus
 from racm3.document import Document, Image, Text
-from racm3.errors import CheckpointError, GenerationError, MemoryStoreError, VocabularyMismatch
+from racm3.errors import (
+    CheckpointError,
+    ConfigError,
+    GenerationError,
+    MemoryStoreError,
+    VocabularyMismatch,
+)
 from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.perplexity import document_losses
 from racm3.generation.guidance import Guidance
@@ -46,6 +52,12 @@ def test_the_same_prompt_settings_and_memory_give_the_same_answer(system, settin
     assert list(one.scores) == sorted(one.scores, reverse=True)
     other = system.draw("a guitar on red", replace(settings, seed=1))
     assert other.images != one.images
+
+
+@pytest.mark.parametrize("wrong", [{"documents": -1}, {"candidates": 0}])
+def test_numbers_that_are_none_are_refused(wrong):
+    with pytest.raises(ConfigError, match="or `each`"):
+        Settings.of(wrong)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from racm3.generation.engine import Engine
 from racm3.recipes.study.worlds import finished
 from racm3.retrieval.embedding import embed
 from racm3.retrieval.shelf import ListShelf
-from racm3.system import RACM3, Settings
+from racm3.system import RACM3
 from racm3.tokens.codec import Kind
 from tests.conftest import picture
 
@@ -84,7 +84,7 @@ def test_the_shipped_system_draws_from_a_folder_of_ones_own_pictures(tmp_path):
     mine, right = system.remembering(memory), 0
     pictures = [thing.on_white(64) for thing in things_]
     for number, thing in enumerate(things_):
-        drawing = mine.draw(f"{thing.noun} on a white background", Settings(candidates=1))
+        drawing = mine.draw(f"{thing.noun} on a white background")
         right += recognised(drawing.image, pictures) == number
     assert right >= 5
 

@@ -258,7 +258,7 @@ def phrasing_cpu() -> SampleRecipe:
     """A slow course for what `asking_cpu` made and the average: two things and their sizes in the
     words that people have for them, who say neither `left of` nor `two of`.
 
-    It was taken twice. What ships is the average of what it started from (0.15) and what it made.
+    It was taken three times, and what the third made ships as it is (docs/log.md).
     """
     base = asking_cpu()
     course = replace(

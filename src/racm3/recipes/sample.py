@@ -43,6 +43,8 @@ def _answers() -> Settings:
     does better, one setting at a time, and no guidance does worse (docs/results/tuning.md).
     """
     return Settings(
+        # A second document for one thing is of something else and drawn now and then: see the log.
+        documents="each",
         candidates=4,
         sampling=Sampling(temperature=0.3),
         guidance=Guidance(weight=1.5, context_weight=1.5, caption_weight=1.0, pass_temperature=0.1),
