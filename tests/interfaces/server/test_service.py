@@ -16,7 +16,7 @@ from racm3.interfaces.server.service import Service, changeable
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.shelf import ListShelf, joined
-from racm3.system import RACM3
+from racm3.system import RACM3, Settings
 from racm3.system.cores import lanes, take_cores
 from tests.conftest import picture
 
@@ -110,7 +110,7 @@ def test_who_searches_is_shown_near_copies_and_who_answers_is_not(system: RACM3)
         asked = Document.of("a guitar", picture(1))
         copies = {same, 1}
         assert {one.id for one in strict.search(asked, 2, None)} == copies
-        assert not copies & {one.id for one in strict.search(asked, 4, None, near_copies=False)}
+        assert not copies & {one.id for one in strict.system.consult(asked, Settings(documents=4))}
     finally:
         strict.close()
 

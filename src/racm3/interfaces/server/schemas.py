@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
@@ -55,6 +55,18 @@ Snapshot = Annotated[
 ]
 
 
+def _counted(said: Any) -> Any:
+    """One sentence for what is neither of the two, where there would be one for each."""
+    if said == "each" or (isinstance(said, int) and 0 <= said <= MOST_DOCUMENTS):
+        return said
+    raise ValueError(f"give a number from 0 to {MOST_DOCUMENTS}, or `each`")
+
+
+Count = Annotated[
+    Annotated[int, Field(ge=0, le=MOST_DOCUMENTS)] | Literal["each"], BeforeValidator(_counted)
+]
+
+
 class How(BaseModel):
     """How to answer; what is not said is as the system does it best."""
 
@@ -62,7 +74,7 @@ class How(BaseModel):
 
     generator: Literal["racm3", "cm3"] = "racm3"
     seed: int | None = Field(None, ge=0, lt=2**32)
-    documents: Annotated[int, Field(ge=0, le=MOST_DOCUMENTS)] | Literal["each"] | None = Field(
+    documents: Count | None = Field(
         None, description="how many to consult; `each`: one for each thing asked for, two at most"
     )
     candidates: int | None = Field(None, ge=1, le=MOST_CANDIDATES)
