@@ -81,7 +81,7 @@ def test_a_link_opens_the_state_that_it_was_made_with(service):
 
 @pytest.mark.parametrize(
     ("said", "opened"),
-    [("each", "each"), ("1", "1"), ("2.0", "2"), ("7", "2"), ("many", "2"), (None, "2")],
+    [("each", "each"), ("1", "1"), ("0", "0"), ("7", "2"), ("many", "2"), (None, "2")],
 )
 def test_a_link_says_how_many_documents(service, said, opened):
     asked = {"prompt": "a zebra", **({"documents": said} if said else {})}

@@ -74,13 +74,14 @@ def opened_by(service: Service, asked: dict[str, str]) -> list[Any]:
         number(asked, "candidates", base.candidates),
         number(asked, "temperature", base.sampling.temperature),
         number(asked, "guidance", base.guidance.weight),
-        count(asked, base),
+        consulting(asked, base),
         gr.Dropdown(kept(states), value=NEWEST if newest else states.get(snapshot, NEWEST)),
     ]
 
 
-def count(asked: dict[str, str], base: Settings) -> str:
-    said = asked.get("documents", "").removesuffix(".0")
+def consulting(asked: dict[str, str], base: Settings) -> str:
+    """How many documents a link asks for, as the page's field says it."""
+    said = asked.get("documents", "")
     return said if said in counted(base) else str(base.documents)
 
 
