@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from tokenizers import Tokenizer, decoders
 
 from racm3.data.sample_world import corpus
 from racm3.document import Document, Image
@@ -42,6 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def picture(seed: int, height: int = 16, width: int = 16) -> Image:
     rng = np.random.default_rng(seed)
     return Image(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def unspaced(text: TextTokenizer) -> TextTokenizer:
+    """The same ids, without a space before every text, as older tokenizers were saved."""
+    tokenizer = Tokenizer.from_str(text.tokenizer.to_str())
+    tokenizer.normalizer, tokenizer.decoder = None, decoders.ByteLevel()
+    return TextTokenizer(tokenizer)
 
 
 def tiny_generator(vocabulary: int, *, seed: int = 0, **changes: object) -> Transformer:

@@ -31,6 +31,7 @@ from racm3.system import RACM3, Settings
 from racm3.system.parts import open_parts, sample_folder
 from racm3.tokens.image import ImageTokenizer
 from tests.architecture.test_floors import FLOORS
+from tests.conftest import unspaced
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -98,12 +99,16 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     assert {f"{name}-{n}.log.jsonl" for name in ("racm3", "cm3") for n in range(3)} <= logs
     # Once more, with these codes.
     after = tmp_path / "run" / "system"
+    plain = unspaced(new.codec.text)
+    plain.save(after / "text")
     more = Further(tiny_course(), tmp_path / "again", after=after, on="cpu")
     assert (more.recipe.numbers, more.recipe.courses[0].fiction) == (range(3, 4), 3)
     more.system()
     assert more.job(more.recipe, "racm3", 3).stream.asked == 2.0
     again = RACM3.open(tmp_path / "again" / "system", device="cpu")
     assert again.codec.image.decode(codes) == polished.decode(codes)
+    # Its texts began without a space, which is mended, too.
+    assert again.codec.text.encode("leopard") == plain.encode(" leopard") != plain.encode("leopard")
     rows = [one.parts.generators["cm3"].embed_tokens.weight for one in (new, again)]
     assert 0 < (rows[0] - rows[1]).norm() < 0.5 * rows[0].norm()
     new_logs = {f"{name}-3.log.jsonl" for name in ("racm3", "cm3")}

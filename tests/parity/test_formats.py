@@ -47,8 +47,10 @@ def test_their_tokenizer_writes_our_ids(exported, system: RACM3):
     ids = [codec.vocabulary.end, *flatten(written[0], codec.vocabulary)]
     ids += [codec.vocabulary.masks[3], codec.vocabulary.eoss, codec.vocabulary.pad]
     said = theirs.decode(ids, skip_special_tokens=False)
-    assert theirs(said, add_special_tokens=False)["input_ids"] == ids
-    assert said.startswith("</s>a apple<break><code:")
+    unwritten = said.replace("</s> a", "</s>a")
+    for text in (said, unwritten):
+        assert theirs(text, add_special_tokens=False)["input_ids"] == ids
+    assert unwritten.startswith("</s>a apple<break><code:")
     assert said.endswith("<mask:3><eoss><pad>")
     assert len(theirs) == len(codec.vocabulary)
 

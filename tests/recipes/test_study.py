@@ -40,7 +40,7 @@ from racm3.recipes.study.workers import divide
 from racm3.recipes.study.worlds import photographs, view
 from racm3.retrieval.embedding import unit
 from racm3.retrieval.shelf import ListShelf
-from tests.conftest import picture
+from tests.conftest import picture, unspaced
 from tests.recipes.conftest import TOY
 
 LOSSES = np.abs(np.random.default_rng(0).normal(3, 0.5, 60)) * 10
@@ -228,6 +228,21 @@ def test_the_retrieval_baseline_answers_with_whole_documents_only(world, tmp_pat
     poor = ListShelf(halves, known.vectors)
     with pytest.raises(ConfigError, match="both a text and a picture"):
         answer(asked, replace(world, open_memory=poor), TOY, tmp_path / "poor")
+
+
+def test_a_folder_holds_what_was_measured_with_one_system(world, tmp_path):
+    """Whatever answers depend on may not change between two runs."""
+    retriever, codec = world.retriever, world.codec
+    others = {
+        "text tokenizer": replace(world, codec=replace(codec, text=unspaced(codec.text))),
+        "retriever": replace(world, retriever=replace(retriever, too_similar=0.8)),
+        "evaluation documents": replace(world, unseen=world.unseen[1:]),
+    }
+    plan.claim(tmp_path, world, TOY)
+    plan.claim(tmp_path, world, replace(TOY, seeds=(0, 1)))
+    for name, other in others.items():
+        with pytest.raises(ConfigError, match=f"measured with another {name};"):
+            plan.claim(tmp_path, other, TOY)
 
 
 def test_what_was_answered_is_not_asked_again(world, tmp_path, monkeypatch):

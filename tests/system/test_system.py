@@ -170,6 +170,16 @@ def test_a_weight_for_words_holds_for_words_alone(system):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_a_gap_at_either_end_of_a_text_is_filled(system):
+    """At the beginning the words' space is not said; what goes on within a word has none."""
+    decode = system.codec.text.decode
+    for before, after in (("", " on red"), ("", "s on red"), ("an ap", ""), ("an", "s")):
+        writing = system.infill_text(f"{before}___{after}", picture(0))
+        assert writing.text == decode(writing.trace.said[0][:-1])
+        assert writing.text.startswith(before)
+        assert writing.text.endswith(after)
+
+
 def test_only_the_gap_of_a_text_is_filled(system):
     writing = system.infill_text("a ___ on red", picture(0))
     assert writing.text.startswith("a ")
@@ -184,11 +194,12 @@ def test_a_gap_is_filled_by_the_likeliest_whole_text(system, image):
     writing = system.infill_text("a ___ on red", image, Settings(candidates=3))
     trace = writing.trace
     assert len(set(writing.texts)) == len(writing.texts) == len(trace.said) <= 3
-    totals, sides = [], [system.voice.ids("a"), system.voice.ids(" on red")]
+    totals, sides = [], [system.voice.ids("a"), system.voice.ids(" on red", follows=True)]
     for text, said, perplexity in zip(writing.texts, trace.said, writing.perplexities, strict=True):
         assert text.startswith("a")
         assert text.endswith(" on red")
-        words = system.codec.text.decode(list(said[len(sides[0]) : -1 - len(sides[1])]))
+        filling = said[len(sides[0]) : -1 - len(sides[1])]
+        words = system.codec.text.decode(filling, follows=True)
         assert text == f"a{'' if words.startswith(' ') else ' '}{words} on red"
         assert list(said[: len(sides[0])]) == sides[0]
         assert list(said[-1 - len(sides[1]) : -1]) == sides[1]

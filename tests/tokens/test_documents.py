@@ -11,7 +11,7 @@ from racm3.document import Document, Image, Text, fit
 from racm3.errors import DocumentError
 from racm3.tokens.codec import Codec
 from racm3.tokens.markup import from_html, to_html
-from racm3.tokens.text import TextTokenizer
+from racm3.tokens.text import TextTokenizer, train_bpe
 from racm3.tokens.vocabulary import Vocabulary
 from tests.conftest import picture
 
@@ -38,13 +38,34 @@ def test_markup_that_cannot_be_read_says_where():
         from_html("<p>fine</p><b>bold</b>")
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
-def test_any_text_survives_the_byte_level_tokenizer(text):
-    tokenizer = TOKENIZER
-    assert tokenizer.decode(tokenizer.encode(text)) == text
+some_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+SAID = ["the flag of Bhutan", "a guitar on a red background"]
+TOKENIZER, UNSPACED = TextTokenizer.train(SAID, size=280), TextTokenizer(train_bpe(SAID, size=280))
 
 
-TOKENIZER = TextTokenizer.train(["the flag of Bhutan", "a guitar on a red background"], size=280)
+@pytest.mark.parametrize("tokenizer", [TOKENIZER, UNSPACED], ids=["spaced", "unspaced"])
+@given(text=some_text, rest=some_text)
+def test_any_text_survives_the_byte_level_tokenizer(tokenizer, text, rest):
+    ids, more = tokenizer.encode(text), tokenizer.encode(rest, follows=True)
+    assert tokenizer.decode(ids) == text
+    assert tokenizer.decode(more, follows=True) == rest
+    if text:
+        assert tokenizer.decode([*ids, *more]) == text + rest
+
+
+def test_a_word_has_the_same_ids_wherever_it_stands(tmp_path):
+    """The ids of a text are those of what stands before a space and of what stands after it."""
+    TOKENIZER.save(tmp_path / "spaced")
+    UNSPACED.save(tmp_path / "unspaced")
+    spaced, unspaced = (TextTokenizer.open(tmp_path / one) for one in ("spaced", "unspaced"))
+    for tokenizer in (TOKENIZER, spaced, unspaced.spaced()):
+        whole = tokenizer.encode("a guitar on red")
+        assert whole == [i for word in ("a", "guitar", "on", "red") for i in tokenizer.encode(word)]
+        assert whole == [*tokenizer.encode("a guitar"), *tokenizer.encode(" on red", follows=True)]
+    # Saved without the space, it stays so, and the names of ids are the same.
+    assert unspaced.encode("guitar") == UNSPACED.encode("guitar") != TOKENIZER.encode("guitar")
+    assert unspaced.encode("a guitar") == UNSPACED.encode("a guitar")
+    assert unspaced.spaced().encode("a") == unspaced.encode(" a")
 
 
 def test_every_id_belongs_to_exactly_one_kind():

@@ -92,6 +92,10 @@ class Further(Build):
         return ClipEncoder.open(self._taken_over("clip", "clip/final"), device=self.where)
 
     def text(self) -> TextTokenizer:
+        place = self.folder / "text"
+        if self.recipe.spaced and not place.exists():
+            with folder_written_whole(place) as temporary:
+                TextTokenizer.open(self.after / "text").spaced().save(temporary)
         return TextTokenizer.open(self._taken_over("text", "text"))
 
     def _generator(self, recipe: SampleRecipe, name: str) -> None:

@@ -79,6 +79,7 @@ class SampleRecipe:
         sides: What a document of the memory is to the CLIP.
         begun: How many courses they have behind them, which the system to go on from says.
         keep_codes: The image tokenizer of the system to go on from stays as it is.
+        spaced: Its text tokenizer is given a space before every text, as new ones have it.
     """
 
     vqgan: VQGANConfig
@@ -94,6 +95,7 @@ class SampleRecipe:
     further: bool = False
     begun: int = 0
     keep_codes: bool = False
+    spaced: bool = False
     generator: GeneratorConfig
     stream: StreamConfig
     save_every: int = 200

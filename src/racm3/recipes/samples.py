@@ -7,9 +7,7 @@ from racm3.recipes.courses import (
     asking_cpu,
     captioning_cpu,
     comparing_gpu,
-    contrast_cpu,
     course_cpu,
-    decoder_cpu,
     dyed_cpu,
     further_cpu,
     labelled_cpu,
@@ -18,8 +16,9 @@ from racm3.recipes.courses import (
     phrasing_cpu,
     recalling_cpu,
     settled_cpu,
-    words_cpu,
+    spaced_cpu,
 )
+from racm3.recipes.parts import contrast_cpu, decoder_cpu, words_cpu
 from racm3.recipes.recipe import SampleRecipe
 from racm3.recipes.sample import sample_cpu, sample_gpu
 from racm3.recipes.tiny import tiny, tiny_course, tiny_decoder, tiny_further, tiny_words
@@ -38,6 +37,7 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "recalling_cpu": recalling_cpu,
     "asking_cpu": asking_cpu,
     "phrasing_cpu": phrasing_cpu,
+    "spaced_cpu": spaced_cpu,
     "comparing_gpu": comparing_gpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,

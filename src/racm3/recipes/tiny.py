@@ -76,7 +76,8 @@ def tiny_course() -> SampleRecipe:
     told = replace(base.courses[0], own=0.5, labelled=8, captioned=8, asked=2.0)
     course = replace(told, hinted=8, empty=4, paired=4, likened=4, phrased=8)
     stream = replace(base.stream, hidden=0.5, shuffled=0.5, masking=Masking(described=0.25))
-    return replace(base, stream=stream, courses=(course,), decoder=None, keep_codes=True)
+    kept = replace(base, stream=stream, courses=(course,), decoder=None, keep_codes=True)
+    return replace(kept, spaced=True)
 
 
 def tiny_words() -> SampleRecipe:

@@ -42,10 +42,13 @@ print(llm.generate(["</s>a guitar<break>"], sampling)[0].outputs[0].text)
 ```
 
 Markers: `<break>` closes a text or a picture, `</s>` a document, `<mask:i>` stands for what is
-infilled later, `<eoss>` closes it. Retrieved documents stand before the main one.
+infilled later, `<eoss>` closes it. Retrieved documents stand before the main one.{spaced}
 
 [racm3]: an open implementation of RA-CM3 (arXiv 2211.12561)
 """
+
+SPACED = """ A text after a marker
+begins with a space, written or not."""
 
 
 def export_transformers(parts: Parts, generator: str, out: Path) -> None:
@@ -73,13 +76,14 @@ def export_transformers(parts: Parts, generator: str, out: Path) -> None:
         parameters=sum(p.numel() for p in model.parameters()) / 1e6,
         cells=cells,
         last=len(vocabulary.image) - 1,
+        spaced=SPACED if parts.codec.text.is_spaced else "",
     )
     write_whole(out / "README.md", card)
 
 
 def save_tokenizer(codec: Codec, folder: Path) -> None:
     """The text tokenizer, with every code and marker as a token of its own at its own id."""
-    vocabulary, whole = codec.vocabulary, codec.text.copy()
+    vocabulary, whole = codec.vocabulary, codec.text.among_markers()
     names = {id_: f"<code:{n}>" for n, id_ in enumerate(vocabulary.image)} | vocabulary.names()
     whole.add_special_tokens([
         AddedToken(names[id_], special=True, normalized=False) for id_ in sorted(names)

@@ -76,8 +76,8 @@ def fillings(
     that begins so. Training shows few gaps in texts, so where one ends is hardly learnt, while how
     likely a whole text is has been learnt from every document (docs/log.md).
     """
-    vocabulary, decode = voice.codec.vocabulary, voice.codec.text.decode
-    head, tail = voice.ids(gap.before), voice.ids(gap.after)
+    vocabulary = voice.codec.vocabulary
+    head, tail = voice.ids(gap.before), voice.ids(gap.after, follows=True)
     text, shown = Segment(Kind.TEXT, (*head, *tail)), voice.segment(picture) if picture else None
     if shown:
         whole, end = caption_task(shown, vocabulary, longest=LONGEST_TEXT), vocabulary.eoss
@@ -90,7 +90,7 @@ def fillings(
         for task in (between, whole.begun(head))
         for one in voice.say(task, consulted, settings, watch)
     ]
-    words = {one: decode(list(one)) for one in beginnings(said)}
+    words = {one: voice.codec.text.decode(one, follows=bool(head)) for one in beginnings(said)}
     spaced = [one for one, told in words.items() if told.startswith(" ")]
     some = spaced if gap.spaced and spaced else list(words)
     told = [(*head, *one, *tail, end) for one in some]

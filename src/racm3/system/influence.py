@@ -105,11 +105,14 @@ def by_word(
 ) -> tuple[tuple[str, float], ...]:
     """Nats of each word, its pieces added up; markers are left out."""
     words: list[tuple[list[int], float]] = []
+    decode = codec.text.decode
     for id_, value in zip(ids, nats.tolist(), strict=True):
         if id_ not in codec.vocabulary.text:
             continue
-        if words and not codec.text.decode([id_]).startswith(" "):
+        if words and not decode([id_], follows=True).startswith(" "):
             words[-1] = ([*words[-1][0], id_], words[-1][1] + value)
         else:
             words.append(([id_], value))
-    return tuple((codec.text.decode(pieces), value) for pieces, value in words)
+    return tuple(
+        (decode(pieces, follows=number > 0), value) for number, (pieces, value) in enumerate(words)
+    )

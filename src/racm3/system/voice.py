@@ -123,8 +123,9 @@ class Voice:
     def segment(self, picture: Image) -> Segment:
         return self.codec.encode([Document.of(picture)])[0][0]
 
-    def ids(self, text: str) -> list[int]:
-        return self.codec.text.encode(text)
+    def ids(self, text: str, *, follows: bool = False) -> list[int]:
+        """Of a text, or of what goes on after other ids."""
+        return self.codec.text.encode(text, follows=follows)
 
     def text(self, caption: str) -> Segment:
         """A caption as a segment; an empty or endless one is refused."""

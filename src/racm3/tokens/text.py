@@ -1,9 +1,10 @@
 """Text to ids and back: byte-level BPE, so that any text survives the round trip."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from racm3.errors import CheckpointError
 
@@ -33,6 +34,13 @@ def open_tokenizer(path: Path) -> Tokenizer:
 
 
 class TextTokenizer:
+    """Text as ids, and ids as text.
+
+    A text begins as if a space stood before it, so a word has the same ids wherever it stands: a
+    document begins with the name that a caption says after `a`. What goes on after other ids
+    (`follows`) is taken as it is. Tokenizers that were saved without the space do without it.
+    """
+
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
 
@@ -41,17 +49,48 @@ class TextTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], *, size: int) -> "TextTokenizer":
-        return cls(train_bpe(texts, size=size))
+        return cls(train_bpe((f" {text}" for text in texts), size=size)).spaced()
 
-    def copy(self) -> Tokenizer:
-        """The underlying tokenizer, to be extended elsewhere."""
+    @property
+    def is_spaced(self) -> bool:
+        return isinstance(self.tokenizer.normalizer, normalizers.Prepend)
+
+    def spaced(self) -> "TextTokenizer":
+        """The same ids, with a space before every text."""
+        tokenizer = self._copy()
+        tokenizer.normalizer = normalizers.Prepend(" ")
+        tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
+        return TextTokenizer(tokenizer)
+
+    def among_markers(self) -> Tokenizer:
+        """One to be extended by markers, between which texts stand.
+
+        What it decodes shows the space before a text, and is not given another one when encoded.
+        """
+        tokenizer = self._copy()
+        if self.is_spaced:
+            tokenizer.normalizer, tokenizer.decoder = None, decoders.ByteLevel()
+            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        return tokenizer
+
+    @cached_property
+    def _following(self) -> Tokenizer:
+        if not self.is_spaced:
+            return self.tokenizer
+        tokenizer = self._copy()
+        tokenizer.normalizer, tokenizer.decoder = None, decoders.ByteLevel()
+        return tokenizer
+
+    def _copy(self) -> Tokenizer:
         return Tokenizer.from_str(self.tokenizer.to_str())
 
-    def encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+    def encode(self, text: str, *, follows: bool = False) -> list[int]:
+        tokenizer = self._following if follows else self.tokenizer
+        return tokenizer.encode(text, add_special_tokens=False).ids
 
-    def decode(self, ids: Sequence[int]) -> str:
-        return self.tokenizer.decode(list(ids), skip_special_tokens=False)
+    def decode(self, ids: Sequence[int], *, follows: bool = False) -> str:
+        tokenizer = self._following if follows else self.tokenizer
+        return tokenizer.decode(list(ids), skip_special_tokens=False)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -124,6 +124,7 @@ def identity(world: World, budget: Budget) -> dict[str, Any]:
         for picture in document.images:
             unseen.update(picture.pixels.tobytes())
     encoder, system = blake2b(digest_size=8), blake2b(digest_size=8)
+    text = blake2b(world.codec.text.tokenizer.to_str().encode(), digest_size=8)
     for block in islice(world.open_memory.blocks(), 1):
         encoder.update(block.vectors[:FIRST].tobytes())
     lent = [model.embed_tokens.weight for _, model in sorted(world.trained.items())]
@@ -137,6 +138,7 @@ def identity(world: World, budget: Budget) -> dict[str, Any]:
         "memory": world.open_memory.snapshot_name,
         "retriever": asdict(world.retriever),
         "evaluation documents": unseen.hexdigest(),
+        "text tokenizer": text.hexdigest(),
         "system": system.hexdigest(),
     }
 
