@@ -25,10 +25,13 @@
 # half an hour of what people ask and no lesson had shown:
 #   AFTER=runs/out/words_cpu/system runs/sample.sh asking_cpu [folder]
 #   racm3 average runs/out/words_cpu/system runs/out/asking_cpu/system runs/out/asked --share 0.7
-# and last an hour and a half of how people say it, the same course three times:
+# an hour and a half of how people say it, the same course three times:
 #   AFTER=runs/out/asked runs/sample.sh phrasing_cpu [folder]
 #   AFTER=runs/out/phrasing_cpu/system runs/sample.sh phrasing_cpu runs/out/phrasing_again
 #   AFTER=runs/out/phrasing_again/system runs/sample.sh phrasing_cpu runs/out/phrased
+# and last an hour of texts that begin with a space, the same course twice:
+#   AFTER=runs/out/phrased/system runs/sample.sh spaced_cpu
+#   AFTER=runs/out/spaced_cpu/system runs/sample.sh spaced_cpu runs/out/spaced
 # Courses number their material by how many there were before. Some learnt from another one's, as recipes say: copy its
 # folder `prepared-N` under the number that the run expects, and it is taken.
 # `recalling_cpu` learnt from the first that `racm3 train sample --recipe comparing_gpu --after runs/out/ordered --out runs/out/comparing_gpu --stage prepared` makes.

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from racm3.data.sample_world.phrasing import JOINS, SPLITS, plural
+from racm3.data.sample_world.phrasing import plural
 from racm3.data.sample_world.scenes import COLOURS, Chances
 from racm3.data.sample_world.wording import Worded
 from racm3.errors import Racm3Error
 from racm3.recipes import beside, lessons
 from racm3.recipes.lessons import Fiction
+from racm3.recipes.sample import sample_cpu
 from racm3.retrieval.config import RetrieverConfig
 from racm3.tokens.codec import Kind
 from racm3.tokens.masking import Words
@@ -122,7 +123,7 @@ def test_hints_say_a_name_and_not_what_it_stands_on(codec, encoder):
 
 
 def test_what_people_say_of_two_things_stands_beside_both_as_they_are_said(codec, encoder):
-    fiction, config = Fiction(40), RetrieverConfig(clauses=SPLITS, joins=JOINS)
+    fiction, config = Fiction(40), sample_cpu().retriever
     some = lessons.phrased(60, fiction, encoder.dim)
     made = lessons.prepare_lessons(codec, encoder, [some], config, draws=1)
     assert (made.words == Words.GIVEN).all()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from racm3.document import Image
+from racm3.document import Document, Image
 from racm3.recipes.samples import SAMPLES
 from racm3.system import RACM3
 from racm3.system.parts import sample_folder
@@ -30,6 +30,7 @@ MADE_IT = (
     "words_cpu",
     "asking_cpu",
     "phrasing_cpu",
+    "spaced_cpu",
 )
 
 
@@ -39,6 +40,32 @@ def test_the_shipped_system_looks_up_and_answers_as_its_recipes_say(name):
     assert parts.retriever == recipe.retriever
     assert parts.settings == recipe.settings
     assert parts.align == recipe.stream.align
+
+
+def test_what_people_join_is_asked_for_as_it_is_joined():
+    """Two things are two documents, one after the other; a name that joins words is one."""
+    system = RACM3.open("sample", device="cpu")
+
+    def asked(text: str) -> list[str]:
+        found = system.consult(Document.of(text), system.parts.settings)
+        return [one.document.text.split(" (")[0] for one in found]
+
+    two = ("dog", "guitar")
+    ways = ("and", "&", "with", "over", "under", "near", "behind", "in front of", "next to")
+    for way in ways:
+        assert asked(f"a {two[0]} {way} a {two[1]}") == [*two]
+        assert asked(f"the {two[1]} {way} the {two[0]} on a red background") == [*two[::-1]]
+    for text, name in {
+        "a woman with a veil": "woman with veil",
+        "the sun behind a small cloud": "sun behind small cloud",
+        "the flag of Antigua & Barbuda": "flag of Antigua & Barbuda",
+        "two dogs near each other": "dog",
+        "two dogs next to each other": "dog",
+        "two dogs, one on top and one below": "dog",
+        "a dog with a red background": "dog",
+        "a dog in front of a light red background": "dog",
+    }.items():
+        assert asked(text) == [name]
 
 
 def test_its_decoding_is_measured_beside_other_settings(tmp_path):

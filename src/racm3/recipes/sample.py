@@ -20,12 +20,17 @@ from racm3.training.vqgan import TokenizerTraining
 
 DYED = f" dyed (?:{'|'.join(DYES)})"
 # How two of one thing stand: these words would find briefs and a clock that shows one.
-ARRANGED = ",? one (?:on top and one below|above the other)| side by side| in a row"
+ARRANGED = (
+    ",? one (?:on top and one below|above the other)| side by side| in a row"
+    "| (?:next to|beside|near|above|below|over|under|behind) (?:each other|one another)"
+)
 _GROUND = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)}) (?:background|field)"
 # A whole caption of a scene with nothing in it.
 GROUND = f"(?i:^(?:an? |an empty |nothing on an? )?{_GROUND}$)"
-# What is behind a thing would find hearts, and a baby chick that faces the front.
-BEHIND = f"(?:,| on an?| with an?| in front of an?) {_GROUND}"
+# What is behind a thing, of whatever colour, would find hearts, and a baby chick that faces the
+# front.
+_BEFORE = "(?: on an?| with an?| in front of an?| against an?)"
+BEHIND = f"(?:,|{_BEFORE}) {_GROUND}|{_BEFORE} (?:[\\w-]+ ){{0,2}}(?:background|backdrop|field)"
 
 
 def schedule(steps: int, *, lr: float) -> GeneratorTraining:

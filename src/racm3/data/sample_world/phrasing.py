@@ -4,19 +4,39 @@ import numpy as np
 
 from racm3.data.sample_world.scenes import Scene
 
-# Who stands left or above comes first, or second after what says the opposite.
+# Who stands left or above comes first, or second after what says the opposite. Pictures are flat:
+# what is in front of another thing stands beside it.
 BESIDE = (
+    "{a} and {b}",
     "{a} and {b}",
     "{a} and {b}",
     "{a} next to {b}",
     "{a} beside {b}",
+    "{a} with {b}",
+    "{a} & {b}",
+    "{a} near {b}",
+    "{a} behind {b}",
+    "{a} in front of {b}",
     "{a} to the left of {b}",
     "{b} right of {a}",
     "{b} to the right of {a}",
 )
-ABOVE = ("{a} over {b}", "{a} on top of {b}", "{b} below {a}", "{b} under {a}", "{b} beneath {a}")
+ABOVE = (
+    "{a} over {b}",
+    "{a} on top of {b}",
+    "{a} on {b}",
+    "{b} below {a}",
+    "{b} under {a}",
+    "{b} beneath {a}",
+)
 TWICE = {
-    "left of": ("two {many}", "two {many}", "two {many} side by side", "two {many} in a row"),
+    "left of": (
+        "two {many}",
+        "two {many}",
+        "two {many} side by side",
+        "two {many} in a row",
+        "two {many} next to each other",
+    ),
     "above": ("two {many} one above the other", "two {many}, one on top and one below"),
 }
 SIZED = {"small": ("small", "tiny", "little"), "large": ("", "big", "large")}
@@ -43,8 +63,9 @@ SPLITS = (
     r"(?! each| the other) "
 )
 JOINS = (
-    r" (?:and|over|under)"
-    r"(?! each| the other| one (?:on|at|in|to|above|below|under|beneath|behind)\b) "
+    r" (?:and|&|over|under|near|behind|in front of|(?:with|on)(?= (?:an?|the|two|some) ))"
+    r"(?! each| the (?:other|left|right|top|bottom)\b)"
+    r"(?! one (?:on|at|in|to|above|below|under|beneath|behind)\b) "
 )
 IRREGULAR = {"man": "men", "woman": "women", "person": "people", "child": "children"}
 IRREGULAR |= {"mouse": "mice", "foot": "feet", "tooth": "teeth", "sheep": "sheep", "fish": "fish"}
