@@ -303,8 +303,9 @@ def test_people_word_their_own_things_and_call_them_as_they_do():
 
 def test_people_say_the_first_thing_first_or_that_the_second_is_right_of_it_or_below():
     """Read back by the meaning of what stands between the names."""
-    forwards = {"left of": ("and", "next to", "beside", "left of"), "above": ("over", "on top of")}
-    backwards = {"left of": ("right of",), "above": ("below", "under", "beneath")}
+    beside = {"and", "&", "with", "near", "next to", "beside", "behind", "in front of", "left of"}
+    forwards = {"left of": beside, "above": {"over", "on", "on top of"}}
+    backwards = {"left of": {"right of"}, "above": {"below", "under", "beneath"}}
     held, rng, ways = held_out_things(), np.random.default_rng(0), set[str]()
     for _ in range(300):
         scene = Scene.random(held, rng, count=2)
@@ -317,7 +318,8 @@ def test_people_say_the_first_thing_first_or_that_the_second_is_right_of_it_or_b
             known, between = forwards, text[len(one) :].partition(other)[0]
         else:
             known, between = backwards, text[len(other) :].partition(one)[0]
-        (way,) = {way for way in known[scene.relation] if f" {way} " in between}
+        way = between.strip().removeprefix("to the ")
+        assert way in known[scene.relation]
         ways.add(way)
         parts = [one for half in re.split(SPLITS, text) for one in re.split(JOINS, half)]
         assert len(parts) >= 2  # more where a name has a joining word
