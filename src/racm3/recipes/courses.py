@@ -257,7 +257,7 @@ def phrasing_cpu() -> SampleRecipe:
     """A slow course for what `asking_cpu` made and the average: two things and their sizes in the
     words that people have for them, who say neither `left of` nor `two of`.
 
-    It was taken three times, and what the third made ships as it is (docs/log.md).
+    It was taken three times, and what the third made went on as it is (docs/log.md).
     """
     base = asking_cpu()
     course = replace(
@@ -269,9 +269,10 @@ def phrasing_cpu() -> SampleRecipe:
 
 def spaced_cpu() -> SampleRecipe:
     """A slow course for what `phrasing_cpu` made a third time, whose texts begin with a space: a
-    name is said after `a` with the ids that it has where it begins a document.
+    name is said after `a` with the ids that it has where it begins a document, since names were
+    misspelt where they had other ones.
 
-    Names in captions were misspelt where they had other ones (docs/log.md).
+    It was taken twice, and what the second made ships as it is (docs/log.md).
     """
     base = phrasing_cpu()
     course = replace(
