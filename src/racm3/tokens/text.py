@@ -67,18 +67,19 @@ class TextTokenizer:
 
         What it decodes shows the space before a text, and is not given another one when encoded.
         """
-        tokenizer = self._copy()
+        tokenizer = self._unspaced()
         if self.is_spaced:
-            tokenizer.normalizer, tokenizer.decoder = None, decoders.ByteLevel()
             tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         return tokenizer
 
     @cached_property
     def _following(self) -> Tokenizer:
-        if not self.is_spaced:
-            return self.tokenizer
+        return self._unspaced()
+
+    def _unspaced(self) -> Tokenizer:
         tokenizer = self._copy()
-        tokenizer.normalizer, tokenizer.decoder = None, decoders.ByteLevel()
+        if self.is_spaced:
+            tokenizer.normalizer, tokenizer.decoder = None, decoders.ByteLevel()
         return tokenizer
 
     def _copy(self) -> Tokenizer:
