@@ -51,7 +51,7 @@ def test_what_people_join_is_asked_for_as_it_is_joined():
         return [one.document.text.split(" (")[0] for one in found]
 
     two = ("dog", "guitar")
-    ways = ("and", "&", "with", "over", "under", "near", "behind", "in front of", "next to")
+    ways = ("and", "&", "with", "over", "under", "near", "behind", "in front of", "on", "next to")
     for way in ways:
         assert asked(f"a {two[0]} {way} a {two[1]}") == [*two]
         assert asked(f"the {two[1]} {way} the {two[0]} on a red background") == [*two[::-1]]
