@@ -8,6 +8,7 @@ from racm3.recipes.collection import fill_memory
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import embed, unit
 from racm3.retrieval.memory import Entry, MemoryStore
+from racm3.retrieval.notes import Known
 from racm3.retrieval.retriever import Retriever
 from racm3.runtime import dice
 from tests.conftest import picture
@@ -33,6 +34,16 @@ def store(tmp_path) -> MemoryStore:
     made = MemoryStore.create(tmp_path / "memory", encoder="test", dim=8)
     made.add(entries(6), some_vectors(6))
     return made
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000])
+def test_sources_are_known_as_a_set_knows_them(count):
+    told = {f"shard-{i % 7}.tar/{i}.jpg" for i in range(0, 2 * count, 2)}
+    known = Known(told)
+    for i in range(2 * count + 1):
+        assert (f"shard-{i % 7}.tar/{i}.jpg" in known) == (f"shard-{i % 7}.tar/{i}.jpg" in told)
+    assert "" not in known
+    assert "" in Known([*told, ""])
 
 
 def test_what_goes_in_comes_out(store):

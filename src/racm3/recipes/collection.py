@@ -22,7 +22,7 @@ from racm3.model.transformer import Transformer
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Encoder, embed_memory, require_alike, require_comparable
 from racm3.retrieval.memory import Entry, MemoryStore
-from racm3.retrieval.notes import digest
+from racm3.retrieval.notes import Known, digest
 from racm3.retrieval.retriever import Retriever
 from racm3.runtime import device, dice, join_world
 from racm3.tokens.codec import Codec
@@ -64,7 +64,7 @@ def fill_memory(
     was; one that was removed is skipped unless it is to come `again`. `vectors` brings one's own,
     row by row in the order of the entries.
     """
-    known, stream = store.sources(), enumerate(entries)
+    known, stream = Known(store.sources()), enumerate(entries)
     removed = frozenset[str]() if again else store.notes.removed()
     if vectors is None and encoder is not None:
         require_alike(store.about, encoder)

@@ -178,9 +178,9 @@ class MemoryStore:
         batches = [batch["id"].to_numpy() for batch in self._scan(["id"], where)]
         return np.sort(np.concatenate([np.zeros(0, np.int64), *batches]))
 
-    def sources(self, where: str | None = None) -> set[str]:
-        batches = self._scan(["source"], where)
-        return {source for batch in batches for source in batch["source"].to_pylist()}
+    def sources(self, where: str | None = None) -> Iterator[str]:
+        for batch in self._scan(["source"], where):
+            yield from batch["source"].to_pylist()
 
     def _scan(
         self, columns: list[str], where: str | None, *, rows: int = 65_536

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+
 from racm3.runtime import load_json, save_json
 
 
@@ -46,6 +48,19 @@ class Notes:
     def _write(self, name: str, lines: set[str]) -> None:
         if lines:
             save_json(self.folder / f"{name}.json", sorted(lines))
+
+
+class Known:
+    """Sources that are known, by sixteen bytes of each: names of millions do not stay in RAM."""
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        digests = (bytes.fromhex(digest(source)) for source in sources)
+        self._digests = np.sort(np.fromiter(digests, "S16"))
+
+    def __contains__(self, source: str) -> bool:
+        asked = np.array(bytes.fromhex(digest(source)), "S16")
+        at = np.searchsorted(self._digests, asked)
+        return bool(at < len(self._digests) and self._digests[at] == asked)
 
 
 def digest(source: str) -> str:
