@@ -15,15 +15,12 @@ from racm3.errors import GenerationError
 from racm3.generation.batching import Speaker
 from racm3.generation.engine import Engine
 from racm3.generation.ranking import best_first
-from racm3.generation.tasks import (
-    caption_task,
-    complete_task,
-    draw_task,
-)
+from racm3.generation.tasks import caption_task, complete_task, draw_task
 from racm3.retrieval.config import Search
 from racm3.retrieval.query import mirrored
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import device as find_device
+from racm3.system.cores import undivided
 from racm3.system.fewshot import By, by_label, by_picture, one_of_each
 from racm3.system.filling import Gap, fillings
 from racm3.system.influence import Influence, influences
@@ -46,9 +43,13 @@ from racm3.tokens.placing import Placing
 
 
 class RACM3:
-    """An opened system. Every answer is a function of prompt, settings and memory snapshot."""
+    """An opened system. Every answer is a function of prompt, settings and memory snapshot.
 
-    def __init__(self, parts: Parts, *, generator: str = "racm3") -> None:
+    On a CPU an operation of a small generator takes one core while it answers; `cores` says how
+    many, where another number is meant.
+    """
+
+    def __init__(self, parts: Parts, *, generator: str = "racm3", cores: int = 0) -> None:
         if generator not in parts.generators:
             raise GenerationError(
                 f"this system has no generator {generator!r}, only {', '.join(parts.generators)}"
@@ -58,7 +59,7 @@ class RACM3:
         placing = Placing(self.codec.vocabulary, len(self.codec.image.grid), parts.align)
         self.engine = Engine(parts.generators[generator], placing)
         self.voice = Voice(self.codec, self.engine, parts.sizes)
-        self.library = Library(parts)
+        self.library, self.cores = Library(parts), cores
 
     @classmethod
     def open(
@@ -86,7 +87,7 @@ class RACM3:
     @cached_property
     def without_retrieval(self) -> "RACM3":
         """The CM3 baseline that was trained beside it, if there is one."""
-        return RACM3(self.parts, generator="cm3")
+        return RACM3(self.parts, generator="cm3", cores=self.cores)
 
     def remembering(self, shelf: Shelf) -> "RACM3":
         """The same system with another memory; nothing else is loaded or begun anew."""
@@ -112,6 +113,7 @@ class RACM3:
         """The documents that will be read before answering, best first; none for the baseline."""
         return () if self.generator == "cm3" else self.library.consult(query, settings, leave_out)
 
+    @undivided
     def draw(
         self,
         caption: str,
@@ -142,15 +144,15 @@ class RACM3:
             trace=traced(task, said).ordered(order),
         )
 
+    @undivided
     def caption(
         self, picture: Image, settings: Settings | None = None, *, watch: Watch | None = None
     ) -> Writing:
         """Describe a picture in words."""
         settings = settings or self.parts.settings
         consulted = self.consult(Document.of(picture), settings)
-        task = caption_task(
-            self.voice.segment(picture), self.codec.vocabulary, longest=LONGEST_TEXT
-        )
+        shown = self.voice.segment(picture)
+        task = caption_task(shown, self.codec.vocabulary, longest=LONGEST_TEXT)
         settings = settings.saying
         said = self.voice.say(task, consulted, settings, watch)
         scores = self.voice.means(task, consulted, [one.ids for one in said], watch)
@@ -166,6 +168,7 @@ class RACM3:
             trace=traced(task, said).ordered(order),
         )
 
+    @undivided
     def infill_text(
         self,
         text: str,
@@ -182,6 +185,7 @@ class RACM3:
         found = fillings(self.voice, gap, picture, consulted, settings, watch)
         return Writing(text, consulted, self.snapshot, settings, *found[:2], trace=found.trace)
 
+    @undivided
     def infill(
         self,
         picture: Image,
@@ -227,6 +231,7 @@ class RACM3:
             trace=found.trace,
         )
 
+    @undivided
     def complete(
         self,
         document: Document,
@@ -241,13 +246,8 @@ class RACM3:
         # What goes on is what stands last; what was said before it would find other things.
         consulted = self.consult(Document(document.parts[-1:]), settings)
         segments = self.codec.encode([document])[0]
-        task = complete_task(
-            segments,
-            len(self.codec.image.grid),
-            self.codec.vocabulary,
-            more=more,
-            longest=LONGEST_TEXT,
-        )
+        size, vocabulary = len(self.codec.image.grid), self.codec.vocabulary
+        task = complete_task(segments, size, vocabulary, more=more, longest=LONGEST_TEXT)
         said = self.voice.say(task, consulted, settings, watch)
         scores = self.voice.means(task, consulted, [one.ids for one in said], watch)
         parts = [self.codec.decode(one.ids).parts for one in said]
@@ -262,6 +262,7 @@ class RACM3:
             trace=traced(task, said).ordered(order),
         )
 
+    @undivided
     def classify(
         self,
         picture: Image,
@@ -293,6 +294,7 @@ class RACM3:
         read, how = sum(one_of_each(shown), ()), settings or self.parts.settings
         return Classification("(a picture)", read, self.snapshot, how, found)
 
+    @undivided
     def influences(self, answer: Answer, which: int = 0) -> list[Influence]:
         """How much each consulted document mattered to candidate `which` of an answer."""
         return influences(self.voice, answer, which)

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import torch
 
 from racm3.document import Document
 from racm3.errors import ConfigError, GenerationError, MemoryStoreError
-from racm3.interfaces.cli.answer import Using
 from racm3.interfaces.page.app import opened_by
 from racm3.interfaces.server.config import ServerConfig
 from racm3.interfaces.server.service import Service, changeable
@@ -17,7 +15,7 @@ from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.shelf import ListShelf, joined
 from racm3.system import RACM3, Settings
-from racm3.system.cores import lanes, take_cores
+from racm3.system.cores import lanes
 from tests.conftest import picture
 
 Said = list[list[int]]
@@ -141,10 +139,10 @@ def test_classifying_can_be_stopped(service):
 
 
 @pytest.mark.parametrize(
-    ("threads", "cores", "expected"), [(1, 2, 2), (1, 16, 2), (1, 1, 1), (2, 2, 1)]
+    ("threads", "cores", "expected"), [(0, 2, 2), (1, 16, 2), (1, 1, 1), (2, 2, 1)]
 )
 def test_cores_that_operations_leave_idle_get_a_lane(fresh, monkeypatch, threads, cores, expected):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    fresh.cores = threads
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     assert lanes(fresh) == expected
     service = Service(fresh, ServerConfig())
@@ -158,29 +156,13 @@ def test_cores_that_operations_leave_idle_get_a_lane(fresh, monkeypatch, threads
             ServerConfig(**wrong)
 
 
-@pytest.mark.parametrize(("threads", "cores", "expected"), [(1, 2, 24), (1, 1, 12), (2, 2, 64)])
+@pytest.mark.parametrize(("threads", "cores", "expected"), [(0, 2, 24), (0, 1, 12), (2, 2, 64)])
 def test_answers_of_small_generators_keep_room_for_guesses(
     fresh, monkeypatch, threads, cores, expected
 ):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    fresh.cores = threads
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     for config, most in ((ServerConfig(), expected), (ServerConfig(rows=5), 5)):
         service = Service(fresh, config)
         assert {batcher.rows for batcher in service.batchers} == {most}
         service.close()
-
-
-def test_small_generators_take_one_core_for_an_operation(system, monkeypatch):
-    asked: list[int] = []
-    monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    weights = sum(one.numel() for one in system.engine.model.parameters())
-    take_cores(system, 0, small=weights + 1)
-    take_cores(system, 3, small=0)
-    take_cores(system, 0, small=weights)
-    assert asked == [1, 3], "a large one keeps what PyTorch chose"
-    with pytest.raises(ConfigError, match="-1 threads are none"):
-        Using(threads=-1)
-    Using(threads=2).open()
-    Using().open()
-    Using().open(small=0)
-    assert asked[2:] == [2, 1]

@@ -13,12 +13,10 @@ from racm3.errors import ConfigError, GenerationError
 from racm3.interfaces.cli.waiting import waiting
 from racm3.interfaces.masks import box_mask, picture_mask
 from racm3.system import RACM3, Drawing, Settings
-from racm3.system.cores import take_cores
+from racm3.system.cores import SMALL, take_cores
 from racm3.system.fewshot import By
 from racm3.system.results import Answer, save_png
 from racm3.tokens.markup import from_html, to_html
-
-SMALL = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
