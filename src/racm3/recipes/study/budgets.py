@@ -120,6 +120,6 @@ BUDGETS = {
     ),
     # Minutes: the generators of a finished system are asked as they are.
     "trained": TRAINED,
-    # Eight times as many drawings, each the only one, for distances that 256 do not tell apart.
-    "trained-long": replace(TRAINED, unseen=2_048, drawings=2_048, candidates=1),
+    # Sixteen times as many drawings, each the only one, for distances that 256 do not tell apart.
+    "trained-long": replace(TRAINED, unseen=4_096, drawings=4_096, candidates=1),
 }  # fmt: skip
