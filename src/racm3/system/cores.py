@@ -15,14 +15,14 @@ Given, Answer = ParamSpec("Given"), TypeVar("Answer")
 
 
 @runtime_checkable
-class Answering(Protocol):
+class HasCores(Protocol):
     """What answers. `cores`: for one operation; 0 takes one for a small generator on a CPU."""
 
     engine: Engine
     cores: int
 
 
-System = TypeVar("System", bound=Answering)
+System = TypeVar("System", bound=HasCores)
 
 
 def undivided(
@@ -43,7 +43,7 @@ def undivided(
     return answered
 
 
-def take_cores(system: Answering, threads: int, *, small: int) -> None:
+def take_cores(system: HasCores, threads: int, *, small: int) -> None:
     """Settle it for this thread and those that this process starts from now on.
 
     A small generator's operations are too short to be divided: cores that others keep busy are
@@ -58,7 +58,7 @@ def take_cores(system: Answering, threads: int, *, small: int) -> None:
     torch.set_num_threads(_cores(system, small))
 
 
-def lanes(system: Answering) -> int:
+def lanes(system: HasCores) -> int:
     """How many threads may step the generator at once: two, where an operation leaves cores idle.
 
     More than two were not measured: they share Python's lock and take each other's batches.
@@ -66,7 +66,7 @@ def lanes(system: Answering) -> int:
     return 2 if _takes_one_core(system) and (os.cpu_count() or 1) > 1 else 1
 
 
-def rows(system: Answering, lanes: int) -> int:
+def rows(system: HasCores, lanes: int) -> int:
     """How many candidates (times guidance streams) are stepped at once: twelve a lane, where an
     operation takes one core, and 64 elsewhere.
 
@@ -76,11 +76,11 @@ def rows(system: Answering, lanes: int) -> int:
     return 12 * lanes if _takes_one_core(system) else 64
 
 
-def _takes_one_core(system: Answering) -> bool:
+def _takes_one_core(system: HasCores) -> bool:
     return _cores(system, SMALL) == 1 and system.engine.model.device.type == "cpu"
 
 
-def _cores(system: Answering, small: int) -> int:
+def _cores(system: HasCores, small: int) -> int:
     model = system.engine.model
     weights = sum(one.numel() for one in model.parameters())
     one = model.device.type == "cpu" and weights < small
