@@ -29,9 +29,15 @@
 #   AFTER=runs/out/asked runs/sample.sh phrasing_cpu [folder]
 #   AFTER=runs/out/phrasing_cpu/system runs/sample.sh phrasing_cpu runs/out/phrasing_again
 #   AFTER=runs/out/phrasing_again/system runs/sample.sh phrasing_cpu runs/out/phrased
-# and last an hour of texts that begin with a space, the same course twice:
+# an hour of texts that begin with a space, the same course twice:
 #   AFTER=runs/out/phrased/system runs/sample.sh spaced_cpu
 #   AFTER=runs/out/spaced_cpu/system runs/sample.sh spaced_cpu runs/out/spaced
+# half an hour of words that say of two things what they mostly say of grounds, and as long over everything
+# with names in capitals:
+#   AFTER=runs/out/spaced/system runs/sample.sh spoken_cpu [folder]
+#   AFTER=runs/out/spoken_cpu/system runs/sample.sh spelt_cpu [folder]
+# and last half an hour of names that are spelt of all ids:
+#   AFTER=runs/out/spelt_cpu/system runs/sample.sh lettered_cpu [folder]
 # Courses number their material by how many there were before. Some learnt from another one's, as recipes say: copy its
 # folder `prepared-N` under the number that the run expects, and it is taken.
 # `recalling_cpu` learnt from the first that `racm3 train sample --recipe comparing_gpu --after runs/out/ordered --out runs/out/comparing_gpu --stage prepared` makes.

@@ -1,5 +1,6 @@
 """Judges of the sample world, shown pictures whose right answers are known."""
 
+import re
 from copy import copy
 from dataclasses import replace
 from types import SimpleNamespace
@@ -224,6 +225,13 @@ def test_people_do_not_say_what_our_captions_say(system):
     assert sorted(heard[True]) == sorted(heard[False])  # several scenes at once, in any order
     assert len({*heard[True]}) > 4
     assert not {*heard[True]} & {*scene.captions()}
+    heard = {True: [], False: []}
+    row = in_peoples_words(drawer(True), drawer(False), [(scene, scene.document(dice(6)))] * 9,
+                           Settings(), as_grounds=1.0)  # fmt: skip
+    assert row.on == "2 held-out thing(s), joined by with, in, on or in front of"
+    said = [re.search(f"{GUITAR.noun}(.*){pair[1].noun}", text) for text in heard[True]]
+    assert {way[1].strip() for way in said if way} == {"with", "in", "in front of"}
+    assert all(said)
 
 
 def test_every_invented_thing_has_a_name_of_its_own():

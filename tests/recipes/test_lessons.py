@@ -10,6 +10,7 @@ from racm3.errors import Racm3Error
 from racm3.recipes import beside, lessons
 from racm3.recipes.lessons import Fiction
 from racm3.recipes.sample import sample_cpu
+from racm3.recipes.spelling import Spelling
 from racm3.retrieval.config import RetrieverConfig
 from racm3.tokens.codec import Kind
 from racm3.tokens.masking import Words
@@ -124,12 +125,13 @@ def test_hints_say_a_name_and_not_what_it_stands_on(codec, encoder):
 
 def test_what_people_say_of_two_things_stands_beside_both_as_they_are_said(codec, encoder):
     fiction, config = Fiction(40), sample_cpu().retriever
-    some = lessons.phrased(60, fiction, encoder.dim)
+    some = lessons.phrased(100, fiction, encoder.dim)
     made = lessons.prepare_lessons(codec, encoder, [some], config, draws=1)
     assert (made.words == Words.GIVEN).all()
-    first_is_said, both = list[bool](), list[bool]()
-    for document, neighbours in zip(some.documents, made.neighbours[:, 0], strict=True):
-        text = document.text
+    first_is_said, both, familiar = list[bool](), list[bool](), list[bool]()
+    fictional = 100 - round(100 * lessons.FAMILIAR)
+    for row, neighbours in enumerate(made.neighbours[:fictional, 0]):
+        text = some.documents[row].text
         at = {n.name: max(map(text.find, (n.name, plural(n.name)))) for n in fiction.things}
         first, *rest = sorted((name for name in at if at[name] >= 0), key=lambda name: at[name])
         shown = [said(codec, made.memory[int(n)]).split(" (")[0] for n in neighbours if n >= 0]
@@ -137,6 +139,11 @@ def test_what_people_say_of_two_things_stands_beside_both_as_they_are_said(codec
         both.append(shown == [first, *rest])
     assert np.mean(first_is_said) > 0.9  # words that never were have strange plurals
     assert 0.4 < np.mean(both) < 0.7  # IN_PAIRS without what is there twice
+    for row, (first, _) in enumerate(made.neighbours[fictional:, 0], start=fictional):
+        name = said(codec, made.memory[int(first)]).split(" (")[0]
+        seen = name in some.documents[row].text or plural(name) in some.documents[row].text
+        familiar.append(seen and name not in {one.name for one in fiction.things})
+    assert np.mean(familiar) > 0.8
 
 
 def test_an_empty_picture_has_one_ground_and_its_words_say_which(codec, encoder):
@@ -155,15 +162,12 @@ def test_two_things_are_described_beside_both_in_their_order(codec, encoder):
     assert (made.words == Words.ASKED).all()
     twice = 0
     for document, (first, second) in zip(some.documents, some.neighbours[:, 0], strict=True):
-        pair = some.memory.documents([int(first), int(second)])
-        one, other = (entry.text.split(" (")[0] for entry in pair)
-        assert first != second
+        shown = some.memory.documents([int(row) for row in (first, second) if row >= 0])
+        one, *others = (entry.text.split(" (")[0] for entry in shown)
         assert one in document.text
-        if "two of" in document.text:
-            twice += 1
-            assert f" {other} " not in document.text
-        else:
-            assert document.text.index(one) < document.text.rindex(other)
+        assert ("two of" in document.text) == (not others)
+        twice += not others
+        assert all(document.text.index(one) < document.text.rindex(other) for other in others)
     assert 0 < twice < 30
 
 
@@ -194,3 +198,28 @@ def test_half_of_the_fictional_things_are_as_people_have_their_own():
     ]
     # Which are one's own does not depend on how many there are.
     assert [isinstance(thing, Worded) for thing in Fiction(50, own=0.5).things] == own[:50]
+
+
+def test_names_are_spelt_of_every_id_and_read_back_as_these(codec):
+    spelling = Spelling(codec.text, 0.5)
+    first, further = map(set, spelling.pieces)
+    names = [spelling.name(np.random.default_rng(seed)) for seed in range(1500)]
+    assert names == [spelling.name(np.random.default_rng(seed)) for seed in range(1500)]
+    counts = np.zeros(len(codec.text), np.int64)
+    for name in names:
+        ids = codec.text.encode(name)
+        assert {*ids} <= first | further
+        assert all(word.isalnum() for word in name.split(" "))
+        counts[ids] += 1
+    met = counts[[*first | further]] > 0
+    assert met.mean() > 0.95
+
+
+def test_some_fictional_things_are_spelt_so_and_the_others_stay(codec):
+    plain = Fiction(200).things
+    some = Fiction(200, spelling=Spelling(codec.text, 0.5)).things
+    renamed = [one.name != other.name for one, other in zip(some, plain, strict=True)]
+    assert 0.35 < np.mean(renamed) < 0.65
+    for one, other in zip(some, plain, strict=True):
+        assert (one.rgba == other.rgba).all()
+        assert one.name.startswith("flag of ") == other.name.startswith("flag of ")

@@ -74,6 +74,7 @@ def evaluate(
     rows += [*edits(system, baseline, few[0], settings), likened(system, few[0], settings)]
     rows += [row for some in few for row in much_read(system, some, settings)]
     rows += [in_peoples_words(system, baseline, some, settings) for some in few]
+    rows.append(in_peoples_words(system, baseline, few[1], settings, as_grounds=1.0))
     rows += teaching(system, settings, count=min(count, 24))
     rows += own_pictures(system, baseline, settings, count=min(count, FEW))
     rows += tellings(system, baseline, count=count, seed=seed)

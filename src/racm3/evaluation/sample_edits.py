@@ -65,15 +65,19 @@ def likened(system: RACM3, some: Some, settings: Settings) -> Row:
     return _row(f"fidelity[{fidelity.NAME}]", where, like, (system,), some, settings)
 
 
-def in_peoples_words(system: RACM3, baseline: RACM3, some: Some, settings: Settings) -> Row:
-    """Scenes drawn by what people say of them who do not know our captions."""
+def in_peoples_words(
+    system: RACM3, baseline: RACM3, some: Some, settings: Settings, *, as_grounds: float = 0.0
+) -> Row:
+    """Scenes drawn by what people say of them who do not know our captions; so many of two things
+    joined by words that backgrounds have (`phrasing.AS_GROUNDS`)."""
 
     def drawn(one: RACM3, number: int, mine: Settings) -> bool:
         scene = some[number][0]
-        text = phrased(scene, dice(PHRASES, number))
+        text = phrased(scene, dice(PHRASES, number), as_grounds=as_grounds)
         return fidelity.faithful(one.draw(text, mine).image, scene)
 
-    where = f"{len(some[0][0].things)} held-out thing(s), in people's words"
+    words = "joined by with, in, on or in front of" if as_grounds else "in people's words"
+    where = f"{len(some[0][0].things)} held-out thing(s), {words}"
     both = (system, baseline)
     return _row(f"fidelity[{fidelity.NAME}]", where, drawn, both, some, settings)
 

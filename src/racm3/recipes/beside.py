@@ -13,7 +13,7 @@ from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
 from racm3.tokens.masking import Words
 
-DEMONSTRATIONS, LABELS, TWO, LIKE = 67, 73, 76, 77
+DEMONSTRATIONS, LABELS, LIKE = 67, 73, 77
 
 
 def pictured(
@@ -48,16 +48,12 @@ def paired(
     count: int, fiction: Fiction, dim: int, *, seed: int = 6, chances: Chances = USUAL
 ) -> Lessons:
     """Scenes of two fictional things each whose words are asked for, beside both in their order, as
-    a picture's halves find them; where one stands there twice, beside it and another one."""
+    a picture's halves find them; where one stands there twice, beside it alone: whoever read two
+    then said of two things that they were two of the first."""
     drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=1.0, chances=chances)
     place = {thing.name: row for row, thing in enumerate(fiction.things)}
-    neighbours = []
-    for number, (scene, _) in enumerate(drawn):
-        one, other = (place[thing.name] for thing in scene.things)
-        if one == other:
-            others = dice(seed, TWO, number).integers(1, fiction.number)
-            other = (one + int(others)) % fiction.number
-        neighbours.append((one, other))
+    both = [[place[thing.name] for thing in scene.things] for scene, _ in drawn]
+    neighbours = [(one, -1 if one == other else other) for one, other in both]
     documents = [document for _, document in drawn]
     memory, found = unseen_by_clip(fiction.things, dim), np.array(neighbours)[:, None]
     return Lessons(documents, memory, neighbours=found, words=Words.ASKED)

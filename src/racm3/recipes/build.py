@@ -21,6 +21,7 @@ from racm3.recipes.job import Job
 from racm3.recipes.lessons import Fiction
 from racm3.recipes.recipe import SampleRecipe, loop
 from racm3.recipes.sample_clip import train_clip
+from racm3.recipes.spelling import Spelling
 from racm3.retrieval.embedding import embed_memory
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.retriever import Retriever
@@ -71,7 +72,8 @@ def prepare_training(
     course = recipe.courses[number - recipe.begun]
     known, dim, chances = corpus.memory("seen"), encoder.dim, course.chances
     memory, first = ListShelf(known, embed_memory(encoder, known)), SEEDS * number
-    worded, shown = (Fiction(count, course.fiction, course.own) for count in course.things)
+    spelling = Spelling(codec.text, course.spelt)
+    worded, shown = (Fiction(n, course.fiction, course.own, spelling) for n in course.things)
     taught = [
         lessons.seen(course.seen, memory, seed=first, chances=chances),
         lessons.fictional(course.fictional, worded, dim, seed=first + 2, chances=chances),

@@ -251,31 +251,3 @@ def asking_cpu() -> SampleRecipe:
         training=replace(schedule(700, lr=6e-4), warmup=30),
     )
     return replace(base, courses=(course,))
-
-
-def phrasing_cpu() -> SampleRecipe:
-    """A slow course for what `asking_cpu` made and the average: two things and their sizes in the
-    words that people have for them, who say neither `left of` nor `two of`.
-
-    It was taken three times, and what the third made went on as it is (docs/log.md).
-    """
-    base = asking_cpu()
-    course = replace(
-        base.courses[0], fictional=1_700, pictured=1_300, labelled=2_400, hinted=1_600, empty=300,
-        paired=1_300, likened=700, phrased=3_400,
-    )  # fmt: skip
-    return replace(base, courses=(course,))
-
-
-def spaced_cpu() -> SampleRecipe:
-    """A slow course for what `phrasing_cpu` made a third time, whose texts begin with a space: a
-    name is said after `a` with the ids that it has where it begins a document, since names were
-    misspelt where they had other ones.
-
-    It was taken twice, and what the second made ships as it is (docs/log.md).
-    """
-    base = phrasing_cpu()
-    course = replace(
-        base.courses[0], fictional=1_500, labelled=2_200, paired=2_400, phrased=2_700,
-    )  # fmt: skip
-    return replace(base, spaced=True, courses=(course,))

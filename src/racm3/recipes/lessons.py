@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from operator import add
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Int64
 
 from racm3.data.prepare import Prepared, prepare
 from racm3.data.sample_world import corpus, phrasing
-from racm3.data.sample_world.fictional import fictional_things
+from racm3.data.sample_world.fictional import Namer, fictional_things, no_name
 from racm3.data.sample_world.scenes import USUAL, Chances
 from racm3.data.sample_world.things import Thing, seen_things
 from racm3.data.sample_world.wording import worded
@@ -24,8 +24,10 @@ from racm3.tokens.codec import Codec
 from racm3.tokens.masking import Words
 
 OWN, HINTS, EMPTY, PHRASED = 69, 74, 75, 78
-# How many of the scenes in people's words show two things.
-IN_PAIRS = 0.7
+# How many of the scenes in people's words show two things, and how many show seen ones.
+IN_PAIRS, FAMILIAR = 0.7, 0.3
+# How often these are joined by words that backgrounds have.
+AS_GROUNDS = 0.4
 # How often a picture stands on white whose words do not say on what.
 WHITE = 0.5
 
@@ -59,15 +61,19 @@ class Fiction:
         number: How many.
         seed: Which.
         own: The share that people have made their own: in their words, with one picture.
+        spelling: What names some of them.
     """
 
     number: int
     seed: int = 0
     own: float = 0.0
+    spelling: Namer = no_name
 
     @cached_property
     def things(self) -> tuple[Thing, ...]:
-        made = list(fictional_things(seen_things(), self.number, seed=self.seed))
+        made = list(
+            fictional_things(seen_things(), self.number, seed=self.seed, namer=self.spelling)
+        )
         for row, thing in enumerate(made):
             rng = dice(self.seed, OWN, row)
             if rng.random() < self.own:
@@ -137,13 +143,18 @@ def empty(
 def phrased(
     count: int, fiction: Fiction, dim: int, *, seed: int = 10, chances: Chances = USUAL
 ) -> Lessons:
-    """Scenes of fictional things, two in most, to be drawn, in the words that people use."""
-    drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=IN_PAIRS, chances=chances)
+    """Scenes of fictional or of seen things, two in most, to be drawn, in the words that people
+    use: who knows a thing by heart has to be told as well that `with` says of another one. Such
+    words are the more frequent since most of what is said with them is what a thing stands on."""
+    known, familiar = seen_things(), round(count * FAMILIAR)
+    some = partial(corpus.scenes, seed=seed, pairs=IN_PAIRS, chances=chances)
+    drawn = [*some(fiction.things, count - familiar), *some(known, familiar)]
+    say = partial(phrasing.phrased, as_grounds=AS_GROUNDS)
     documents = [
-        Document.of(phrasing.phrased(scene, dice(seed, PHRASED, number)), scene.draw())
+        Document.of(say(scene, dice(seed, PHRASED, number)), scene.draw())
         for number, (scene, _) in enumerate(drawn)
     ]
-    memory = unseen_by_clip(fiction.things, dim)
+    memory = unseen_by_clip((*fiction.things, *known), dim)
     return Lessons(documents, memory, worded=True, words=Words.GIVEN)
 
 

@@ -40,6 +40,7 @@ class Course:
         things: How many fictional things there are to look up by words, and by the picture.
         chances: How often a scene is striped, checked or tilted.
         own: The share of fictional things that people have made their own: worded, one picture.
+        spelt: The share whose names are spelt of all ids of the text tokenizer.
         fiction: Which fictional things: their seed. A further course's is its number.
         training: The schedule.
     """
@@ -62,6 +63,7 @@ class Course:
     things: tuple[int, int]
     chances: Chances = USUAL
     own: float = 0.0
+    spelt: float = 0.0
     fiction: int = 0
     training: GeneratorTraining
 

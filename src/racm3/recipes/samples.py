@@ -13,12 +13,17 @@ from racm3.recipes.courses import (
     labelled_cpu,
     matching_gpu,
     ordered_cpu,
-    phrasing_cpu,
     recalling_cpu,
     settled_cpu,
-    spaced_cpu,
 )
 from racm3.recipes.parts import contrast_cpu, decoder_cpu, words_cpu
+from racm3.recipes.phrasing import (
+    lettered_cpu,
+    phrasing_cpu,
+    spaced_cpu,
+    spelt_cpu,
+    spoken_cpu,
+)
 from racm3.recipes.recipe import SampleRecipe
 from racm3.recipes.sample import sample_cpu, sample_gpu
 from racm3.recipes.tiny import tiny, tiny_course, tiny_decoder, tiny_further, tiny_words
@@ -38,6 +43,9 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "asking_cpu": asking_cpu,
     "phrasing_cpu": phrasing_cpu,
     "spaced_cpu": spaced_cpu,
+    "spoken_cpu": spoken_cpu,
+    "spelt_cpu": spelt_cpu,
+    "lettered_cpu": lettered_cpu,
     "comparing_gpu": comparing_gpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,

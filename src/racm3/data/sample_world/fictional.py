@@ -4,8 +4,8 @@ Nobody meets one often enough to learn it by heart: who is to draw it, or to say
 read. The generator learns from them what a memory is for.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import permutations, product
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, permutations, product
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,17 +13,26 @@ from jaxtyping import UInt8
 from racm3.data.sample_world.things import Thing, things
 from racm3.runtime import dice
 
-FICTION = 23
+FICTION, SPELT = 23, 79
 FLAG = "flag of "
 ONSETS = (*"bcdfghjklmnprstvwz", "br", "dr", "gr", "pl", "st", "tr")
 VOWELS = (*"aeiou", "ai", "ea", "ou")
 CODAS = ("", "", "", *"lmnrst")
 Look = tuple[int, bool, tuple[int, ...]]
+# A name, or none where it is to be made of words and syllables.
+Namer = Callable[[np.random.Generator], str | None]
 LOOKS: tuple[Look, ...] = tuple(product(range(4), (False, True), permutations(range(3))))
 
 
-def fictional_things(of: Sequence[Thing], count: int, *, seed: int = 0) -> tuple[Thing, ...]:
-    """`count` things with names of their own; number i does not depend on how many there are."""
+def no_name(rng: np.random.Generator) -> None:
+    """Leaves every name to words and syllables."""
+
+
+def fictional_things(
+    of: Sequence[Thing], count: int, *, seed: int = 0, namer: Namer = no_name
+) -> tuple[Thing, ...]:
+    """`count` things with names of their own, some of which another namer may give them; number i
+    does not depend on how many there are."""
     taken = {thing.name for thing in things()}
     countries, words = vocabulary(of)
     made = []
@@ -32,6 +41,8 @@ def fictional_things(of: Sequence[Thing], count: int, *, seed: int = 0) -> tuple
         real = of[int(rng.integers(len(of)))]
         rgba, flag = looked(real.rgba, other_look(rng)), real.name.startswith(FLAG)
         names = map(_flag, _names(countries, rng)) if flag else _names(words, rng)
+        if (given := namer(dice(seed, SPELT, number))) is not None:
+            names = chain([f"{FLAG * flag}{given}"], names)
         name = next(name for name in names if name not in taken)
         taken.add(name)
         made.append(Thing(name, real.keywords, real.group, False, rgba))

@@ -5,7 +5,7 @@ import numpy as np
 from racm3.data.sample_world.scenes import Scene
 
 # Who stands left or above comes first, or second after what says the opposite. Pictures are flat:
-# what is in front of another thing stands beside it.
+# what is in another thing, or in front of it, stands beside it.
 BESIDE = (
     "{a} and {b}",
     "{a} and {b}",
@@ -17,6 +17,7 @@ BESIDE = (
     "{a} near {b}",
     "{a} behind {b}",
     "{a} in front of {b}",
+    "{a} in {b}",
     "{a} to the left of {b}",
     "{b} right of {a}",
     "{b} to the right of {a}",
@@ -29,6 +30,11 @@ ABOVE = (
     "{b} under {a}",
     "{b} beneath {a}",
 )
+# Words that say as often what a thing stands on.
+AS_GROUNDS = {
+    "left of": ("{a} with {b}", "{a} in {b}", "{a} in front of {b}"),
+    "above": ("{a} on {b}",),
+}
 TWICE = {
     "left of": (
         "two {many}",
@@ -63,8 +69,9 @@ SPLITS = (
     r"(?! each| the other) "
 )
 JOINS = (
-    r" (?:and|&|over|under|near|behind|in front of|(?:with|on)(?= (?:an?|the|two|some) ))"
-    r"(?! each| the (?:other|left|right|top|bottom)\b)"
+    r" (?:and|&|over|under|near|behind|in front of|(?:with|on|in)(?= (?:an?|the|two|some) ))"
+    r"(?! each| the (?:other|left|right|top|bottom|middle|corner|cent(?:er|re))\b)"
+    r"(?! an? (?:row|line|column)\b)"
     r"(?! one (?:on|at|in|to|above|below|under|beneath|behind)\b) "
 )
 IRREGULAR = {"man": "men", "woman": "women", "person": "people", "child": "children"}
@@ -72,9 +79,16 @@ IRREGULAR |= {"mouse": "mice", "foot": "feet", "tooth": "teeth", "sheep": "sheep
 AFTER_A_NOUN = (" of ", " with ", " without ", " in ", " on ", " behind ", " from ")
 
 
-def phrased(scene: Scene, rng: np.random.Generator) -> str:
-    """One of many ways to say what a scene of one or two things shows."""
-    what = _pair(scene, rng) if len(scene.things) == 2 else _one(scene, rng)
+def phrased(scene: Scene, rng: np.random.Generator, *, as_grounds: float = 0.0) -> str:
+    """One of many ways to say what a scene of one or two things shows.
+
+    Args:
+        scene: It.
+        rng: What chooses.
+        as_grounds: How often two things are joined by words that backgrounds have, above their
+            share of all ways.
+    """
+    what = _pair(scene, rng, as_grounds) if len(scene.things) == 2 else _one(scene, rng)
     if scene.colour == "white" and scene.texture == "plain" and rng.random() < UNSAID:
         return what
     ground = scene.colour if scene.texture == "plain" else f"{scene.texture} {scene.colour}"
@@ -91,11 +105,13 @@ def _one(scene: Scene, rng: np.random.Generator) -> str:
     return noun if scene.place == "centre" else f"{noun} {rng.choice(PLACED[scene.place])}"
 
 
-def _pair(scene: Scene, rng: np.random.Generator) -> str:
+def _pair(scene: Scene, rng: np.random.Generator, as_grounds: float) -> str:
     one, other = scene.things
     if one is other:
         return str(rng.choice(TWICE[scene.relation])).format(many=plural(one.name))
-    ways = BESIDE if scene.relation == "left of" else ABOVE
+    ways: tuple[str, ...] = BESIDE if scene.relation == "left of" else ABOVE
+    if as_grounds and rng.random() < as_grounds:
+        ways = AS_GROUNDS[scene.relation]
     return str(rng.choice(ways)).format(a=one.noun, b=other.noun)
 
 

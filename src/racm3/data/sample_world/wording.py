@@ -1,4 +1,4 @@
-"""Things in the words that people have for their own: the Quillo badge, my cat Mimi."""
+"""Things in the words that people have for their own: the Quillo badge, my cat Mimi, ACME."""
 
 from dataclasses import dataclass
 
@@ -49,6 +49,10 @@ def worded(thing: Thing, rng: np.random.Generator) -> Worded:
         words = [word[:1].upper() + word[1:] for word in words]
     elif said < 0.5:
         words[-1] = words[-1][:1].upper() + words[-1][1:]
+    elif said < 0.6:
+        words = [word.upper() for word in words]
+    elif said < 0.7:
+        words[0] = words[0].upper()
     name, article = " ".join(words), str(rng.choice(ARTICLES))
     if article == "a":
         article = thing.noun.split()[0]
