@@ -31,6 +31,9 @@ MADE_IT = (
     "asking_cpu",
     "phrasing_cpu",
     "spaced_cpu",
+    "spoken_cpu",
+    "spelt_cpu",
+    "lettered_cpu",
 )
 
 
@@ -51,8 +54,8 @@ def test_what_people_join_is_asked_for_as_it_is_joined():
         return [one.document.text.split(" (")[0] for one in found]
 
     two = ("dog", "guitar")
-    ways = ("and", "&", "with", "over", "under", "near", "behind", "in front of", "on", "next to")
-    for way in ways:
+    ways = ("and", "&", "with", "in", "on", "over", "under", "near", "behind", "next to")
+    for way in (*ways, "in front of"):
         assert asked(f"a {two[0]} {way} a {two[1]}") == [*two]
         assert asked(f"the {two[1]} {way} the {two[0]} on a red background") == [*two[::-1]]
     for text, name in {
@@ -62,7 +65,12 @@ def test_what_people_join_is_asked_for_as_it_is_joined():
         "two dogs near each other": "dog",
         "two dogs next to each other": "dog",
         "two dogs, one on top and one below": "dog",
+        "two dogs in a row": "dog",
+        "a dog in the middle": "dog",
         "a dog with a red background": "dog",
+        "a dog in a red background": "dog",
+        "a man in a tuxedo": "man in tuxedo",
+        "the flag in a hole on a white background": "flag in hole",
         "a dog in front of a light red background": "dog",
     }.items():
         assert asked(text) == [name]

@@ -29,7 +29,7 @@ _GROUND = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)}) (?:background|
 GROUND = f"(?i:^(?:an? |an empty |nothing on an? )?{_GROUND}$)"
 # What is behind a thing, of whatever colour, would find hearts, and a baby chick that faces the
 # front.
-_BEFORE = "(?: on an?| with an?| in front of an?| against an?)"
+_BEFORE = "(?: on an?| with an?| in an?| in front of an?| against an?)"
 BEHIND = f"(?:,|{_BEFORE}) {_GROUND}|{_BEFORE} (?:[\\w-]+ ){{0,2}}(?:background|backdrop|field)"
 
 
