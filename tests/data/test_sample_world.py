@@ -8,8 +8,9 @@ from PIL import Image as PIL
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.catalogue import told
 from racm3.data.sample_world.fictional import fictional_things
-from racm3.data.sample_world.phrasing import JOINS, SPLITS, phrased, plural
-from racm3.data.sample_world.scenes import COLOURS, DYES, Chances, Scene, dyed
+from racm3.data.sample_world.phrasing import AS_GROUNDS, DOING, NO_WAYS, phrased, plural
+from racm3.data.sample_world.reading import ALONE, BETWEEN, JOINS, SPLITS, UNASKED
+from racm3.data.sample_world.scenes import COLOURS, DYES, TEXTURES, Chances, Scene, dyed
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.data.sample_world.wording import worded
 from racm3.document import Document
@@ -17,6 +18,7 @@ from racm3.evaluation.invented import invented_things
 from racm3.recipes.sample import sample_cpu
 from racm3.retrieval.query import asks_nothing, without
 from racm3.runtime import dice
+from racm3.system.rephrasing import Rephrasing
 
 NAMED = {text: [t for t in things() if t.text == text] for text in {t.text for t in things()}}
 
@@ -325,6 +327,58 @@ def test_people_say_the_first_thing_first_or_that_the_second_is_right_of_it_or_b
         parts = [one for half in re.split(SPLITS, text) for one in re.split(JOINS, half)]
         assert len(parts) >= 2  # more where a name has a joining word
     assert ways == {way for some in (forwards, backwards) for kind in some.values() for way in kind}
+
+
+@pytest.mark.parametrize("ways", [NO_WAYS, AS_GROUNDS, DOING])
+def test_what_people_say_is_read_as_our_captions_say_it_or_as_its_mirror_image(ways):
+    """Whatever joins two things says how the scene has them: `left of`, `above`, or the other way
+    round, whoever is said first."""
+    plain = [thing for thing in held_out_things() if not re.search(JOINS, f"a {thing.name} a b")]
+    rng, rephrasing = np.random.default_rng(3), Rephrasing(between=BETWEEN, alone=ALONE)
+    mirrored = {"left of": ("right of", "to the right of"), "above": ("below", "under", "beneath")}
+    for _ in range(300):
+        scene = Scene.random(plain, rng, count=2)
+        first, second = (thing.noun for thing in scene.things)
+        if first == second:
+            continue
+        said = without(Document.of(phrased(scene, rng, ways=ways)), UNASKED).text
+        bare = re.sub(f" on (?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)})$", "", said)
+        things = [first, second] if bare.startswith(f"{first} ") else [second, first]
+        read = rephrasing.of(bare, things, lambda thing: thing)
+        back = {f"{second} {way} {first}" for way in mirrored[scene.relation]}
+        assert read in {f"{first} {scene.relation} {second}", *back}
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("a blue dog", "a dog dyed blue"), ("a red elephant", "an elephant dyed red"),
+        ("an orange dog", "an orange dog"),
+        ("the green flag of Mali", "the flag of Mali dyed green"),
+        ("a tiny crown", "a small crown"), ("the little crown", "the small crown"),
+        ("a big umbrella", "an umbrella"), ("a huge crown", "a crown"),
+        ("a tiny grey crown at the top", "a small crown dyed grey at the top"),
+        ("a large red owl on the left on pink", "an owl dyed red on the left on pink"),
+        ("a red crown on striped blue", "a crown dyed red on striped blue"),
+        ("a red", "a red"), ("a dog", "a dog"), ("a blueberry", "a blueberry"),
+    ],
+)  # fmt: skip
+def test_sizes_and_dyes_are_read_as_our_captions_say_them(said, read):
+    rephrasing = Rephrasing(between=BETWEEN, alone=ALONE)
+    assert rephrasing.of(said, [said], lambda thing: "thing (of no looks)") == read
+    assert rephrasing.of(said, [said], lambda thing: thing) == said
+
+
+def test_a_dyed_scene_is_read_as_its_own_caption():
+    held, rng = held_out_things(), np.random.default_rng(4)
+    rephrasing = Rephrasing(alone=ALONE)
+    for _ in range(200):
+        scene = Scene.random(held, rng, count=1, chances=Chances(rare=0.0, dyed=1.0))
+        scene = replace(scene, place="centre", texture="plain")
+        said = without(Document.of(phrased(scene, rng)), UNASKED).text
+        bare = re.sub(f" on (?:{'|'.join(COLOURS)})$", "", said)
+        read = rephrasing.of(bare, [bare], lambda thing: "")
+        assert scene.captions()[0].startswith(f"{read} on a")
 
 
 def test_two_of_one_thing_ask_for_it_alone_however_they_stand():

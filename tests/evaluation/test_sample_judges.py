@@ -1,6 +1,7 @@
 """Judges of the sample world, shown pictures whose right answers are known."""
 
 import re
+from collections import defaultdict
 from copy import copy
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from racm3.data.sample_world.phrasing import AS_GROUNDS
 from racm3.data.sample_world.scenes import COLOURS, DYES, PLACES, Chances, Scene
 from racm3.data.sample_world.things import SIZES, held_out_things, things
 from racm3.document import Image
@@ -208,30 +210,57 @@ def test_what_is_drawn_after_an_example_and_after_many_documents_is_asked_so(sys
 
 
 def test_people_do_not_say_what_our_captions_say(system):
+    """Asked as the system words it and as they type it, both of both systems."""
+    heard = defaultdict[tuple[bool, bool], list[str]](list)
+
     def drawer(right: bool):
         one = copy(system)
         one.draw = lambda text, settings: (
-            heard[right].append(text)
+            heard[right, settings.as_typed].append(text)
             or SimpleNamespace(image=(scene if right else scene.showing(GUITAR)).draw())
         )
         return one
 
-    heard = {True: list[str](), False: list[str]()}
+    def asked(scene: Scene, **ways: object) -> tuple[list[str], set[str]]:
+        heard.clear()
+        some = [(scene, scene.document(dice(6)))] * 9
+        rows = in_peoples_words(drawer(True), drawer(False), some, Settings(), **ways)
+        assert [(row.racm3.value, row.cm3 and row.cm3.value) for row in rows] == [(1, 0), (1, 0)]
+        # Several scenes are under way at once, in any order.
+        assert len(heard) == 4
+        assert len({tuple(sorted(texts)) for texts in heard.values()}) == 1
+        return [row.on for row in rows], {*heard[True, False]}
+
     pair = (GUITAR, next(thing for thing in things() if thing.name == "violin"))
     scene = Scene(pair, colour="pink", size="small")
-    row = in_peoples_words(drawer(True), drawer(False), [(scene, scene.document(dice(6)))] * 9,
-                           Settings())  # fmt: skip
-    assert (row.racm3.value, row.cm3 and row.cm3.value) == (1, 0)
-    assert sorted(heard[True]) == sorted(heard[False])  # several scenes at once, in any order
-    assert len({*heard[True]}) > 4
-    assert not {*heard[True]} & {*scene.captions()}
-    heard = {True: [], False: []}
-    row = in_peoples_words(drawer(True), drawer(False), [(scene, scene.document(dice(6)))] * 9,
-                           Settings(), as_grounds=1.0)  # fmt: skip
-    assert row.on == "2 held-out thing(s), joined by with, in, on or in front of"
-    said = [re.search(f"{GUITAR.noun}(.*){pair[1].noun}", text) for text in heard[True]]
-    assert {way[1].strip() for way in said if way} == {"with", "in", "in front of"}
-    assert all(said)
+    where, said = asked(scene)
+    assert where[1] == f"{where[0]}, read as typed"
+    assert len(said) > 4
+    assert not said & {*scene.captions()}
+    where, said = asked(scene, words="joined", ways=AS_GROUNDS)
+    assert where[0] == "2 held-out thing(s), joined"
+    between = [re.search(f"{GUITAR.noun}(.*){pair[1].noun}", text) for text in said]
+    assert {way[1].strip() for way in between if way} == {"with", "in", "in front of"}
+    assert all(between)
+
+
+def test_who_asks_for_a_blue_thing_is_judged_by_its_dye(system):
+    scene = Scene((GUITAR,), colour="pink", dye="blue")
+    drawn = {True: scene, False: replace(scene, dye="")}
+
+    def drawer(right: bool):
+        one = copy(system)
+        one.draw = lambda text, settings: (
+            heard.append(text) or SimpleNamespace(image=drawn[right].draw())
+        )
+        return one
+
+    heard = list[str]()
+    some = [(scene, scene.document(dice(6)))]
+    rows = in_peoples_words(drawer(True), drawer(False), some, Settings())
+    assert [row.measure for row in rows] == ["right, and in the dye asked for"] * 2
+    assert [(row.racm3.value, row.cm3 and row.cm3.value) for row in rows] == [(1, 0), (1, 0)]
+    assert all("blue guitar" in text for text in heard)
 
 
 def test_every_invented_thing_has_a_name_of_its_own():

@@ -57,6 +57,16 @@ def test_draw_saves_a_picture_and_says_what_was_consulted(place, tmp_path, capsy
     assert (tmp_path / "a-2.png").exists()
 
 
+def test_draw_says_in_which_words_a_caption_was_read(capsys, tmp_path):
+    run(f"draw --out {tmp_path}/a.png --candidates 1 --device cpu", "a dog wearing a crown")
+    assert "read as\ta dog below a crown" in capsys.readouterr().out
+    run(f"draw --out {tmp_path}/b.png --candidates 1 --device cpu --json", "a blue dog")
+    assert json.loads(capsys.readouterr().out)["revised_prompt"] == "a dog dyed blue"
+    typed = f"draw --out {tmp_path}/b.png --candidates 1 --device cpu --as_typed true"
+    run(typed, "a blue dog")
+    assert "read as" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("told", "shown"),
     [
@@ -171,7 +181,9 @@ def test_a_large_memory_is_indexed_and_searched(place, tmp_path, capsys):
     assert "300 documents indexed" in capsys.readouterr().out
     parts = f"{place}/system"
     run(f"assemble {tmp_path}/s --tokenizer {parts}/tokenizer --text {parts}/text {clip} {indexed}",
-        "--generators", json.dumps({"racm3": f"{parts}/racm3"}))  # fmt: skip
+        "--generators", json.dumps({"racm3": f"{parts}/racm3"}),
+        "--rephrasing.between", json.dumps({"near": "beside"}))  # fmt: skip
+    assert RACM3.open(tmp_path / "s").parts.rephrasing.between == {"near": "beside"}
     run(f"draw number117 --out {tmp_path}/a.png --json --system {tmp_path}/s --memory {tmp_path}/m")
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["consulted"][0]["id"] == 117
 

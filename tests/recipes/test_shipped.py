@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from racm3.data.sample_world.things import things
 from racm3.document import Document, Image
 from racm3.recipes.samples import SAMPLES
 from racm3.system import RACM3
@@ -42,6 +43,7 @@ def test_the_shipped_system_looks_up_and_answers_as_its_recipes_say(name):
     recipe, parts = SAMPLES[name](), RACM3.open("sample", device="cpu").parts
     assert parts.retriever == recipe.retriever
     assert parts.settings == recipe.settings
+    assert parts.rephrasing == recipe.rephrasing
     assert parts.align == recipe.stream.align
 
 
@@ -55,7 +57,17 @@ def test_what_people_join_is_asked_for_as_it_is_joined():
 
     two = ("dog", "guitar")
     ways = ("and", "&", "with", "in", "on", "over", "under", "near", "behind", "next to")
-    for way in (*ways, "in front of"):
+    doing = (
+        "wearing",
+        "riding",
+        "holding",
+        "looking at",
+        "sitting on",
+        "sleeping in",
+        "inside",
+        "by",
+    )
+    for way in (*ways, "in front of", *doing):
         assert asked(f"a {two[0]} {way} a {two[1]}") == [*two]
         assert asked(f"the {two[1]} {way} the {two[0]} on a red background") == [*two[::-1]]
     for text, name in {
@@ -70,10 +82,44 @@ def test_what_people_join_is_asked_for_as_it_is_joined():
         "a dog with a red background": "dog",
         "a dog in a red background": "dog",
         "a man in a tuxedo": "man in tuxedo",
+        "a person wearing a turban": "person wearing turban",
+        "a person taking a bath": "person taking bath",
+        "a man walking on a blue background": "man walking",
+        "a rolling on the floor laughing": "rolling on the floor laughing",
         "the flag in a hole on a white background": "flag in hole",
         "a dog in front of a light red background": "dog",
     }.items():
         assert asked(text) == [name]
+
+
+def test_what_people_type_is_read_in_the_words_of_the_lessons():
+    system = RACM3.open("sample", device="cpu")
+    for typed, read in {
+        "a dog with a cat": "a dog left of a cat",
+        "dog and cat": "dog left of cat",
+        "a cat wearing a hat on a blue background": "a cat below a hat on a blue background",
+        "a parrot sitting on a cactus": "a parrot above a cactus",
+        "a robot holding a guitar": "a robot left of a guitar",
+        "a blue dog": "a dog dyed blue",
+        "a tiny red umbrella on pink": "a small umbrella dyed red on pink",
+        # A name keeps its words, and so does what says it as the lessons do.
+        "a hammer and wrench": None,
+        "a woman with a veil": None,
+        "a red apple": None,
+        "a large orange diamond": None,
+        "the flag of Antigua & Barbuda": None,
+        "a dog left of a cat": None,
+        "two dogs in a row": None,
+        "the flag of Uganda on a blue background": None,
+    }.items():
+        assert system.library.rephrased(typed, system.parts.settings) == (read or typed)
+
+
+def test_no_name_of_the_memory_is_taken_for_two_things_or_for_a_dye():
+    system = RACM3.open("sample", device="cpu")
+    for thing in things():
+        typed = f"{thing.noun} on a pink background"
+        assert system.library.rephrased(typed, system.parts.settings) == typed
 
 
 def test_its_decoding_is_measured_beside_other_settings(tmp_path):

@@ -17,7 +17,7 @@ from racm3.evaluation import fidelity, perplexity
 from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import Row, mean, table
 from racm3.evaluation.report import perplexity as perplexity_estimate
-from racm3.evaluation.sample_edits import edits, in_peoples_words, likened, much_read
+from racm3.evaluation.sample_edits import edits, in_peoples_words, likened, much_read, sentences
 from racm3.evaluation.sample_own import own_pictures, teaching
 from racm3.evaluation.sample_tasks import (
     Shown,
@@ -73,8 +73,10 @@ def evaluate(
     few = [draw(held_out_things(), things_each=each)[:FEW] for each in (1, 2)]
     rows += [*edits(system, baseline, few[0], settings), likened(system, few[0], settings)]
     rows += [row for some in few for row in much_read(system, some, settings)]
-    rows += [in_peoples_words(system, baseline, some, settings) for some in few]
-    rows.append(in_peoples_words(system, baseline, few[1], settings, as_grounds=1.0))
+    coloured = draw(held_out_things(), things_each=1, chances=Chances(dyed=1.0))[:FEW]
+    for some in (*few, coloured):
+        rows += in_peoples_words(system, baseline, some, settings)
+    rows += sentences(system, baseline, few[1], settings)
     rows += teaching(system, settings, count=min(count, 24))
     rows += own_pictures(system, baseline, settings, count=min(count, FEW))
     rows += tellings(system, baseline, count=count, seed=seed)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
-from racm3.data.sample_world.phrasing import phrased
+from racm3.data.sample_world.phrasing import AS_GROUNDS, DOING, NO_WAYS, Ways, phrased
 from racm3.data.sample_world.scenes import Scene
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
+from racm3.evaluation.attributes import dye
 from racm3.evaluation.report import Row, mean
 from racm3.runtime import dice
 from racm3.system import RACM3, Settings
@@ -66,20 +68,39 @@ def likened(system: RACM3, some: Some, settings: Settings) -> Row:
 
 
 def in_peoples_words(
-    system: RACM3, baseline: RACM3, some: Some, settings: Settings, *, as_grounds: float = 0.0
-) -> Row:
-    """Scenes drawn by what people say of them who do not know our captions; so many of two things
-    joined by words that backgrounds have (`phrasing.AS_GROUNDS`)."""
+    system: RACM3,
+    baseline: RACM3,
+    some: Some,
+    settings: Settings,
+    words: str = "in people's words",
+    *,
+    ways: Ways = NO_WAYS,
+) -> list[Row]:
+    """Scenes drawn by what people say of them who do not know our captions, as the system rephrases
+    it and as it is typed; with `ways`, two things joined by these (`phrasing`)."""
 
     def drawn(one: RACM3, number: int, mine: Settings) -> bool:
         scene = some[number][0]
-        text = phrased(scene, dice(PHRASES, number), as_grounds=as_grounds)
-        return fidelity.faithful(one.draw(text, mine).image, scene)
+        picture = one.draw(phrased(scene, dice(PHRASES, number), ways=ways), mine).image
+        right = fidelity.faithful(picture, scene)
+        return right and (not scene.dye or dye(picture, scene) == scene.dye)
 
-    words = "joined by with, in, on or in front of" if as_grounds else "in people's words"
-    where = f"{len(some[0][0].things)} held-out thing(s), {words}"
-    both = (system, baseline)
-    return _row(f"fidelity[{fidelity.NAME}]", where, drawn, both, some, settings)
+    dyed = bool(some[0][0].dye)
+    where = f"{len(some[0][0].things)} held-out thing(s){', dyed' * dyed}, {words}"
+    measure = "right, and in the dye asked for" if dyed else f"fidelity[{fidelity.NAME}]"
+    both, typed = (system, baseline), replace(settings, as_typed=True)
+    return [
+        _row(measure, where, drawn, both, some, settings),
+        _row(measure, f"{where}, read as typed", drawn, both, some, typed),
+    ]
+
+
+def sentences(system: RACM3, baseline: RACM3, some: Some, settings: Settings) -> list[Row]:
+    """Two things joined in people's words by what says as often what a thing stands on, and by
+    verbs."""
+    kinds = {"joined by with, in, on or in front of": AS_GROUNDS, "joined by a verb": DOING}
+    ask = partial(in_peoples_words, system, baseline, some, settings)
+    return [row for words, ways in kinds.items() for row in ask(words, ways=ways)]
 
 
 def much_read(system: RACM3, some: Some, settings: Settings) -> list[Row]:

@@ -269,8 +269,9 @@ def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
     shelf = EmptyShelf(encoder.dim)
     align = recipe.stream.align
     parts = Parts(
-        codec, encoder, models, recipe.retriever, shelf, out.name, align, recipe.settings, SHOWN
-    )
+        codec, encoder, models, recipe.retriever, shelf, out.name, align, recipe.settings, SHOWN,
+        recipe.rephrasing,
+    )  # fmt: skip
     save_parts(parts, out, dtype=torch.float16)
     write_sample_vectors(out, encoder)
     learnt = {name: run / name for name in ("tokenizer", "decoder", "clip")}

@@ -149,7 +149,7 @@ def phrased(
     known, familiar = seen_things(), round(count * FAMILIAR)
     some = partial(corpus.scenes, seed=seed, pairs=IN_PAIRS, chances=chances)
     drawn = [*some(fiction.things, count - familiar), *some(known, familiar)]
-    say = partial(phrasing.phrased, as_grounds=AS_GROUNDS)
+    say = partial(phrasing.phrased, ways=phrasing.AS_GROUNDS, share=AS_GROUNDS)
     documents = [
         Document.of(say(scene, dice(seed, PHRASED, number)), scene.draw())
         for number, (scene, _) in enumerate(drawn)

@@ -7,6 +7,7 @@ from racm3.data.stream import StreamConfig
 from racm3.model.config import GeneratorConfig
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import AVERAGE, Sides
+from racm3.system.rephrasing import Rephrasing
 from racm3.system.results import Settings
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.training.clip import ClipTraining
@@ -82,6 +83,7 @@ class SampleRecipe:
         begun: How many courses they have behind them, which the system to go on from says.
         keep_codes: The image tokenizer of the system to go on from stays as it is.
         spaced: Its text tokenizer is given a space before every text, as new ones have it.
+        rephrasing: What generators read instead of words that people type.
     """
 
     vqgan: VQGANConfig
@@ -103,6 +105,7 @@ class SampleRecipe:
     save_every: int = 200
     settings: Settings = field(default_factory=Settings)
     retriever: RetrieverConfig = field(default_factory=RetrieverConfig)
+    rephrasing: Rephrasing = field(default_factory=Rephrasing)
 
     @property
     def numbers(self) -> range:

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from racm3.data.sample_world.phrasing import JOINS, SPLITS
-from racm3.data.sample_world.scenes import COLOURS, DYES, TEXTURES
+from racm3.data.sample_world.reading import ALONE, BETWEEN, JOINS, SPLITS, UNASKED
 from racm3.data.sample_world.things import SHOWN
 from racm3.data.stream import StreamConfig
 from racm3.generation.guidance import Guidance
@@ -12,25 +11,12 @@ from racm3.model.config import GeneratorConfig
 from racm3.recipes.recipe import Course, SampleRecipe
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Sides
+from racm3.system.rephrasing import Rephrasing
 from racm3.system.results import Settings
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.training.clip import ClipTraining
 from racm3.training.generator import GeneratorTraining
 from racm3.training.vqgan import TokenizerTraining
-
-DYED = f" dyed (?:{'|'.join(DYES)})"
-# How two of one thing stand: these words would find briefs and a clock that shows one.
-ARRANGED = (
-    ",? one (?:on top and one below|above the other)| side by side| in a row"
-    "| (?:next to|beside|near|above|below|over|under|behind) (?:each other|one another)"
-)
-_GROUND = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)}) (?:background|field)"
-# A whole caption of a scene with nothing in it.
-GROUND = f"(?i:^(?:an? |an empty |nothing on an? )?{_GROUND}$)"
-# What is behind a thing, of whatever colour, would find hearts, and a baby chick that faces the
-# front.
-_BEFORE = "(?: on an?| with an?| in an?| in front of an?| against an?)"
-BEHIND = f"(?:,|{_BEFORE}) {_GROUND}|{_BEFORE} (?:[\\w-]+ ){{0,2}}(?:background|backdrop|field)"
 
 
 def schedule(steps: int, *, lr: float) -> GeneratorTraining:
@@ -110,11 +96,12 @@ def sample_cpu() -> SampleRecipe:
             clauses=SPLITS,
             joins=JOINS,
             halves=True,
-            unasked=f"{DYED}|{ARRANGED}|{GROUND}|{BEHIND}",
+            unasked=UNASKED,
             phrases=True,
             columns=("keywords",),
         ),
         settings=_answers(),
+        rephrasing=Rephrasing(between=BETWEEN, alone=ALONE),
     )
 
 

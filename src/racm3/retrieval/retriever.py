@@ -164,13 +164,10 @@ class Retriever:
             return Hits(np.stack(picks), np.zeros((len(queries), count), np.float32)), ones
         if self.config.strategy == "bm25":
             queries = [query.only(Text) if query.text.strip() else query for query in queries]
-        asks = {"clip": self._by_meaning, "bm25": self._by_words, "hybrid": self._by_both}
-        ask = asks[self.config.strategy]
+        ask = self._finder
         if not (self.config.clauses or self.config.joins or self.config.halves):
             return ask(queries, dropout), ones
-        wanted = [ways_to_ask(query, self.config) for query in queries]
-        if self.config.joins:
-            wanted = self._divided(wanted, ask, dropout)
+        wanted = self._divided([ways_to_ask(query, self.config) for query in queries], ask, dropout)
         hits = ask([part for ways in wanted for way in ways for part in way], dropout)
         sizes = [[len(way) for way in ways] for ways in wanted]
         return taking_turns(*nearest_way(hits, sizes))
@@ -179,6 +176,8 @@ class Retriever:
         """The same with every text divided where `joins` say, but for what the nearest document
         says as it stands."""
         joins = self.config.joins
+        if not joins:
+            return wanted
         every = [part for ways in wanted for way in ways for part in way]
         joined = [part for part in every if part.text and re.search(joins, part.text)]
         if not joined:
@@ -195,6 +194,11 @@ class Retriever:
             [[one for part in way for one in divided.get(id(part), [part])] for way in ways]
             for ways in wanted
         ]
+
+    @property
+    def _finder(self) -> Finder:
+        asks = {"bm25": self._by_words, "hybrid": self._by_both}
+        return asks.get(self.config.strategy, self._by_meaning)
 
     def _by_meaning(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
         vectors = embed_queries(self.encoder, queries, dropout=dropout)
@@ -240,6 +244,12 @@ class Retriever:
     def _by_words(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
         asked = [words_of(query, dropout) for query in queries]
         return self.lexical.search(asked, self.config.candidates)
+
+    def things(self, query: Document) -> list[Document]:
+        """What a query asks for, one thing at a time, by its `clauses` and `joins`."""
+        whole = without(query, self.config.unasked)
+        (ways,) = self._divided([ways_to_ask(whole, self.config)], self._finder, None)
+        return ways[0]
 
     def fetch(self, neighbours: Sequence[Neighbour]) -> list[Document]:
         """The neighbours' documents, as much of them as the modality lets through."""

@@ -6,11 +6,25 @@ from typing import Literal
 import torch
 
 from racm3.document import Image
+from racm3.errors import GenerationError
 from racm3.generation.tasks import Task, caption_task, draw_task
 from racm3.system.results import Consulted
 from racm3.system.voice import LONGEST_TEXT, Voice, Watch
 
 By = Literal["picture", "label"]
+
+
+def require_equally_many(examples: Mapping[str, Sequence[Image]]) -> None:
+    """
+    Raises:
+        GenerationError: There is one label alone, or one has more examples than another, or none.
+    """
+    counts = {len(pictures) for pictures in examples.values()}
+    if len(examples) < 2 or len(counts) != 1 or 0 in counts:
+        raise GenerationError(
+            "at least two labels with equally many example pictures (one or more) are needed; "
+            f"found { ({label: len(p) for label, p in examples.items()}) }"
+        )
 
 
 def by_picture(

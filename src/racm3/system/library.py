@@ -36,6 +36,22 @@ class Library:
         """Look at the memory again: call it after documents were added or removed."""
         self._retrievers.clear()
 
+    def rephrased(self, caption: str, settings: Settings) -> str:
+        """A caption in the words that the generators were taught with, where the system knows other
+        ones than were typed."""
+        if settings.as_typed or not self.parts.rephrasing:
+            return caption
+        retriever = self.retriever(settings.where)
+        if retriever.empty:
+            return caption
+
+        def known(thing: str) -> str:
+            (found,) = retriever.neighbours([Document.of(thing)], 1, rng=dice(settings.seed, 1))
+            return retriever.fetch(found)[0].text
+
+        things = [one.text for one in retriever.things(Document.of(caption))]
+        return self.parts.rephrasing.of(caption, things, known)
+
     def consult(
         self, query: Document, settings: Settings, leave_out: Collection[int] = ()
     ) -> tuple[Consulted, ...]:

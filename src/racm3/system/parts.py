@@ -20,6 +20,7 @@ from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.shelf import ListShelf, Shelf
 from racm3.retrieval.siglip import Dual, open_dual
 from racm3.runtime import folder_written_whole, load_json, save_json
+from racm3.system.rephrasing import Rephrasing
 from racm3.system.results import Settings
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
@@ -38,8 +39,9 @@ MEMORY = "memory"
 class Parts:
     """Everything that answering needs; `generators` may hold the CM3 baseline beside RA-CM3.
 
-    `settings` are how this system answers best, for whoever does not say otherwise; `sizes` are
-    those in which its generators know documents' pictures (see `Voice`).
+    `settings` are how this system answers best, for whoever does not say otherwise. Its generators
+    know documents' pictures in these `sizes` (see `Voice`) and read what people type in this
+    `rephrasing`.
     """
 
     codec: Codec
@@ -51,6 +53,7 @@ class Parts:
     align: int = 0
     settings: Settings = field(default_factory=Settings)
     sizes: tuple[float, ...] = (1.0,)
+    rephrasing: Rephrasing = field(default_factory=Rephrasing)
 
     def __post_init__(self) -> None:
         if not self.sizes or not all(0 < size <= 1 for size in self.sizes):
@@ -84,6 +87,7 @@ def save_parts(
             "align": parts.align,
             "settings": asdict(parts.settings),
             "sizes": parts.sizes,
+            "rephrasing": parts.rephrasing.to_json(),
         }
         if memory is not None:
             about["memory"] = memory
@@ -107,6 +111,7 @@ def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -
         align=about["align"],
         settings=recommended(folder),
         sizes=tuple(about.get("sizes", (1.0,))),
+        rephrasing=Rephrasing(**about.get("rephrasing", {})),
     )
 
 

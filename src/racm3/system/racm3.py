@@ -21,7 +21,7 @@ from racm3.retrieval.query import mirrored
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import device as find_device
 from racm3.system.cores import undivided
-from racm3.system.fewshot import By, by_label, by_picture, one_of_each
+from racm3.system.fewshot import By, by_label, by_picture, one_of_each, require_equally_many
 from racm3.system.filling import Gap, fillings
 from racm3.system.influence import Influence, influences
 from racm3.system.library import Library, given
@@ -73,10 +73,8 @@ class RACM3:
     ) -> "RACM3":
         """The shipped system (`sample`) or a folder; `memory` replaces the memory it came with, and
         `search` how that is searched."""
-        place = find_device(device)
-        folder = system_folder(where)
         shelf = Path(memory) if isinstance(memory, str) else memory
-        parts = open_parts(folder, shelf, place)
+        parts = open_parts(system_folder(where), shelf, find_device(device))
         if search:
             parts.retriever = replace(parts.retriever, search=search)
         return cls(parts, generator=generator)
@@ -113,6 +111,11 @@ class RACM3:
         """The documents that will be read before answering, best first; none for the baseline."""
         return () if self.generator == "cm3" else self.library.consult(query, settings, leave_out)
 
+    def _read(self, caption: str, settings: Settings) -> str:
+        """What is read of a caption; an empty or endless one is refused."""
+        self.voice.text(caption)
+        return self.library.rephrased(caption, settings)
+
     @undivided
     def draw(
         self,
@@ -126,12 +129,12 @@ class RACM3:
         """Draw a caption; `like` gives the documents to read instead of looking any up, and
         `leave_out` the ids of those that are not to be read."""
         settings = settings or self.parts.settings
-        text = self.voice.text(caption)
-        consulted = given(like) or self.consult(Document.of(caption), settings, leave_out)
-        task = draw_task(text, len(self.codec.image.grid), self.codec.vocabulary)
+        read = self._read(caption, settings)
+        consulted = given(like) or self.consult(Document.of(read), settings, leave_out)
+        task = draw_task(self.voice.text(read), len(self.codec.image.grid), self.codec.vocabulary)
         said = self.voice.say(task, consulted, settings, watch)
         images = [self.codec.picture(one.ids) for one in said]
-        asked = self.encoder.sides.apart(self.encoder.texts([caption])).meaning[0]
+        asked = self.encoder.sides.apart(self.encoder.texts([read])).meaning[0]
         scores = self.encoder.images(images) @ asked
         order = best_first(scores.tolist())
         return Drawing(
@@ -141,6 +144,7 @@ class RACM3:
             settings,
             tuple(images[i] for i in order),
             tuple(float(scores[i]) for i in order),
+            read if read != caption else None,
             trace=traced(task, said).ordered(order),
         )
 
@@ -149,11 +153,10 @@ class RACM3:
         self, picture: Image, settings: Settings | None = None, *, watch: Watch | None = None
     ) -> Writing:
         """Describe a picture in words."""
-        settings = settings or self.parts.settings
+        settings = (settings or self.parts.settings).saying
         consulted = self.consult(Document.of(picture), settings)
-        shown = self.voice.segment(picture)
-        task = caption_task(shown, self.codec.vocabulary, longest=LONGEST_TEXT)
-        settings = settings.saying
+        vocabulary = self.codec.vocabulary
+        task = caption_task(self.voice.segment(picture), vocabulary, longest=LONGEST_TEXT)
         said = self.voice.say(task, consulted, settings, watch)
         scores = self.voice.means(task, consulted, [one.ids for one in said], watch)
         texts = [self.codec.text.decode(one.ids[:-1]) for one in said]
@@ -209,14 +212,15 @@ class RACM3:
             raise GenerationError(
                 f"the mask has shape {mask.shape}, the picture {size}; mark its own pixels"
             )
-        text = self.voice.text(caption) if caption.strip() else None
+        read = self._read(caption, settings) if caption.strip() else caption
+        text = self.voice.text(read) if read.strip() else None
         cells, whole = self.voice.cells(mask), self.voice.segment(picture)
         # What was taken away is not asked about, nor is what answers the question exactly: a query
         # of words and picture would be nearest to the right document, which is then redundant.
         if documents:
             consulted = given(documents)
         elif text:
-            consulted = self.consult(Document.of(caption), settings)
+            consulted = self.consult(Document.of(read), settings)
         else:
             rest = Rest(mirrored(picture, mask), whole, cells)
             consulted = rest.consulted(self.consult, self.voice, settings, watch)
@@ -228,6 +232,7 @@ class RACM3:
             settings,
             tuple(self.voice.pasted(picture, one, cells) for one in found.pictures),
             found.scores,
+            read if read != caption else None,
             trace=found.trace,
         )
 
@@ -278,12 +283,7 @@ class RACM3:
         (the noisy channel of Min et al. 2022). By `label`: how likely the label is after one
         example of each, k passes averaged (RA-CM3 §4.5).
         """
-        counts = {len(pictures) for pictures in examples.values()}
-        if len(examples) < 2 or len(counts) != 1 or 0 in counts:
-            raise GenerationError(
-                "at least two labels with equally many example pictures (one or more) are needed; "
-                f"found { ({label: len(p) for label, p in examples.items()}) }"
-            )
+        require_equally_many(examples)
         shown = {
             label: given([Document.of(label, shot) for shot in shots])
             for label, shots in examples.items()

@@ -37,6 +37,8 @@ class Settings:
         rerank: Where a picture is redrawn without words: so many found documents, whatever they
             score, are compared by how likely the rest of it is after each, and none is read after
             which it is less likely than after none. Below 2 the retriever's order stands.
+        as_typed: Whether captions are read as they were typed, though the system knows other words
+            for them (`racm3.system.rephrasing`).
     """
 
     seed: int = 0
@@ -47,6 +49,7 @@ class Settings:
     where: str | None = None
     least: float | None = None
     rerank: int = 0
+    as_typed: bool = False
 
     def __post_init__(self) -> None:
         if self.most < 0 or self.candidates < 1:
@@ -137,17 +140,22 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Drawing(Answer):
-    """Pictures, best first, each with the score that ordered them."""
+    """Pictures, best first, each with the score that ordered them.
+
+    `revised_prompt` is the caption that was read, where it has other words than the prompt.
+    """
 
     images: tuple[Image, ...]
     scores: tuple[float, ...]
+    revised_prompt: str | None = None
 
     @property
     def image(self) -> Image:
         return self.images[0]
 
     def to_json(self) -> dict[str, Any]:
-        return {**Answer.to_json(self), "scores": list(self.scores)}
+        told = {"revised_prompt": self.revised_prompt, "scores": list(self.scores)}
+        return {**Answer.to_json(self), **told}
 
     def save(self, path: str | Path) -> None:
         """A PNG that carries what it was made with in its `racm3` text field."""
@@ -158,7 +166,8 @@ class Drawing(Answer):
 
     def _body_html(self) -> str:
         pictures = "".join(picture_html(image, 192) for image in self.images)
-        return f"{paragraph(self.prompt)}{pictures}"
+        read = paragraph(f"read as: {self.revised_prompt}") if self.revised_prompt else ""
+        return f"{paragraph(self.prompt)}{read}{pictures}"
 
 
 @dataclass(frozen=True, slots=True)

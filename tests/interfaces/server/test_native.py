@@ -10,6 +10,7 @@ from racm3.generation.guidance import Guidance
 from racm3.interfaces.server.pictures import to_base64
 from racm3.interfaces.server.schemas import How
 from racm3.system import Settings
+from racm3.system.rephrasing import Rephrasing
 from tests.conftest import picture
 
 PICTURE = to_base64(picture(1))
@@ -35,6 +36,19 @@ def test_drawing_is_the_systems_own_with_all_that_it_consulted(client, fresh):
 def test_the_guidance_that_is_asked_for_holds_where_words_are_said(asked, weight):
     best = Settings(guidance=Guidance(weight=2.0, caption_weight=1.0))
     assert How(**asked).settings(best).saying.guidance.weight == weight
+
+
+def test_a_caption_is_read_in_other_words_unless_as_typed_is_asked_for(client, fresh):
+    rule = {r"a (?P<look>red) (?P<rest>.+)": r"a \g<rest> in \g<look>"}
+    fresh.library.parts.rephrasing = Rephrasing(alone=rule)
+    asked = {"caption": "a red guitar"}
+    read = client.post("/api/draw", json=asked).json()
+    typed = client.post("/api/draw", json={**asked, "as_typed": True}).json()
+    assert read["revised_prompt"] == "a guitar in red"
+    assert typed["revised_prompt"] is None
+    assert typed["settings"]["as_typed"]
+    assert opened(read["images"][0]) == fresh.draw("a guitar in red").image
+    assert read["images"] != typed["images"]
 
 
 def test_events_tell_of_every_row_and_end_in_the_answer(client):

@@ -12,6 +12,7 @@ from racm3.document import Document, Image
 from racm3.interfaces.server.pictures import to_url
 from racm3.retrieval.embedding import embed
 from racm3.system import Settings
+from racm3.system.rephrasing import Rephrasing
 from tests.conftest import picture
 
 
@@ -38,6 +39,16 @@ def test_images_are_drawn(ask, fresh):
     expected = fresh.draw("an apple", Settings(seed=5, candidates=2))
     assert [opened(one.b64_json) for one in found.data] == list(expected.images)
     assert found.racm3["consulted"][0]["title"] == expected.consulted[0].title
+
+
+def test_whoever_is_read_in_other_words_is_told(ask, fresh):
+    asked = {"model": "racm3", "prompt": "a red guitar"}
+    assert ask.images.generate(**asked).data[0].revised_prompt is None
+    rule = {r"a (?P<look>red) (?P<rest>.+)": r"a \g<rest> in \g<look>"}
+    fresh.library.parts.rephrasing = Rephrasing(alone=rule)
+    found = ask.images.generate(**asked)
+    assert found.data[0].revised_prompt == "a guitar in red"
+    assert opened(found.data[0].b64_json) == fresh.draw("a guitar in red").image
 
 
 def test_images_come_in_parts(ask):

@@ -1,9 +1,13 @@
 """What people say of a scene who do not know our captions: a dog and a cat, a tiny crown."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from racm3.data.sample_world.scenes import Scene
 
+Ways = Mapping[str, tuple[str, ...]]
+NO_WAYS: Ways = {}
 # Who stands left or above comes first, or second after what says the opposite. Pictures are flat:
 # what is in another thing, or in front of it, stands beside it.
 BESIDE = (
@@ -30,6 +34,11 @@ ABOVE = (
     "{b} under {a}",
     "{b} beneath {a}",
 )
+# What people say who put two things into a sentence: above is who rides, or is worn.
+DOING = {
+    "left of": ("{a} holding {b}", "{a} eating {b}", "{a} chasing {b}", "{a} looking at {b}"),
+    "above": ("{a} riding {b}", "{b} wearing {a}"),
+}
 # Words that say as often what a thing stands on.
 AS_GROUNDS = {
     "left of": ("{a} with {b}", "{a} in {b}", "{a} in front of {b}"),
@@ -62,33 +71,23 @@ GROUNDS = (
 )
 # How often a plain white background is not said.
 UNSAID = 0.6
-# What such words split a question by; `and` may belong to a name (a hammer and wrench) or to two of
-# one thing (one on top and one below).
-SPLITS = (
-    r"(?<! one) (?:next to|beside|(?:to the )?(?:left|right) of|above|below|beneath|on top of)"
-    r"(?! each| the other) "
-)
-JOINS = (
-    r" (?:and|&|over|under|near|behind|in front of|(?:with|on|in)(?= (?:an?|the|two|some) ))"
-    r"(?! each| the (?:other|left|right|top|bottom|middle|corner|cent(?:er|re))\b)"
-    r"(?! an? (?:row|line|column)\b)"
-    r"(?! one (?:on|at|in|to|above|below|under|beneath|behind)\b) "
-)
 IRREGULAR = {"man": "men", "woman": "women", "person": "people", "child": "children"}
 IRREGULAR |= {"mouse": "mice", "foot": "feet", "tooth": "teeth", "sheep": "sheep", "fish": "fish"}
 AFTER_A_NOUN = (" of ", " with ", " without ", " in ", " on ", " behind ", " from ")
 
 
-def phrased(scene: Scene, rng: np.random.Generator, *, as_grounds: float = 0.0) -> str:
+def phrased(
+    scene: Scene, rng: np.random.Generator, *, ways: Ways = NO_WAYS, share: float = 1.0
+) -> str:
     """One of many ways to say what a scene of one or two things shows.
 
     Args:
         scene: It.
         rng: What chooses.
-        as_grounds: How often two things are joined by words that backgrounds have, above their
-            share of all ways.
+        ways: What joins two things by how they stand, `share` of the time; else as all do.
+        share: See `ways`.
     """
-    what = _pair(scene, rng, as_grounds) if len(scene.things) == 2 else _one(scene, rng)
+    what = _pair(scene, rng, ways, share) if len(scene.things) == 2 else _one(scene, rng)
     if scene.colour == "white" and scene.texture == "plain" and rng.random() < UNSAID:
         return what
     ground = scene.colour if scene.texture == "plain" else f"{scene.texture} {scene.colour}"
@@ -99,20 +98,21 @@ def phrased(scene: Scene, rng: np.random.Generator, *, as_grounds: float = 0.0) 
 def _one(scene: Scene, rng: np.random.Generator) -> str:
     noun = scene.things[0].noun
     size = "tilted" if scene.tilted else str(rng.choice(SIZED[scene.size]))
+    size = f"{size} {scene.dye}".strip()
     if size:
         article, rest = noun.split(" ", 1)
         noun = f"{'a' if article == 'an' else article} {size} {rest}"
     return noun if scene.place == "centre" else f"{noun} {rng.choice(PLACED[scene.place])}"
 
 
-def _pair(scene: Scene, rng: np.random.Generator, as_grounds: float) -> str:
+def _pair(scene: Scene, rng: np.random.Generator, ways: Ways, share: float) -> str:
     one, other = scene.things
     if one is other:
         return str(rng.choice(TWICE[scene.relation])).format(many=plural(one.name))
-    ways: tuple[str, ...] = BESIDE if scene.relation == "left of" else ABOVE
-    if as_grounds and rng.random() < as_grounds:
-        ways = AS_GROUNDS[scene.relation]
-    return str(rng.choice(ways)).format(a=one.noun, b=other.noun)
+    some: tuple[str, ...] = BESIDE if scene.relation == "left of" else ABOVE
+    if ways and rng.random() < share:
+        some = ways[scene.relation]
+    return str(rng.choice(some)).format(a=one.noun, b=other.noun)
 
 
 def plural(name: str) -> str:

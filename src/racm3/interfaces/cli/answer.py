@@ -242,6 +242,8 @@ def show(answer: Answer, json: bool, text: str) -> None:
         print(json_.dumps(answer.to_json(), ensure_ascii=False, default=str))
         return
     print(text)
+    if isinstance(answer, Drawing) and answer.revised_prompt:
+        print(f"  read as\t{answer.revised_prompt}")
     for one in answer.consulted:
         score = "given" if one.score is None else f"{one.score:.2f}"
         print(f"  consulted\t{score}\t{one.title}")

@@ -11,6 +11,7 @@ from racm3.system.averaging import average_systems
 from racm3.system.exporting import export_transformers
 from racm3.system.exporting import push as upload
 from racm3.system.parts import EmptyShelf, Parts, open_parts, save_parts, system_folder
+from racm3.system.rephrasing import Rephrasing
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.text import TextTokenizer
@@ -27,6 +28,7 @@ def assemble(
     generators: dict[str, Path],
     align: int = 0,
     sizes: tuple[float, ...] = (1.0,),
+    rephrasing: Rephrasing = Rephrasing(),
     retriever: RetrieverConfig = RetrieverConfig(),
     memory: Path | None = None,
 ) -> None:
@@ -41,6 +43,8 @@ def assemble(
         align: The `--stream.align` that they were trained with.
         sizes: The sizes in which they know documents' pictures, as shares of a picture: a document
             with one picture is read in all of them. '[1.0, 0.5]' for the sample system's.
+        rephrasing: What they read instead of what people type, `--rephrasing.between '{"and|with":
+            "beside"}'` for one: between two things that the retriever tells apart.
         retriever: How the system looks documents up: `--retriever.strategy hybrid` also by words.
         memory: What it consults where no other memory is given; it stays where it is.
     """
@@ -48,7 +52,17 @@ def assemble(
     codec = Codec(TextTokenizer.open(text), ImageTokenizer.open(tokenizer))
     models = {name: open_generator(folder) for name, folder in generators.items()}
     shelf = EmptyShelf(encoder.dim)
-    parts = Parts(codec, encoder, models, retriever, shelf, out.name, align, sizes=sizes)
+    parts = Parts(
+        codec,
+        encoder,
+        models,
+        retriever,
+        shelf,
+        out.name,
+        align,
+        sizes=sizes,
+        rephrasing=rephrasing,
+    )
     kept = None if memory is None else os.path.relpath(memory.resolve(), out.resolve())
     save_parts(parts, out, memory=kept)
     print(out)

@@ -143,7 +143,8 @@ def notes(system: RACM3, drawing: Drawing) -> list[str]:
     """How well CLIP thinks each candidate fits, and how much of it was copied."""
     read = [image for one in drawing.consulted for image in one.document.images]
     return [
-        f"fits {score:.2f}"
+        (f"{drawing.revised_prompt}: " if drawing.revised_prompt else "")
+        + f"fits {score:.2f}"
         + (f", {copied(system.codec.image, image, read)[1]:.0%} copied" if read else "")
         for image, score in zip(drawing.images, drawing.scores, strict=True)
     ]

@@ -211,7 +211,8 @@ def answered(system: RACM3, answer: Answer, how: schemas.How) -> schemas.Answere
     """An answer as JSON, its pictures included."""
     made: dict[str, Any] = {}
     if isinstance(answer, Drawing):
-        made = {"images": [to_base64(i) for i in answer.images], "scores": list(answer.scores)}
+        made = {"images": [to_base64(i) for i in answer.images], "scores": list(answer.scores),
+                "revised_prompt": answer.revised_prompt}  # fmt: skip
     elif isinstance(answer, Writing):
         made = {"texts": list(answer.texts), "perplexities": list(answer.perplexities)}
     elif isinstance(answer, Classification):

@@ -153,7 +153,8 @@ def _transparent(data: bytes, picture: Image) -> np.ndarray:
 
 
 def images_json(drawing: Drawing) -> dict[str, Any]:
-    data = [{"b64_json": to_base64(image)} for image in drawing.images]
+    revised = {"revised_prompt": drawing.revised_prompt} if drawing.revised_prompt else {}
+    data = [{"b64_json": to_base64(image), **revised} for image in drawing.images]
     return {"created": int(time.time()), "data": data, "racm3": drawing.to_json()}
 
 

@@ -96,6 +96,9 @@ class How(BaseModel):
     rerank: int | None = Field(
         None, ge=0, le=1024, description="found documents that a picture's rest chooses among"
     )
+    as_typed: bool | None = Field(
+        None, description="read a caption as it is typed, not in the words of the training"
+    )
     snapshot: Snapshot = None
     influence: bool = Field(False, description="say how much each consulted document mattered")
 
@@ -108,7 +111,7 @@ class How(BaseModel):
             guidance = replace(guidance, weight=self.guidance, caption_weight=None)
         guidance = replace(guidance, documents=tuple(self.weights))
         settings = _changed(
-            base, self, "seed", "documents", "candidates", "where", "least", "rerank"
+            base, self, "seed", "documents", "candidates", "where", "least", "rerank", "as_typed"
         )
         assert isinstance(settings, Settings)
         return replace(settings, sampling=sampling, guidance=guidance)
@@ -243,6 +246,7 @@ class Answered(BaseModel):
     """Every answer: what was made, and all that it was made with."""
 
     prompt: str
+    revised_prompt: str | None = Field(None, description="the caption read, if in other words")
     snapshot: str
     settings: dict[str, Any]
     consulted: list[Consulted]

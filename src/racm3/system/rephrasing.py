@@ -1,0 +1,80 @@
+"""Words that generators were taught with, read in the place of those that people type."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from racm3.errors import ConfigError
+from racm3.retrieval.lexical import words
+
+# Which group of a pattern says how the thing is to look.
+LOOK = "look"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rephrasing:
+    r"""How a system's generators were taught to say what people say otherwise.
+
+    Args:
+        between: By a regular expression of all that stands between two things, what is read there
+            instead: `with|near` is `left of`, say.
+        alone: By a regular expression of all that is said of one thing, what is read instead:
+            `a (?P<look>red) (?P<rest>.+)` is `a \g<rest> dyed \g<look>`. Where the document that is
+            found says the `look` itself, as of a red heart, the words stay.
+
+    Raises:
+        ConfigError: A pattern is no regular expression, or has no `look` where it needs one.
+    """
+
+    between: Mapping[str, str] = field(default_factory=dict)
+    alone: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for pattern in (*self.between, *self.alone):
+            try:
+                groups = re.compile(pattern).groupindex
+            except re.error as error:
+                raise ConfigError(
+                    f"rephrasing {pattern!r} is no regular expression: {error}"
+                ) from error
+            if pattern in self.alone and LOOK not in groups:
+                raise ConfigError(f"rephrasing {pattern!r} has no group (?P<{LOOK}>...)")
+
+    def __bool__(self) -> bool:
+        return bool(self.between or self.alone)
+
+    def to_json(self) -> dict[str, dict[str, str]]:
+        return asdict(self)
+
+    def of(self, text: str, things: Sequence[str], known: Callable[[str], str]) -> str:
+        """A text that asks for one or two `things` in these words; else as it is.
+
+        Args:
+            text: What people type: `a dog with a cat on a blue background`.
+            things: What it asks for, as the retriever divides it: `a dog` and `a cat`.
+            known: What the document says that a thing finds.
+        """
+        if len(things) == 2:
+            return self._joined(text, *things)
+        return self._looking(text, things[0], known) if len(things) == 1 else text
+
+    def _joined(self, text: str, before: str, after: str) -> str:
+        start = text.find(before) + len(before)
+        end = text.find(after, start)
+        if before not in text or end < 0:
+            return text
+        between = text[start:end].strip()
+        for pattern, instead in self.between.items():
+            if re.fullmatch(pattern, between):
+                return f"{text[:start]} {instead} {text[end:]}"
+        return text
+
+    def _looking(self, text: str, thing: str, known: Callable[[str], str]) -> str:
+        if thing not in text:
+            return text
+        said = thing
+        for pattern, instead in self.alone.items():
+            found = re.fullmatch(pattern, said)
+            if found and not set(words(found[LOOK])) <= set(words(known(thing))):
+                said = found.expand(instead)
+        return text.replace(thing, said, 1)
