@@ -8,8 +8,16 @@ from PIL import Image as PIL
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.catalogue import told
 from racm3.data.sample_world.fictional import fictional_things
-from racm3.data.sample_world.phrasing import AS_GROUNDS, DOING, NO_WAYS, phrased, plural
-from racm3.data.sample_world.reading import ALONE, BETWEEN, JOINS, SPLITS, UNASKED
+from racm3.data.sample_world.phrasing import (
+    AS_GROUNDS,
+    DOING,
+    NO_WAYS,
+    OPENINGS,
+    opened,
+    phrased,
+    plural,
+)
+from racm3.data.sample_world.reading import ALONE, ANYWHERE, BETWEEN, JOINS, SPLITS, UNASKED
 from racm3.data.sample_world.scenes import COLOURS, DYES, TEXTURES, Chances, Scene, dyed
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.data.sample_world.wording import worded
@@ -367,6 +375,13 @@ def test_sizes_and_dyes_are_read_as_our_captions_say_them(said, read):
     rephrasing = Rephrasing(between=BETWEEN, alone=ALONE)
     assert rephrasing.of(said, [said], lambda thing: "thing (of no looks)") == read
     assert rephrasing.of(said, [said], lambda thing: thing) == said
+
+
+def test_what_people_put_around_it_is_taken_off():
+    rephrasing, rng = Rephrasing(anywhere=ANYWHERE), np.random.default_rng(5)
+    said = {opened("an owl near a cat", rng) for _ in range(60)}
+    assert len(said) == len(OPENINGS)
+    assert {rephrasing.cleared(one) for one in said} == {"an owl near a cat"}
 
 
 def test_a_dyed_scene_is_read_as_its_own_caption():

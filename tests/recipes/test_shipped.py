@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from racm3.data.sample_world.things import things
+from racm3.data.sample_world.corpus import scenes
+from racm3.data.sample_world.scenes import Chances
+from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
 from racm3.recipes.samples import SAMPLES
 from racm3.system import RACM3
@@ -102,6 +104,13 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
         "a robot holding a guitar": "a robot left of a guitar",
         "a blue dog": "a dog dyed blue",
         "a tiny red umbrella on pink": "a small umbrella dyed red on pink",
+        "A photo of a cat.": "a cat",
+        "Draw me an owl wearing a hat!": "an owl below a hat",
+        "please draw two gray dogs": "two grey dogs",
+        "Sketch of the flag of Mali": "the flag of Mali",
+        "paint brush": None,
+        "draw": None,
+        "a picture of a dog on blue": None,
         # A name keeps its words, and so does what says it as the lessons do.
         "a hammer and wrench": None,
         "a woman with a veil": None,
@@ -118,8 +127,16 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
 def test_no_name_of_the_memory_is_taken_for_two_things_or_for_a_dye():
     system = RACM3.open("sample", device="cpu")
     for thing in things():
-        typed = f"{thing.noun} on a pink background"
-        assert system.library.rephrased(typed, system.parts.settings) == typed
+        for typed in (thing.noun, f"{thing.noun} on a pink background"):
+            assert system.library.rephrased(typed, system.parts.settings) == typed
+
+
+def test_captions_of_the_lessons_are_read_as_they_are():
+    """So the study, which asks with them, does not hear of it."""
+    system, chances = RACM3.open("sample", device="cpu"), Chances(dyed=0.3)
+    for scene, _ in scenes(held_out_things(), 60, seed=3, chances=chances):
+        for caption in (*scene.captions(), *scene.showing().captions()):
+            assert system.library.rephrased(caption, system.parts.settings) == caption
 
 
 def test_its_decoding_is_measured_beside_other_settings(tmp_path):

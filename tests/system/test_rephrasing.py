@@ -55,6 +55,19 @@ def test_words_that_the_generators_know_less_are_replaced(text, things, read):
     assert REPHRASING.of(text, things, found) == (read or text)
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("draw a red dog", "a dog dyed red"), ("a dog", "a dog"), ("draw ", "draw "), ("", "")],
+)
+def test_what_stands_around_it_goes_first_but_never_all_of_it(system, text, read):
+    rephrasing = replace(REPHRASING, anywhere={"^draw ": ""})
+    said = rephrasing.cleared(text)
+    assert rephrasing.of(said, [said], found) == read
+    # Without a memory nothing is told apart, but that.
+    empty = replace(system.parts, shelf=EmptyShelf(system.encoder.dim), rephrasing=rephrasing)
+    assert RACM3(empty).library.rephrased(text, Settings()) == said
+
+
 def test_a_document_is_looked_for_only_where_its_words_decide():
     asked = list[str]()
 
@@ -69,7 +82,9 @@ def test_a_document_is_looked_for_only_where_its_words_decide():
     assert asked == ["a red dog"]
 
 
-@pytest.mark.parametrize("values", [{"between": {"(": ""}}, {"alone": {"(": ""}}])
+@pytest.mark.parametrize(
+    "values", [{"between": {"(": ""}}, {"alone": {"(": ""}}, {"anywhere": {"(": ""}}]
+)
 def test_a_pattern_that_is_none_is_refused(values):
     with pytest.raises(ConfigError, match="is no regular expression"):
         Rephrasing(**values)

@@ -10,6 +10,7 @@ import numpy as np
 
 from racm3 import __version__
 from racm3.data.sample_world.corpus import memory, scenes
+from racm3.data.sample_world.phrasing import opened
 from racm3.data.sample_world.scenes import Chances, Scene
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.document import Document, Image
@@ -76,6 +77,9 @@ def evaluate(
     coloured = draw(held_out_things(), things_each=1, chances=Chances(dyed=1.0))[:FEW]
     for some in (*few, coloured):
         rows += in_peoples_words(system, baseline, some, settings)
+    rows += in_peoples_words(
+        system, baseline, few[0], settings, "asked for in a sentence", around=opened
+    )
     rows += sentences(system, baseline, few[1], settings)
     rows += teaching(system, settings, count=min(count, 24))
     rows += own_pictures(system, baseline, settings, count=min(count, FEW))

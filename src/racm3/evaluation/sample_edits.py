@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from racm3.data.sample_world.phrasing import AS_GROUNDS, DOING, NO_WAYS, Ways, phrased
 from racm3.data.sample_world.scenes import Scene
 from racm3.document import Document, Image
@@ -16,6 +18,7 @@ from racm3.system.many import numbered
 
 EXAMPLES, PHRASES = 83, 84
 Some = Sequence[tuple[Scene, Document]]
+Around = Callable[[str, np.random.Generator], str]
 # The answer of one system about one scene, with this seed in its settings: right or not.
 Judge = Callable[[RACM3, int, Settings], bool]
 
@@ -75,13 +78,16 @@ def in_peoples_words(
     words: str = "in people's words",
     *,
     ways: Ways = NO_WAYS,
+    around: Around | None = None,
 ) -> list[Row]:
     """Scenes drawn by what people say of them who do not know our captions, as the system rephrases
-    it and as it is typed; with `ways`, two things joined by these (`phrasing`)."""
+    it and as it is typed; with `ways`, two things joined by these, and with words `around` it
+    (`phrasing`)."""
 
     def drawn(one: RACM3, number: int, mine: Settings) -> bool:
-        scene = some[number][0]
-        picture = one.draw(phrased(scene, dice(PHRASES, number), ways=ways), mine).image
+        scene, rng = some[number][0], dice(PHRASES, number)
+        said = phrased(scene, rng, ways=ways)
+        picture = one.draw(around(said, rng) if around else said, mine).image
         right = fidelity.faithful(picture, scene)
         return right and (not scene.dye or dye(picture, scene) == scene.dye)
 

@@ -41,16 +41,16 @@ class Library:
         ones than were typed."""
         if settings.as_typed or not self.parts.rephrasing:
             return caption
-        retriever = self.retriever(settings.where)
-        if retriever.empty:
-            return caption
+        retriever, text = self.retriever(settings.where), self.parts.rephrasing.cleared(caption)
+        if retriever.empty or asks_nothing(Document.of(text), self.parts.retriever.unasked):
+            return text
 
         def known(thing: str) -> str:
             (found,) = retriever.neighbours([Document.of(thing)], 1, rng=dice(settings.seed, 1))
             return retriever.fetch(found)[0].text
 
-        things = [one.text for one in retriever.things(Document.of(caption))]
-        return self.parts.rephrasing.of(caption, things, known)
+        things = [one.text for one in retriever.things(Document.of(text))]
+        return self.parts.rephrasing.of(text, things, known)
 
     def consult(
         self, query: Document, settings: Settings, leave_out: Collection[int] = ()

@@ -16,6 +16,8 @@ class Rephrasing:
     r"""How a system's generators were taught to say what people say otherwise.
 
     Args:
+        anywhere: By a regular expression of a part of the text, what is read there instead, before
+            it is asked what the text asks for: `^(?:draw|paint) ` is nothing, say.
         between: By a regular expression of all that stands between two things, what is read there
             instead: `with|near` is `left of`, say.
         alone: By a regular expression of all that is said of one thing, what is read instead:
@@ -26,11 +28,12 @@ class Rephrasing:
         ConfigError: A pattern is no regular expression, or has no `look` where it needs one.
     """
 
+    anywhere: Mapping[str, str] = field(default_factory=dict)
     between: Mapping[str, str] = field(default_factory=dict)
     alone: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for pattern in (*self.between, *self.alone):
+        for pattern in (*self.anywhere, *self.between, *self.alone):
             try:
                 groups = re.compile(pattern).groupindex
             except re.error as error:
@@ -41,10 +44,17 @@ class Rephrasing:
                 raise ConfigError(f"rephrasing {pattern!r} has no group (?P<{LOOK}>...)")
 
     def __bool__(self) -> bool:
-        return bool(self.between or self.alone)
+        return bool(self.anywhere or self.between or self.alone)
 
     def to_json(self) -> dict[str, dict[str, str]]:
         return asdict(self)
+
+    def cleared(self, text: str) -> str:
+        """A text with other words `anywhere`; as it is where none would be left."""
+        said = text
+        for pattern, instead in self.anywhere.items():
+            said = re.sub(pattern, instead, said)
+        return said if said.strip() else text
 
     def of(self, text: str, things: Sequence[str], known: Callable[[str], str]) -> str:
         """A text that asks for one or two `things` in these words; else as it is.

@@ -71,6 +71,15 @@ GROUNDS = (
 )
 # How often a plain white background is not said.
 UNSAID = 0.6
+# What people put around it.
+OPENINGS = (
+    "a photo of {what}",
+    "a drawing of {what}",
+    "An image of {what}.",
+    "Draw {what}.",
+    "please draw me {what}",
+    "{what}.",
+)
 IRREGULAR = {"man": "men", "woman": "women", "person": "people", "child": "children"}
 IRREGULAR |= {"mouse": "mice", "foot": "feet", "tooth": "teeth", "sheep": "sheep", "fish": "fish"}
 AFTER_A_NOUN = (" of ", " with ", " without ", " in ", " on ", " behind ", " from ")
@@ -113,6 +122,12 @@ def _pair(scene: Scene, rng: np.random.Generator, ways: Ways, share: float) -> s
     if ways and rng.random() < share:
         some = ways[scene.relation]
     return str(rng.choice(some)).format(a=one.noun, b=other.noun)
+
+
+def opened(text: str, rng: np.random.Generator) -> str:
+    """The same as some ask for it: a photo of it, with a capital, or a full stop."""
+    said = str(rng.choice(OPENINGS)).format(what=text)
+    return said[0].upper() + said[1:] if said.endswith(".") else said
 
 
 def plural(name: str) -> str:

@@ -34,9 +34,23 @@ JOINS = (
     r"(?! an? (?:row|line|column)\b)"
     r"(?! one (?:on|at|in|to|above|below|under|beneath|behind)\b) "
 )
-# What is read in the place of what stands between two things, and of what is said of a thing alone:
-# the words of our captions, which say it in every lesson but some (docs/log.md). Who stands below
-# or right of another one is said to.
+# What is read instead of what people type, since the lessons have no other words for it but in some
+# (docs/log.md): no opening but `a picture of`, no capital, no full stop.
+_KINDS = "photo|photograph|image|drawing|painting|illustration|sketch|icon|emoji|sticker"
+_MAKE = (
+    "(?:please )?(?:draw|paint|sketch|show|make|create|generate)(?: me)? "
+    f"(?=(?:an?|the|two|some|{_KINDS}) )"
+)
+ANYWHERE = {
+    rf"(?i:^\s*(?:{_MAKE})?(?:(?:an? |the )?(?:{_KINDS}) of )?)": "",
+    r"[\s.!]+$": "",
+    "^An(?= )": "an",
+    "^A(?= )": "a",
+    "^The(?= )": "the",
+    r"\b[Gg]ray\b": "grey",
+}
+# And of what stands between two things, or is said of one alone. Who stands below or right of
+# another one is said to.
 BETWEEN = {
     f"{_AS}(?:over|on top of|on|above)|riding": "above",
     f"{_AS}(?:under|below|beneath)|wearing": "below",

@@ -107,7 +107,8 @@ def draw(
     try:
         system = service.at(state or None)
         system.voice.text(caption)
-        read = replaced(system.consult(Document.of(caption), settings), own)
+        words = Document.of(system.library.rephrased(caption, settings))
+        read = replaced(system.consult(words, settings), own)
         settings = shown.weighed(settings, weights, len(read))
         known = [[], [], last, shown.sources(read), [], saved(None), "", "", last]
         yield known

@@ -56,13 +56,12 @@ def show_all(system: RACM3, settings: Settings) -> Iterator[Shown]:
     for caption, thing in prompts():
         yield draw_line(system, settings, caption, thing)
     pair = [thing for _, thing in prompts()[1:3]]
-    together = f"{pair[0].noun} left of {pair[1].noun} on a white background"
+    together = f"{pair[0].noun} with {pair[1].noun}"
     moved = Scene((pair[0],), colour="grey", size="small", place="left").captions()[0]
     animal = prompts()[3][1]
-    recoloured = Scene((animal,), dye="red").captions()[0]
     yield draw_line(system, settings, moved, pair[0])
     yield draw_line(system, settings, together, pair[0])
-    yield draw_line(system, settings, recoloured, animal)
+    yield draw_line(system, settings, f"a red {animal.name}", animal)
     if isinstance(system.parts.shelf, SampleShelf):  # nobody's own memory is read whole for this
         yield keyword_line(system, settings)
         yield taught_line(system, settings)
@@ -75,6 +74,7 @@ def draw_line(system: RACM3, settings: Settings, caption: str, thing: Thing) -> 
     drawing = system.draw(caption, settings)
     plain = system.without_retrieval.draw(caption, settings)
     note = "never seen in training" if thing.held_out else "seen in training"
+    note += f"; read as: {drawing.revised_prompt}" if drawing.revised_prompt else ""
     return Shown(caption, note, drawing.consulted, None, drawing.image, plain.image)
 
 
