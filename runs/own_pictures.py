@@ -43,7 +43,7 @@ ASKED = (
     "the zorbtech logo on a blue background",
     "the small Quillo badge at the left on a yellow background",
     "my cat Mimi on a pink background",
-    "the Harbour company flag left of the Quillo badge on a white background",
+    "the Harbour company flag with the Quillo badge",
 )
 # And on another colour, to be told what it is.
 DESCRIBED = {"the zorbtech logo": "lightgreen", "my cat Mimi": "khaki"}

@@ -368,7 +368,8 @@ def test_what_people_say_is_read_as_our_captions_say_it_or_as_its_mirror_image(w
         ("a tiny grey crown at the top", "a small crown dyed grey at the top"),
         ("a large red owl on the left on pink", "an owl dyed red on the left on pink"),
         ("a red crown on striped blue", "a crown dyed red on striped blue"),
-        ("a red", "a red"), ("a dog", "a dog"), ("a blueberry", "a blueberry"),
+        ("a large small", "a large small"), ("a red", "a red"), ("a dog", "a dog"),
+        ("a blueberry", "a blueberry"),
     ],
 )  # fmt: skip
 def test_sizes_and_dyes_are_read_as_our_captions_say_them(said, read):

@@ -47,7 +47,7 @@ class Library:
 
         def known(thing: str) -> str:
             (found,) = retriever.neighbours([Document.of(thing)], 1, rng=dice(settings.seed, 1))
-            return retriever.fetch(found)[0].text
+            return "".join(one.text for one in retriever.fetch(found))
 
         things = [one.text for one in retriever.things(Document.of(text))]
         return self.parts.rephrasing.of(text, things, known)

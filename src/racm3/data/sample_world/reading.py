@@ -64,10 +64,12 @@ _THERE = (
     f"(?: on (?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)}))?)"
 )
 _ARTICLES = (("an?", "(?i:[aeiou])", "an"), ("an?", "", "a"), ("the", "", "the"))
+# Whoever says two sizes means something else: the keywords of a zany face are `large` and `small`.
+_ONE_SIZE = r"(?!(?:small|tiny|little|big|large|huge)\b)"
 ALONE = {
-    r"(?P<a>an?|the) (?P<look>tiny|little) (?P<rest>.+)": r"\g<a> small \g<rest>",
+    rf"(?P<a>an?|the) (?P<look>tiny|little) {_ONE_SIZE}(?P<rest>.+)": r"\g<a> small \g<rest>",
     **{
-        f"{asked} (?P<look>big|large|huge) (?P<rest>{first}.+)": rf"{read} \g<rest>"
+        f"{asked} (?P<look>big|large|huge) {_ONE_SIZE}(?P<rest>{first}.+)": rf"{read} \g<rest>"
         for asked, first, read in _ARTICLES
     },
     rf"(?P<a>a|the) small {_DYES} (?P<rest>.+?){_THERE}":
