@@ -27,7 +27,7 @@ OWN, HINTS, EMPTY, PHRASED = 69, 74, 75, 78
 # How many of the scenes in people's words show two things, and how many show seen ones.
 IN_PAIRS, FAMILIAR = 0.7, 0.3
 # How often these are joined by words that backgrounds have.
-AS_GROUNDS = 0.4
+SO_JOINED = 0.4
 # How often a picture stands on white whose words do not say on what.
 WHITE = 0.5
 
@@ -149,7 +149,7 @@ def phrased(
     known, familiar = seen_things(), round(count * FAMILIAR)
     some = partial(corpus.scenes, seed=seed, pairs=IN_PAIRS, chances=chances)
     drawn = [*some(fiction.things, count - familiar), *some(known, familiar)]
-    say = partial(phrasing.phrased, ways=phrasing.AS_GROUNDS, share=AS_GROUNDS)
+    say = partial(phrasing.phrased, ways=phrasing.AS_GROUNDS, share=SO_JOINED)
     documents = [
         Document.of(say(scene, dice(seed, PHRASED, number)), scene.draw())
         for number, (scene, _) in enumerate(drawn)
