@@ -1,8 +1,9 @@
 """A training step against plain `Qwen3ForCausalLM`: same weights, samples and optimizer.
 
-    python benchmarks/training.py
+    python benchmarks/training.py [--bf16 1]
 
-Ours packs samples into rows; the reference pads each to the longest, as a plain loop would.
+Ours packs samples into rows; the reference pads each to the longest, as a plain loop would. Both
+multiply in bf16 where that is asked for.
 """
 
 import tempfile
@@ -18,6 +19,7 @@ from racm3.data.stream import Stream, StreamConfig
 from racm3.model.config import GeneratorConfig
 from racm3.model.export import save_generator
 from racm3.model.transformer import Transformer
+from racm3.runtime import autocast
 from racm3.tokens.codec import Kind, Segment
 from racm3.tokens.vocabulary import Vocabulary
 from racm3.training.generator import GeneratorLearner, GeneratorTraining
@@ -38,7 +40,8 @@ def material(rng: np.random.Generator) -> Prepared:
 
 def main() -> None:
     what = "samples per second while training"
-    chosen = arguments(what, repeats=3, rows=4, length=1024, compiled=1)
+    chosen = arguments(what, repeats=3, rows=4, length=1024, compiled=1, bf16=0)
+    precision = "bf16" if chosen.bf16 else "fp32"
     prepared = material(np.random.default_rng(0))
     config = GeneratorConfig(width=192, depth=6, heads=6, vocabulary=len(VOCABULARY), context=1024)
     model = Transformer(config)
@@ -50,12 +53,13 @@ def main() -> None:
     samples = [stream.sample(number) for number in range(int((packed.sample.max(1) + 1).sum()))]
     waste = float((packed.sample < 0).mean())
     runs = {
-        "ours, alpha 0": step_of(model, stream, alpha=0.0),
-        "ours, alpha 0.1": step_of(model, stream, alpha=0.1),
-        "Qwen3ForCausalLM": reference_step(theirs, samples),
+        "ours, alpha 0": step_of(model, stream, precision, alpha=0.0),
+        "ours, alpha 0.1": step_of(model, stream, precision),
+        "ours, alpha 0.1, muon": step_of(model, stream, precision, optimizer="muon"),
+        "Qwen3ForCausalLM": reference_step(theirs, samples, precision),
     }
     if chosen.compiled:
-        runs["ours, alpha 0.1, compiled"] = step_of(model, stream, alpha=0.1, compile=True)
+        runs["ours, alpha 0.1, compiled"] = step_of(model, stream, precision, compile=True)
     taken = seconds(runs, repeats=chosen.repeats)
     useful = sum(len(sample.ids) for sample in samples)
     base = taken["Qwen3ForCausalLM"]
@@ -72,8 +76,8 @@ def main() -> None:
     show(rows, chosen)
 
 
-def step_of(model, stream, **options):
-    training = GeneratorTraining(steps=1000, **options)
+def step_of(model, stream, precision, **options):
+    training = GeneratorTraining(steps=1000, precision=precision, **options)
     learner = GeneratorLearner(model, training, stream, [], torch.device("cpu"))
     mark = stream.bookmark()
 
@@ -86,7 +90,7 @@ def step_of(model, stream, **options):
     return step
 
 
-def reference_step(model, samples):
+def reference_step(model, samples, precision):
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98))
     longest = max(len(sample.ids) for sample in samples)
     ids = torch.full((len(samples), longest), VOCABULARY.pad)
@@ -99,7 +103,9 @@ def reference_step(model, samples):
 
     def step() -> None:
         optimizer.zero_grad()
-        model(input_ids=ids, attention_mask=mask, labels=labels).loss.backward()
+        with autocast(model.device, precision):
+            loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 

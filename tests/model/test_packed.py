@@ -30,6 +30,18 @@ def test_samples_one_by_one_are_the_masked_row(kv_heads):
         torch.testing.assert_close(one, other)
 
 
+def test_gradients_in_bf16_are_as_near_as_bf16_allows():
+    """The witness is the same in 64 bits; what is given and wanted is rounded, nothing between."""
+    given = [one.detach().bfloat16().requires_grad_() for one in parts(4)]
+    exact = [one.detach().double().requires_grad_() for one in given]
+    for some in (given, exact):
+        attend(*some, Packing(SAMPLE, None)).mul(torch.arange(8)).sum().backward()
+    for one, other in zip(given, exact, strict=True):
+        assert one.grad.dtype == torch.bfloat16
+        apart = (one.grad.double() - other.grad).norm() / other.grad.norm()
+        assert apart < 2.0**-8
+
+
 def test_a_row_of_padding_learns_nothing_and_stays_finite():
     given = parts(4)
     mixed = attend(*given, Packing(torch.full((2, 12), -1), None))

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 
+from racm3.runtime import autocast
 from racm3.training.generator import optimizers
 from racm3.training.loop import LoopConfig, train
 from racm3.training.muon import Muon, orthogonal
@@ -24,7 +25,8 @@ def test_directions_stay_and_their_lengths_become_alike(shape):
     assert values.max() < 1.3
 
 
-def test_it_moves_as_torchs_own_does():
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_it_moves_as_torchs_own_does(precision):
     mine, theirs = (torch.nn.Parameter(torch.linspace(-1, 1, 96).reshape(8, 12)) for _ in range(2))
     ours = Muon([mine], lr=0.02, weight_decay=0.1)
     reference = torch.optim.Muon(
@@ -33,7 +35,8 @@ def test_it_moves_as_torchs_own_does():
     for step in range(5):
         gradient = torch.randn(8, 12, generator=torch.Generator().manual_seed(step))
         mine.grad, theirs.grad = gradient.clone(), gradient.clone()
-        ours.step()
+        with autocast(torch.device("cpu"), precision):
+            ours.step()
         reference.step()
     # torch's iteration runs in bfloat16, which knows three digits.
     torch.testing.assert_close(mine.data, theirs.data, atol=2e-3, rtol=2e-2)

@@ -116,7 +116,10 @@ def _one_by_one_backward(
     grads = tuple(_empty(one)[0].zero_() for one in (query, key, value))
     for here in _samples(sample):
         parts = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-            *(one[here] for one in (grad, query, key, value, mixed, mass)), 0.0, True
+            # In 32 bits the kernel takes a half to a sixth of its time in bf16 (docs/log.md).
+            *(one[here].to(mass.dtype) for one in (grad, query, key, value, mixed, mass)),
+            0.0,
+            True,
         )
         for whole, part in zip(grads, parts, strict=True):
             whole[here] = part

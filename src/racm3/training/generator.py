@@ -119,7 +119,8 @@ class GeneratorLearner:
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            optimizer.step()
+            with autocast(self.device, config.precision):  # Muon's products are products, too
+                optimizer.step()
         loss = summed_over_ranks(loss)
         return {"loss": loss.item(), "grad_norm": full(norm).item(), "lr": rate}
 

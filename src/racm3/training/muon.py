@@ -1,8 +1,8 @@
 """Muon: momentum whose directions all count alike (Jordan et al. 2024).
 
 `torch.optim.Muon` orthogonalises in bfloat16 whatever the hardware; where bfloat16 is emulated that
-costs a third of an update. This one stays in the weights' precision, and does all matrices of one
-shape at once.
+costs a third of an update, and where it is not the weights' precision costs as much. This one
+multiplies as autocast says where it steps, and does all matrices of one shape at once.
 """
 
 from collections import defaultdict
