@@ -13,7 +13,7 @@ import numpy as np
 from common import arguments, seconds, show, sizes
 
 from racm3.document import Document
-from racm3.recipes.collection import fill_memory
+from racm3.recipes.remembering import fill_memory
 from racm3.retrieval.disk import found_share
 from racm3.retrieval.embedding import unit
 from racm3.retrieval.index import Block, ExactIndex

@@ -13,7 +13,7 @@ from racm3.data.sources import Tolerance, read_source
 from racm3.document import Image
 from racm3.evaluation.sample_tasks import Shown
 from racm3.interfaces.page.gallery import sheet
-from racm3.recipes.collection import fill_memory
+from racm3.recipes.remembering import fill_memory
 from racm3.retrieval.memory import MemoryStore
 from racm3.runtime import write_whole
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image as PIL
 
-from racm3.data.rows import Tolerance
+from racm3.data.ahead import Tolerance
 from racm3.data.sources import read_source
 from racm3.document import Document, Image, Text
 from racm3.errors import MemoryStoreError, SourceError
-from racm3.recipes.collection import fill_memory
+from racm3.recipes.remembering import fill_memory
 from racm3.retrieval.embedding import embed, unit
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.exchange import export_memory, restore_memory

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from racm3.data.rows import Tolerance
+from racm3.data.ahead import Tolerance
 from racm3.data.sources import read_source
 from racm3.document import Document
 from racm3.errors import SourceError

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from racm3.data.rows import Tolerance
+from racm3.data.ahead import Tolerance
 from racm3.document import Document, Image
 from racm3.errors import ConfigError, SourceError
 from racm3.recipes.answering import ANSWERS, Answering

@@ -9,8 +9,8 @@ import pytest
 from racm3.data.prepare import Prepared, Remembered, encode_all
 from racm3.errors import ConfigError
 from racm3.interfaces.cli.main import main
-from racm3.recipes.collection import remove_documents
 from racm3.recipes.own import OWN, STAGES, Own
+from racm3.recipes.remembering import remove_documents
 from racm3.retrieval.memory import MemoryStore
 from racm3.system import RACM3
 from tests.conftest import picture

@@ -11,7 +11,7 @@ from racm3.data.sample_world.things import SHOWN, held_out_things, things
 from racm3.document import Document, Text
 from racm3.errors import ConfigError, MemoryStoreError
 from racm3.evaluation.recall import recalled, table_four
-from racm3.recipes.collection import fill_memory
+from racm3.recipes.remembering import fill_memory
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import AVERAGE, Sides, embed, embed_memory, mix, unit
 from racm3.retrieval.encoder import ClipEncoder

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from racm3.data.ahead import Found
 from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError
-from racm3.recipes import collection
-from racm3.recipes.collection import fill_memory
+from racm3.recipes import remembering
+from racm3.recipes.remembering import fill_memory
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import embed, unit
 from racm3.retrieval.memory import Entry, MemoryStore
@@ -146,6 +147,31 @@ def test_filling_again_adds_only_what_is_new(store):
     assert (filled.added, filled.already_there) == (3, 6)
 
 
+def test_what_is_there_or_was_removed_is_not_opened(store):
+    """A million documents that were added before a crash are not decoded once more."""
+
+    def found(number: int, entry: Entry) -> Found:
+        return Found(entry.source, entry.read if number == 6 else unreadable)
+
+    def unreadable() -> Entry:
+        raise AssertionError("opened")
+
+    store.remove([1])
+    some = [found(number, entry) for number, entry in enumerate(entries(7))]
+    filled = fill_memory(store, some, vectors=some_vectors(7))
+    assert (filled.added, filled.already_there, filled.stay_removed) == (1, 5, 1)
+    assert store.entries([6])[0].source == "file-6"
+
+
+def test_vectors_are_those_of_the_documents_they_were_given_for(store):
+    """However many before them are there already."""
+    store.remove([1])
+    fill_memory(store, entries(9), vectors=some_vectors(9))
+    table = store.table()
+    assert table.ids.tolist() == [0, 2, 3, 4, 5, 6, 7, 8]
+    np.testing.assert_allclose(table.vectors[-3:], some_vectors(9)[6:], atol=1e-6)
+
+
 def test_what_was_removed_stays_away_until_it_is_asked_for_again(store):
     store.remove([1, 4])
     again = fill_memory(MemoryStore.open(store.path), entries(6), vectors=some_vectors(6))
@@ -176,11 +202,13 @@ def test_a_large_memory_is_written_in_large_batches(tmp_path):
 
 def test_large_pictures_are_written_a_few_at_a_time(monkeypatch):
     """However many documents there are: a batch is held in RAM."""
-    monkeypatch.setattr(collection, "PIXELS", 100 * picture(0).pixels.nbytes)
-    stream = iter([(n, Entry(Document.of(picture(0)))) for n in range(400)])
-    assert [len(collection._batch(stream, 1000)) for _ in range(5)] == [100, 100, 100, 100, 0]
-    stream = iter([(n, Entry(Document.of(f"word{n}"))) for n in range(400)])
-    assert [len(collection._batch(stream, 300)) for _ in range(2)] == [300, 100]
+    monkeypatch.setattr(remembering, "PIXELS", 100 * picture(0).pixels.nbytes)
+    large = Entry(Document.of(picture(0)))
+    stream = iter([(remembering.Fresh(n, "", large.read), large) for n in range(400)])
+    assert [len(remembering._batch(stream, 1000)) for _ in range(5)] == [100, 100, 100, 100, 0]
+    small = Entry(Document.of("word"))
+    stream = iter([(remembering.Fresh(n, "", small.read), small) for n in range(400)])
+    assert [len(remembering._batch(stream, 300)) for _ in range(2)] == [300, 100]
 
 
 def test_a_memory_that_is_not_there_says_how_to_make_one(tmp_path):

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from racm3.data.ahead import Tolerance
 from racm3.data.sample_world.things import SHOWN, held_out_things
-from racm3.data.sources import Tolerance, read_source
+from racm3.data.sources import read_source
 from racm3.document import Document, Image
 from racm3.errors import ConfigError
 from racm3.evaluation.invented import invented_things, recognised

@@ -1,27 +1,25 @@
 """Hugging Face `datasets`: folders that were saved to disk, and data sets streamed by name."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from racm3.data.rows import IMAGE_KEYS, Tolerance, entry, metadata, picture_bytes, texts
-from racm3.errors import DocumentError, SourceError
-from racm3.retrieval.entry import Entry
+from racm3.data.ahead import Found
+from racm3.data.rows import entry_of_row
+from racm3.errors import SourceError
 
 HUB = "hub:"
 
 
-def read_dataset(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
+def find_rows(path: Path) -> Iterator[Found]:
     """A `save_to_disk` folder, or `hub:NAME@SPLIT`, which is streamed row by row.
 
     Pictures keep the bytes they were stored with.
     """
     for number, row in enumerate(_rows(path), start=1):
         name = f"{path}:{number}"
-        try:
-            yield entry(picture_bytes(row), texts(row), name, metadata(row, IMAGE_KEYS))
-        except DocumentError as error:
-            tolerance.refuse(name, error)
+        yield Found(name, partial(entry_of_row, row, name))
 
 
 def _rows(path: Path) -> Iterable[dict[str, Any]]:

@@ -1,11 +1,12 @@
 """A folder of Markdown or HTML pages as interleaved documents, one a page."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from racm3.data.rows import Tolerance
+from racm3.data.ahead import Found
 from racm3.document import Document, Image, Text
 from racm3.errors import DocumentError
 from racm3.retrieval.entry import Entry
@@ -15,13 +16,9 @@ BLOCKS = {"p", "div", "li", "h1", "h2", "h3", "h4", "h5", "h6", "td", "th", "fig
 SILENT = {"script", "style", "head", "template"}
 
 
-def read_pages(root: Path, pages: Sequence[Path], tolerance: Tolerance) -> Iterator[Entry]:
+def find_pages(root: Path, pages: Sequence[Path]) -> Iterator[Found]:
     """Texts and pictures in reading order; pictures must lie inside the folder."""
-    for page in pages:
-        try:
-            yield read_page(root, page)
-        except (DocumentError, OSError, UnicodeDecodeError) as error:
-            tolerance.refuse(str(page), error)
+    return (Found(str(page), partial(read_page, root, page)) for page in pages)
 
 
 def read_page(root: Path, page: Path) -> Entry:

@@ -1,31 +1,13 @@
 """A row of some table as a document: which columns are the picture, the words, and the rest."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from racm3.document import Document, Image
-from racm3.errors import DocumentError, SourceError
+from racm3.errors import DocumentError
 from racm3.retrieval.entry import Entry
 
 CAPTION_KEYS = ("caption", "captions", "text", "txt", "alt", "description")
 IMAGE_KEYS = ("image", "jpg", "png", "webp", "bytes")
-
-
-@dataclass
-class Tolerance:
-    """How many unreadable sources are accepted, and which ones there were."""
-
-    most: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def refuse(self, name: str, error: Exception) -> None:
-        self.problems.append(f"{name}: {error}")
-        if len(self.problems) > self.most:
-            listed = "; ".join(self.problems[-3:])
-            raise SourceError(
-                f"{len(self.problems)} sources cannot be read, more than the {self.most} that are "
-                f"tolerated ({listed}); mend them or allow more with --tolerate"
-            )
 
 
 def entry(data: bytes | None, texts: list[str], source: str, metadata: dict[str, str]) -> Entry:
@@ -37,6 +19,11 @@ def entry(data: bytes | None, texts: list[str], source: str, metadata: dict[str,
     document = Document.of(*parts).require_parts()
     encoded = (data,) if data is not None else ()
     return Entry(document, source, metadata, encoded, captions=captions)
+
+
+def entry_of_row(row: dict[str, Any], source: str) -> Entry:
+    """A picture column (bytes, or a struct with bytes), a caption column, the rest metadata."""
+    return entry(picture_bytes(row), texts(row), source, metadata(row, IMAGE_KEYS))
 
 
 def picture_bytes(row: dict[str, Any]) -> bytes | None:

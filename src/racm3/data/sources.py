@@ -4,14 +4,16 @@ import csv
 import json
 import tarfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from racm3.data.datasets import HUB, read_dataset
-from racm3.data.pages import PAGES, read_pages
-from racm3.data.rows import IMAGE_KEYS, Tolerance, entry, first, metadata, picture_bytes, texts
-from racm3.errors import DocumentError, SourceError
-from racm3.retrieval.memory import Entry
+from racm3.data.ahead import Found, Tolerance, read_ahead
+from racm3.data.datasets import HUB, find_rows
+from racm3.data.pages import PAGES, find_pages
+from racm3.data.rows import entry, entry_of_row, first, metadata, texts
+from racm3.errors import SourceError
+from racm3.retrieval.entry import Entry
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 FILE_KEYS = ("file", "file_name", "filename", "path", "image")
@@ -25,12 +27,17 @@ def require(path: Path) -> None:
 
 
 def read_source(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
-    """Every document of a folder, COCO JSON, tar shard, Parquet or text file, told by its name."""
+    """Every document of a source, decoded by threads before it is asked for."""
+    return (entry for _, entry in read_ahead(find_source(path), tolerance))
+
+
+def find_source(path: Path) -> Iterator[Found]:
+    """The documents of a folder, COCO JSON, tar shard, Parquet or text file, told by its name."""
     require(path)
     if str(path).startswith(HUB) or (path / "dataset_info.json").exists():
-        yield from read_dataset(path, tolerance)
+        yield from find_rows(path)
         return
-    readers: dict[str, Callable[[Path, Tolerance], Iterator[Entry]]] = {
+    readers: dict[str, Callable[[Path], Iterator[Found]]] = {
         ".json": _coco,
         ".tar": _tar,
         ".parquet": _parquet,
@@ -43,15 +50,15 @@ def read_source(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
         sidecars = sorted(p for p in path.iterdir() if p.suffix in SIDECARS)
         pages = sorted(p for p in path.rglob("*") if p.suffix.lower() in PAGES)
         for one in shards or sidecars:
-            yield from readers[one.suffix](one, tolerance)
+            yield from readers[one.suffix](one)
         if not shards and not sidecars and pages:
-            yield from read_pages(path, pages, tolerance)
+            yield from find_pages(path, pages)
         elif not shards and not sidecars:
-            yield from _folder(path, tolerance)
+            yield from _folder(path)
     elif path.suffix.lower() in PAGES:
-        yield from read_pages(path.parent, [path], tolerance)
+        yield from find_pages(path.parent, [path])
     elif path.suffix in readers:
-        yield from readers[path.suffix](path, tolerance)
+        yield from readers[path.suffix](path)
     else:
         raise SourceError(
             f"{path} is not a known kind of source; "
@@ -59,7 +66,7 @@ def read_source(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
         )
 
 
-def _folder(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
+def _folder(path: Path) -> Iterator[Found]:
     """Pictures, each with a caption of the same name ending in .txt beside it (or none)."""
     pictures = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURES)
     alone = sorted(
@@ -67,42 +74,50 @@ def _folder(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
     )
     if not pictures and not alone:
         raise SourceError(f"{path} holds no pictures (.png, .jpg, .webp, ...) and no .txt files")
-    for picture in [*pictures, *alone]:
-        try:
-            caption = picture.with_suffix(".txt")
-            said = [caption.read_text(encoding="utf-8")] if caption.exists() else []
-            data = picture.read_bytes() if picture not in alone else None
-            yield entry(data, said, str(picture), {})
-        except (DocumentError, OSError, UnicodeDecodeError) as error:
-            tolerance.refuse(str(picture), error)
+    for picture in pictures:
+        yield Found(str(picture), partial(_captioned, picture))
+    for words in alone:
+        yield Found(str(words), partial(_worded, words))
 
 
-def _lines(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
+def _captioned(picture: Path) -> Entry:
+    caption = picture.with_suffix(".txt")
+    said = [caption.read_text(encoding="utf-8")] if caption.exists() else []
+    return entry(picture.read_bytes(), said, str(picture), {})
+
+
+def _worded(words: Path) -> Entry:
+    return entry(None, [words.read_text(encoding="utf-8")], str(words), {})
+
+
+def _lines(path: Path) -> Iterator[Found]:
     """Words alone, a document a line."""
     with path.open(encoding="utf-8") as lines:
         try:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield entry(None, [line], f"{path}:{number}", {})
+                    name = f"{path}:{number}"
+                    yield Found(name, partial(entry, None, [line], name, {}))
         except UnicodeDecodeError as error:
             raise SourceError(f"{path} is not UTF-8 text ({error})") from error
 
 
-def _sidecar(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
+def _sidecar(path: Path) -> Iterator[Found]:
     """One line a picture: a file name, a caption, and any further columns as metadata."""
     with path.open(encoding="utf-8", newline="") as stream:
         rows: Iterator[Any]
         rows = csv.DictReader(stream) if path.suffix == ".csv" else map(_json_line, stream)
         for number, row in enumerate(rows, start=1):
             name = f"{path}:{number}"
-            try:
-                if not isinstance(row, dict):
-                    raise SourceError("the line is not a JSON object")
-                file = first(row, FILE_KEYS)
-                data = (path.parent / str(file)).read_bytes() if file else None
-                yield entry(data, texts(row), name, metadata(row, FILE_KEYS))
-            except (DocumentError, SourceError, OSError) as error:
-                tolerance.refuse(name, error)
+            yield Found(name, partial(_beside, path, row, name))
+
+
+def _beside(path: Path, row: Any, name: str) -> Entry:
+    if not isinstance(row, dict):
+        raise SourceError("the line is not a JSON object")
+    file = first(row, FILE_KEYS)
+    data = (path.parent / str(file)).read_bytes() if file else None
+    return entry(data, texts(row), name, metadata(row, FILE_KEYS))
 
 
 def _json_line(line: str) -> Any:
@@ -112,7 +127,7 @@ def _json_line(line: str) -> Any:
         return None
 
 
-def _coco(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
+def _coco(path: Path) -> Iterator[Found]:
     """COCO captions: pictures lie beside the JSON, or in a folder `images` beside it."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -125,16 +140,17 @@ def _coco(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
     for annotation in annotations:
         captions.setdefault(annotation["image_id"], []).append(annotation["caption"])
     for image in images:
-        name = f"{path}#{image['id']}"
-        places = [path.parent / folder / image["file_name"] for folder in ("", "images")]
-        try:
-            found = next((place for place in places if place.exists()), places[0])
-            yield entry(found.read_bytes(), captions.get(image["id"], []), name, {})
-        except (DocumentError, OSError) as error:
-            tolerance.refuse(name, error)
+        name, said = f"{path}#{image['id']}", captions.get(image["id"], [])
+        yield Found(name, partial(_noted, path.parent, image["file_name"], said, name))
 
 
-def _tar(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
+def _noted(folder: Path, file: str, said: list[str], name: str) -> Entry:
+    places = [folder / beside / file for beside in ("", "images")]
+    found = next((place for place in places if place.exists()), places[0])
+    return entry(found.read_bytes(), said, name, {})
+
+
+def _tar(path: Path) -> Iterator[Found]:
     """WebDataset as img2dataset writes it: key.jpg, key.txt and key.json, one after the other."""
     waiting: dict[str, bytes] = {}
     last = ""
@@ -145,32 +161,28 @@ def _tar(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
                     continue
                 stem, _, suffix = member.name.rpartition(".")
                 if stem != last and waiting:
-                    yield from _tar_sample(path, last, waiting, tolerance)
+                    yield _sample(f"{path}#{last}", waiting)
                     waiting = {}
                 last = stem
                 stream = shard.extractfile(member)
                 waiting[suffix.lower()] = stream.read() if stream else b""
             if waiting:
-                yield from _tar_sample(path, last, waiting, tolerance)
+                yield _sample(f"{path}#{last}", waiting)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise SourceError(f"{path} is a damaged tar shard ({error}); download it again") from error
 
 
-def _tar_sample(
-    path: Path, key: str, files: dict[str, bytes], tolerance: Tolerance
-) -> Iterator[Entry]:
-    name = f"{path}#{key}"
-    try:
+def _sample(name: str, files: dict[str, bytes]) -> Found:
+    def read() -> Entry:
         data = next((files[s[1:]] for s in sorted(PICTURES) if s[1:] in files), None)
         values = json.loads(files["json"]) if "json" in files else {}
         said = [files["txt"].decode()] if "txt" in files else texts(values)
-        yield entry(data, said, name, metadata(values, ()))
-    except (DocumentError, ValueError) as error:
-        tolerance.refuse(name, error)
+        return entry(data, said, name, metadata(values, ()))
+
+    return Found(name, read)
 
 
-def _parquet(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
-    """A picture column (bytes, or a struct with bytes), a caption column, the rest metadata."""
+def _parquet(path: Path) -> Iterator[Found]:
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -178,13 +190,7 @@ def _parquet(path: Path, tolerance: Tolerance) -> Iterator[Entry]:
         file = parquet.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise SourceError(f"{path} is not a readable Parquet file ({error})") from error
-    number = 0
-    for batch in file.iter_batches(256):
-        for row in batch.to_pylist():
-            number += 1
-            name = f"{path}:{number}"
-            try:
-                data = picture_bytes(row)
-                yield entry(data, texts(row), name, metadata(row, IMAGE_KEYS))
-            except (DocumentError, TypeError) as error:
-                tolerance.refuse(name, error)
+    rows = (row for batch in file.iter_batches(256) for row in batch.to_pylist())
+    for number, row in enumerate(rows, start=1):
+        name = f"{path}:{number}"
+        yield Found(name, partial(entry_of_row, row, name))

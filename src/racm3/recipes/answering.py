@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from racm3.data.rows import Tolerance
+from racm3.data.ahead import Tolerance
 from racm3.errors import ConfigError, GenerationError
 from racm3.retrieval.entry import Entry
 from racm3.runtime import hold_to, progress, write_whole

@@ -1,13 +1,11 @@
-"""A collection of one's own: from documents to a memory, training material and trained parts."""
+"""A collection of one's own: from a memory to training material and trained parts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from racm3.data.live import Live
@@ -20,9 +18,8 @@ from racm3.model.export import open_generator
 from racm3.model.growing import extended, with_other_codes
 from racm3.model.transformer import Transformer
 from racm3.retrieval.config import RetrieverConfig
-from racm3.retrieval.embedding import Encoder, embed_memory, require_alike, require_comparable
+from racm3.retrieval.embedding import Encoder, require_comparable
 from racm3.retrieval.memory import Entry, MemoryStore
-from racm3.retrieval.notes import Known, digest
 from racm3.retrieval.retriever import Retriever
 from racm3.runtime import device, dice, join_world
 from racm3.tokens.codec import Codec
@@ -35,81 +32,6 @@ from racm3.training.clip import ClipLearner, ClipTraining, new_clip
 from racm3.training.generator import GeneratorLearner, GeneratorTraining, begin_with_codes
 from racm3.training.loop import LoopConfig, train
 from racm3.training.vqgan import PictureBatch, TokenizerLearner, TokenizerTraining
-
-# Documents are written a batch at a time, which a crash can lose: 64, or a thirty-second of what is
-# there, so that the table's files stay few; fewer of these where their pictures are large.
-AT_ONCE, SHARE, MOST, PIXELS = 64, 32, 1024, 2**28
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """What filling a memory did."""
-
-    added: int
-    already_there: int
-    stay_removed: int
-
-
-def fill_memory(
-    store: MemoryStore,
-    entries: Iterable[Entry],
-    encoder: Encoder | None = None,
-    *,
-    vectors: Float32[np.ndarray, "docs dim"] | None = None,
-    again: bool = False,
-) -> Filled:
-    """Add documents in batches; each batch is on disk before the next one is read.
-
-    A source that is there already is skipped, so the same call after a crash goes on where it
-    was; one that was removed is skipped unless it is to come `again`. `vectors` brings one's own,
-    row by row in the order of the entries.
-    """
-    known, stream = Known(store.sources()), enumerate(entries)
-    removed = frozenset[str]() if again else store.notes.removed()
-    if vectors is None and encoder is not None:
-        require_alike(store.about, encoder)
-    added = skipped = stay = seen = 0
-    while batch := _batch(stream, min(len(store) // SHARE, MOST)):
-        new = [(row, entry) for row, entry in batch if entry.source not in known]
-        fresh = [(row, entry) for row, entry in new if digest(entry.source) not in removed]
-        skipped, stay = skipped + len(batch) - len(new), stay + len(new) - len(fresh)
-        seen = batch[-1][0] + 1
-        if not fresh:
-            continue
-        if vectors is not None:
-            _enough(vectors, seen)
-            rows = vectors[[row for row, _ in fresh]]
-        elif encoder is not None:
-            documents, metadata = zip(*((e.document, e.metadata) for _, e in fresh), strict=True)
-            rows = embed_memory(encoder, documents, metadata)
-        else:
-            raise ConfigError("either an encoder or vectors must be given")
-        added += len(store.add([entry for _, entry in fresh], rows))
-    if vectors is not None and seen != len(vectors):
-        raise SourceError(f"{len(vectors)} vectors were given for {seen} documents")
-    return Filled(added, skipped, stay)
-
-
-def _batch(stream: Iterator[tuple[int, Entry]], most: int) -> list[tuple[int, Entry]]:
-    """The next 64 documents, and more up to `most` while their pixels leave room in RAM."""
-    batch = list(islice(stream, AT_ONCE))
-    held = sum(_pixels(entry) for _, entry in batch)
-    while len(batch) < most and held < PIXELS and (one := next(stream, None)):
-        batch.append(one)
-        held += _pixels(one[1])
-    return batch
-
-
-def _pixels(entry: Entry) -> int:
-    return sum(image.pixels.nbytes for image in entry.document.images)
-
-
-def _enough(vectors: np.ndarray, needed: int) -> None:
-    if len(vectors) < needed:
-        raise SourceError(
-            f"there are only {len(vectors)} vectors but at least {needed} documents; "
-            "give one row for every document of the source, in its order"
-        )
 
 
 def prepare_memory(
@@ -162,14 +84,6 @@ def live_neighbours(
         lambda row: frozenset({table.groups[row]}),
         depth=prepared.neighbours.shape[2],
     )
-
-
-def remove_documents(store: MemoryStore, ids: Sequence[int]) -> int:
-    """Delete for good: from the memory, and from the training material made of it."""
-    for folder in store.notes.derived():
-        if folder.exists():
-            Prepared.open(folder).without(set(ids)).save(folder)
-    return store.remove(ids)
 
 
 def pictures_of(documents: Sequence[Document], *, side: int) -> list[Image]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from racm3.data.ahead import Tolerance
 from racm3.data.fitted import fitted
 from racm3.data.prepare import Prepared
-from racm3.data.rows import Tolerance
-from racm3.data.sources import read_source, require
+from racm3.data.sources import find_source, read_source, require
 from racm3.data.stream import StreamConfig
 from racm3.document import Document
 from racm3.errors import ConfigError
@@ -16,6 +16,7 @@ from racm3.model.config import GeneratorConfig
 from racm3.model.export import open_generator
 from racm3.recipes import collection
 from racm3.recipes.collection import Beginning
+from racm3.recipes.remembering import fill_memory
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.siglip import Dual, open_dual
@@ -215,8 +216,8 @@ class Own:
             store = MemoryStore.create(
                 place, encoder=encoder.name, dim=encoder.dim, sides=encoder.sides
             )
-        entries = read_source(self.source, self.tolerance)
-        filled = collection.fill_memory(store, progress(entries, label="memory"), encoder)
+        found = progress(find_source(self.source), label="memory")
+        filled = fill_memory(store, found, encoder, tolerance=self.tolerance)
         self.stay_removed = filled.stay_removed
         return store
 

@@ -1,8 +1,8 @@
 """One document of the memory: as a value, and as a row of the table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     import pyarrow
 
 OWN_COLUMNS = ("id", "group", "source", "parts", "text", "vector")
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A document that was found; whether it has been read does not matter."""
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def read(self) -> Callable[[], "Entry"]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,10 @@ class Entry:
     encoded: tuple[bytes, ...] = ()
     group: str = ""
     captions: tuple[str, ...] = ()
+
+    def read(self) -> "Entry":
+        """Itself, which has been read."""
+        return self
 
     def said(self) -> list[str]:
         """What is said of it, each by itself; nothing where there are no words."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from racm3.data.rows import Tolerance
+from racm3.data.ahead import Tolerance
 from racm3.data.sources import read_source
 from racm3.document import Document, Image
 from racm3.errors import ConfigError, SourceError

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from racm3.data.rows import Tolerance
+from racm3.data.ahead import Tolerance
 from racm3.data.sources import read_source
 from racm3.interfaces.cli.answer import Using
 from racm3.recipes.answering import ANSWERS, Answering

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from racm3.data.rows import Tolerance
-from racm3.data.sources import read_source, require
+from racm3.data.ahead import Tolerance
+from racm3.data.sources import find_source, require
 from racm3.errors import MemoryStoreError, SourceError
-from racm3.recipes.collection import fill_memory, remove_documents
+from racm3.recipes.remembering import fill_memory, remove_documents
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.disk import found_share
 from racm3.retrieval.embedding import AVERAGE
@@ -105,8 +105,8 @@ def _fill(
         store = MemoryStore.create(memory, encoder=name, dim=dim, sides=sides)
     else:
         store = MemoryStore.open(memory)
-    entries = progress(read_source(source, tolerance), label="documents")
-    filled = fill_memory(store, entries, encoder, vectors=own, again=again)
+    found = progress(find_source(source), label="documents")
+    filled = fill_memory(store, found, encoder, vectors=own, again=again, tolerance=tolerance)
     for problem in tolerance.problems:
         print(f"unreadable\t{problem}")
     print(

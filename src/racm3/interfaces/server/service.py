@@ -13,7 +13,7 @@ from racm3.document import Document
 from racm3.errors import MemoryStoreError
 from racm3.generation.batching import Batcher
 from racm3.interfaces.server.config import ServerConfig
-from racm3.recipes.collection import remove_documents
+from racm3.recipes.remembering import remove_documents
 from racm3.retrieval.embedding import embed_memory, require_alike
 from racm3.retrieval.entry import Entry
 from racm3.retrieval.memory import MemoryStore
