@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import ExifTags, ImageOps
 from PIL import Image as PIL
-from PIL import ImageOps
 
 from racm3.errors import DocumentError
 
@@ -54,8 +54,9 @@ class Image:
 
     def digest(self) -> str:
         """A fingerprint of the pixels: documents with the same picture share it."""
-        header = f"{self.height}x{self.width}".encode()
-        return hashlib.sha256(header + self.pixels.tobytes()).hexdigest()[:32]
+        made = hashlib.sha256(f"{self.height}x{self.width}".encode())
+        made.update(np.ascontiguousarray(self.pixels).data)
+        return made.hexdigest()[:32]
 
     @classmethod
     def of(cls, picture: PIL.Image) -> "Image":
@@ -64,7 +65,7 @@ class Image:
             picture = picture.convert("RGBA")
             white = PIL.new("RGBA", picture.size, (255, 255, 255, 255))
             picture = PIL.alpha_composite(white, picture)
-        return cls(np.array(picture.convert("RGB"), dtype=np.uint8))
+        return cls(np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB")))
 
     @classmethod
     def decode(cls, data: bytes, *, name: str = "the picture") -> "Image":
@@ -100,9 +101,11 @@ class Image:
 
 
 def upright(picture: PIL.Image) -> PIL.Image:
-    """Turned as its camera says (EXIF); a damaged EXIF says nothing."""
+    """Turned as its camera says (EXIF), the very picture where that is nothing; a damaged EXIF says
+    nothing."""
     try:
-        return ImageOps.exif_transpose(picture)
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return ImageOps.exif_transpose(picture) if turned else picture
     except (struct.error, SyntaxError, ValueError, OSError):
         return picture
 

@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields, is_dataclass
 from operator import length_hint
 from pathlib import Path
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Configuration = TypeVar("Configuration")
+Made = TypeVar("Made")
 # Seconds between two lines of progress where there is no terminal.
 LOGGED_EVERY = 30.0
+# Threads that decode and resize: a picture of a phone takes 36 MB of each.
+MOST_THREADS = 8
 
 
 def device(name: str = "auto") -> "torch.device":
@@ -35,6 +39,19 @@ def device(name: str = "auto") -> "torch.device":
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"device {name!r} was asked for but no CUDA card is visible; use 'cpu'")
     return torch.device(name)
+
+
+def threads() -> int:
+    """How many decode and resize at once."""
+    return min(MOST_THREADS, os.cpu_count() or 1)
+
+
+def at_once(do: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
+    """What `do` makes of each, by threads: for what leaves Python's lock, as Pillow does."""
+    if len(items) < 2:
+        return [do(item) for item in items]
+    with ThreadPoolExecutor(threads()) as pool:
+        return list(pool.map(do, items))
 
 
 class Rank(NamedTuple):

@@ -14,7 +14,7 @@ from racm3.retrieval.entry import Entry
 
 @pytest.fixture(params=[1, 3])
 def threads(request, monkeypatch):
-    monkeypatch.setattr(ahead.os, "cpu_count", lambda: request.param)
+    monkeypatch.setattr(ahead, "threads", lambda: request.param)
     return request.param
 
 

@@ -1,6 +1,5 @@
 """Documents that were found, read by threads before they are asked for."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,9 +8,8 @@ from typing import NamedTuple, TypeVar
 
 from racm3.errors import DocumentError, SourceError
 from racm3.retrieval.entry import Entry, Readable
+from racm3.runtime import threads
 
-# Threads that read: a picture of a phone takes a tenth of a second to decode, and 36 MB.
-MOST_THREADS = 8
 Some = TypeVar("Some", bound=Readable)
 
 
@@ -49,13 +47,13 @@ def read_ahead(found: Iterable[Some], tolerance: Tolerance) -> Iterator[tuple[So
 
     As many documents as there are threads wait in RAM.
     """
-    threads = min(MOST_THREADS, os.cpu_count() or 1)
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="reading")
+    most = threads()
+    pool = ThreadPoolExecutor(most, thread_name_prefix="reading")
     waiting = deque[tuple[Some, Future[Entry]]]()
     unread = iter(found)
     try:
         while True:
-            while len(waiting) <= threads and (one := next(unread, None)) is not None:
+            while len(waiting) <= most and (one := next(unread, None)) is not None:
                 waiting.append((one, pool.submit(one.read)))
             if not waiting:
                 return

@@ -17,7 +17,7 @@ from racm3.document import Image
 from racm3.errors import CheckpointError
 from racm3.retrieval.clip import Clip, ClipConfig
 from racm3.retrieval.embedding import AVERAGE, Dropout, Sides, Vectors, unit
-from racm3.runtime import load_json
+from racm3.runtime import at_once, load_json
 from racm3.tokens.image import load_weights
 from racm3.tokens.text import open_tokenizer
 
@@ -54,7 +54,7 @@ class Preprocessing:
         }  # fmt: skip
 
     def __call__(self, pictures: Sequence[Image]) -> Float[Tensor, "batch 3 height width"]:
-        stacked = np.stack([self._square(picture) for picture in pictures])
+        stacked = np.stack(at_once(self._square, pictures))
         pixels = torch.from_numpy(np.moveaxis(stacked, -1, 1)).float() / 255
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
         return (pixels - mean) / std

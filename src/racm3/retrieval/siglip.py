@@ -15,7 +15,7 @@ from racm3.document import Image
 from racm3.errors import CheckpointError
 from racm3.retrieval.embedding import AVERAGE, Dropout, Sides, Vectors, unit
 from racm3.retrieval.encoder import ClipEncoder, find_folder, over_windows
-from racm3.runtime import load_json, save_json
+from racm3.runtime import at_once, load_json, save_json
 from racm3.tokens.text import open_tokenizer
 
 
@@ -80,8 +80,12 @@ class SiglipEncoder:
         size = self.preprocess["size"]
         shape = (size["width"], size["height"])
         resample = PIL.Resampling(self.preprocess.get("resample", 3))
-        arrays = [np.asarray(picture.pil().resize(shape, resample)) for picture in pictures]
-        stacked = torch.from_numpy(np.moveaxis(np.stack(arrays), -1, 1)).float() / 255
+
+        def squeezed(picture: Image) -> np.ndarray:
+            return np.asarray(picture.pil().resize(shape, resample))
+
+        arrays = np.stack(at_once(squeezed, pictures))
+        stacked = torch.from_numpy(np.moveaxis(arrays, -1, 1)).float() / 255
         mean, std = (
             torch.tensor(self.preprocess[f"image_{name}"]).view(3, 1, 1) for name in ("mean", "std")
         )
