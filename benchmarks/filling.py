@@ -1,6 +1,6 @@
 """Filling a memory with photographs, beside a plain loop that reads and encodes them.
 
-    python benchmarks/filling.py
+    OMP_NUM_THREADS=2 python benchmarks/filling.py
 
 A CLIP of ViT-B/32's size (weights at random) encodes files as a phone or the web has them. The loop
 is Pillow and `transformers`, and keeps no more than vectors; ours stores pictures, words and
@@ -8,6 +8,7 @@ fingerprints, and is asked once more when all are there.
 """
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,7 @@ import torch
 from common import arguments, seconds, show
 from PIL import Image as PIL
 
-from racm3.data.ahead import Tolerance
-from racm3.data.sources import read_source
+from racm3.data.sources import find_source
 from racm3.recipes.remembering import fill_memory
 from racm3.retrieval.clip import TEXT_DEFAULTS, VISION_DEFAULTS, Clip, ClipConfig, TowerConfig
 from racm3.retrieval.encoder import ClipEncoder, Preprocessing
@@ -40,10 +40,13 @@ def photographs(folder: Path, count: int, width: int, height: int) -> None:
         (folder / f"{number}.txt").write_text(f"photograph number {number}")
 
 
-def clip_folder(folder: Path) -> Path:
+def clip_folder(folder: Path, layers: int) -> Path:
     torch.manual_seed(0)
-    towers = [TowerConfig(**values) for values in (TEXT_DEFAULTS, VISION_DEFAULTS)]
-    config = ClipConfig(text_config=towers[0], vision_config=towers[1], projection_dim=512)
+    text, vision = (
+        TowerConfig(**{**values, "num_hidden_layers": layers})
+        for values in (TEXT_DEFAULTS, VISION_DEFAULTS)
+    )
+    config = ClipConfig(text_config=text, vision_config=vision, projection_dim=512)
     tokenizer = open_tokenizer(sample_folder() / "clip" / "tokenizer.json")
     preprocess = Preprocessing(resize=224, crop=224, mean=MEAN, std=STD)
     ClipEncoder(Clip(config), tokenizer, preprocess, name="vit-b-32").save(folder)
@@ -52,10 +55,10 @@ def clip_folder(folder: Path) -> Path:
 
 def main() -> None:
     what = "documents per second while filling a memory"
-    chosen = arguments(what, documents=128, repeats=3, large=32)
+    chosen = arguments(what, documents=128, repeats=3, large=32, layers=12)
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as place:
-        clip = clip_folder(Path(place) / "clip")
+        clip = clip_folder(Path(place) / "clip", chosen.layers)
         for width, height, count in ((500, 375, chosen.documents), (4032, 3024, chosen.large)):
             folder = Path(place) / f"{width}"
             folder.mkdir()
@@ -71,12 +74,13 @@ def measured(
     full = tempfile.mkdtemp(dir=folder.parent)
     fill(Path(full), folder, encoder)
 
-    def anew() -> None:
+    def anew(precision: str) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as empty:
-            fill(Path(empty), folder, encoder)
+            fill(Path(empty), folder, encoder, precision)
 
     runs = {
-        "racm3": anew,
+        "racm3": partial(anew, "fp32"),
+        "racm3, bf16": partial(anew, "bf16"),
         "racm3, all there": lambda: fill(Path(full), folder, encoder),
         "Pillow and transformers": loop,
     }
@@ -91,12 +95,12 @@ def measured(
     ]  # fmt: skip
 
 
-def fill(memory: Path, source: Path, encoder: ClipEncoder) -> None:
+def fill(memory: Path, source: Path, encoder: ClipEncoder, precision: str = "fp32") -> None:
     if (memory / "about.json").exists():
         store = MemoryStore.open(memory)
     else:
         store = MemoryStore.create(memory, encoder=encoder.name, dim=encoder.dim)
-    fill_memory(store, read_source(source, Tolerance()), encoder)
+    fill_memory(store, find_source(source), encoder, precision=precision)
 
 
 def plain_loop(folder: Path, clip: Path):

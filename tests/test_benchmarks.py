@@ -11,6 +11,7 @@ SCRIPTS = sorted(one for one in FOLDER.glob("*.py") if one.stem != "common")
 SMALL = {
     "best_of_n": ["--repeats", "1"],
     "decoding": ["--repeats", "1", "--most", "1"],
+    "filling": ["--documents", "2", "--large", "1", "--repeats", "1", "--layers", "1"],
     "indexed": ["--largest", "500", "--repeats", "1"],
     "many": ["--repeats", "1", "--count", "3"],
     "search": ["--largest", "500", "--repeats", "1"],

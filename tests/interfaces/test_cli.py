@@ -238,7 +238,7 @@ def test_a_memory_is_searched_by_its_metadata(place, tmp_path, capsys):
     rows = [{"text": f"thing {n}", "tags": "spooky" if n == 3 else "plain"} for n in range(6)]
     (tmp_path / "few.jsonl").write_text("\n".join(map(json.dumps, rows)))
     clip = f"--clip {place}/system/clip"
-    run(f"memory build {tmp_path}/m {tmp_path}/few.jsonl {clip}")
+    run(f"memory build {tmp_path}/m {tmp_path}/few.jsonl {clip} --precision bf16")
     capsys.readouterr()
     words = "--retriever.strategy bm25 --retriever.columns"
     run(f"memory search {tmp_path}/m spooky --count 1 --json {clip} {words}", '["tags"]')

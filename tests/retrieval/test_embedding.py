@@ -22,6 +22,7 @@ from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf
 from racm3.retrieval.siglip import open_dual
 from racm3.system import RACM3, Settings
+from racm3.system.parts import sample_folder
 from tests.conftest import picture
 
 
@@ -195,6 +196,23 @@ def test_documents_looked_at_in_two_ways_do_not_meet_in_a_memory(looking, tmp_pa
         with pytest.raises(MemoryStoreError, match="build the memory anew"):
             fill_memory(memory_, [Entry(Document.of("b", picture(2)), source="b")], other)
         assert len(memory_) == 1
+
+
+def test_in_bf16_documents_are_nearly_where_they_are_in_fp32(tmp_path):
+    shipped = open_dual(sample_folder() / "clip")
+    some = [Entry(one, source=str(i)) for i, one in enumerate(memory()[:24])]
+    tables = []
+    for precision in ("fp32", "bf16"):
+        store = MemoryStore.create(
+            tmp_path / precision, encoder=shipped.name, dim=shipped.dim, sides=shipped.sides
+        )
+        fill_memory(store, some, shipped, precision=precision)
+        tables.append(store.table().vectors)
+    exact, near = tables
+    assert np.abs(near - exact).max() > 0
+    assert (exact * near).sum(axis=1).min() > 0.999
+    with pytest.raises(ConfigError, match="'half'"):
+        fill_memory(store, [Entry(memory()[30], source="30")], shipped, precision="half")
 
 
 def test_the_shipped_vectors_are_those_of_the_shipped_clip():

@@ -16,6 +16,7 @@ from racm3.retrieval.embedding import Encoder, embed_memory, require_alike
 from racm3.retrieval.entry import Entry, Readable
 from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.notes import Known, digest
+from racm3.runtime import autocast, device
 
 # Documents are written a batch at a time, which a crash can lose: 64, or a thirty-second of what is
 # there, so that the table's files stay few; fewer of these where their pictures are large.
@@ -39,12 +40,13 @@ def fill_memory(
     vectors: Float32[np.ndarray, "docs dim"] | None = None,
     again: bool = False,
     tolerance: Tolerance | None = None,
+    precision: str = "fp32",
 ) -> Filled:
     """Add documents in batches; each batch is on disk before the next one is complete.
 
     A source that is there already is not opened, so the same call after a crash soon goes on where
     it was; one that was removed is skipped unless it is to come `again`. `vectors` brings one's
-    own, row by row in the order of what was found.
+    own, row by row in the order of what was found; an encoder multiplies as `precision` says.
 
     Raises:
         SourceError: More than `tolerance` accepts cannot be read (none where it is not given), or
@@ -66,7 +68,8 @@ def fill_memory(
             rows = vectors[[one.row for one, _ in batch]]
         elif encoder is not None:
             documents, metadata = zip(*((e.document, e.metadata) for e in entries), strict=True)
-            rows = embed_memory(encoder, documents, metadata)
+            with autocast(device("auto"), precision):
+                rows = embed_memory(encoder, documents, metadata)
         added += len(store.add(entries, rows))
     if vectors is not None and new.seen != len(vectors):
         raise SourceError(f"{len(vectors)} vectors were given for {new.seen} documents")

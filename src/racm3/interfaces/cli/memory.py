@@ -2,6 +2,7 @@
 
 import json as json_
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from racm3.retrieval.siglip import Dual, open_dual
 from racm3.runtime import device, load_json, progress, save_json
 from racm3.system.parts import sample_folder
 
+Precision = Literal["fp32", "bf16", "auto"]
+
 
 def open_encoder(clip: str) -> Dual:
     where = sample_folder() / "clip" if clip == "sample" else clip
@@ -31,6 +34,7 @@ def build(
     clip: str = "sample",
     vectors: Path | None = None,
     tolerate: int = 0,
+    precision: Precision = "fp32",
 ) -> None:
     """Make a memory from a folder, COCO JSON, .jsonl/.csv, img2dataset tar shards or Parquet.
 
@@ -44,6 +48,8 @@ def build(
         clip: `sample`, a CLIP folder, or a hub name; it encodes the documents.
         vectors: A .npy file with one vector for every document, instead of encoding them.
         tolerate: How many unreadable documents to accept; they are listed either way.
+        precision: How the CLIP multiplies: fp32; bf16, whose vectors are nearly the same and come
+            sooner where the hardware multiplies it; or auto, which is bf16 there.
     """
     began = memory / "building.json"
     this = {"source": str(source.resolve())}
@@ -51,7 +57,7 @@ def build(
         raise MemoryStoreError(f"there is a memory at {memory} already; use `racm3 memory add`")
     require(source)
     save_json(began, this)
-    _fill(memory, source, clip, vectors, tolerate)
+    _fill(memory, source, clip, vectors, tolerate, precision)
     began.unlink()
 
 
@@ -62,6 +68,7 @@ def add(
     clip: str = "sample",
     vectors: Path | None = None,
     tolerate: int = 0,
+    precision: Precision = "fp32",
     again: bool = False,
 ) -> None:
     """Add documents to a memory; sources that are there already are skipped.
@@ -74,10 +81,11 @@ def add(
         clip: The CLIP that the memory was built with.
         vectors: A .npy file with one vector for every document, instead of encoding them.
         tolerate: How many unreadable documents to accept.
+        precision: How the CLIP multiplies: fp32, bf16 or auto, as in `racm3 memory build`.
         again: Add what was removed, too.
     """
     MemoryStore.open(memory)
-    _fill(memory, source, clip, vectors, tolerate, again=again)
+    _fill(memory, source, clip, vectors, tolerate, precision, again=again)
 
 
 def _fill(
@@ -86,6 +94,7 @@ def _fill(
     clip: str,
     vectors: Path | None,
     tolerate: int,
+    precision: str,
     *,
     again: bool = False,
 ) -> None:
