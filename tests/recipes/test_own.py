@@ -4,14 +4,19 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from racm3.data.prepare import Prepared, Remembered, encode_all
 from racm3.errors import ConfigError
 from racm3.interfaces.cli.main import main
+from racm3.recipes.collection import prepare_memory
 from racm3.recipes.own import OWN, STAGES, Own
 from racm3.recipes.remembering import remove_documents
+from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.memory import MemoryStore
+from racm3.retrieval.retriever import Retriever
+from racm3.retrieval.siglip import open_dual
 from racm3.system import RACM3
 from tests.conftest import picture
 
@@ -127,6 +132,21 @@ def test_a_collection_need_not_fit_into_ram(made, tmp_path, monkeypatch, codec):
     assert max(asked) <= 32
     monkeypatch.setattr("racm3.data.prepare.LARGE", 20)
     assert {one.images[0].pixels.shape for one in remembered[:6]} == {(20, 24, 3)}
+
+
+@pytest.mark.parametrize("modality", ["document", "text"])
+def test_a_memory_that_is_learnt_from_is_not_encoded_twice(made, codec, monkeypatch, modality):
+    """And what is shown beside its documents is what it would have been."""
+    store, clip = MemoryStore.open(made / "memory"), open_dual(made / "clip" / "final")
+    config, read, asked = RetrieverConfig(modality=modality), store.documents, []
+    monkeypatch.setattr(store, "documents", lambda ids: asked.append(len(ids)) or read(ids))
+    found = prepare_memory(codec, clip, store, config)
+    # To look neighbours up, to learn from, and to show where that is something else.
+    assert asked.count(6) == (2 if modality == "document" else 3)
+    retriever = Retriever(clip, store, config)
+    twin = encode_all(codec, lambda a, b: retriever.read(list(range(a, b))), 6, label="twin")
+    for name, values in twin.arrays.items():
+        np.testing.assert_array_equal(found.memory.arrays[name], values)
 
 
 def test_a_folder_belongs_to_one_collection(made, tmp_path, source):

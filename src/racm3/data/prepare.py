@@ -277,7 +277,19 @@ def prepare(
     }
     table = encode_all(codec, lambda a, b: documents[a:b], len(documents), label="documents")
     ids = retriever.ids.tolist()
-    memory = encode_all(codec, lambda a, b: retriever.read(ids[a:b]), len(ids), label="memory")
+    memory = table
+    if not _of_the_memory(documents, retriever):
+        memory = encode_all(codec, lambda a, b: retriever.read(ids[a:b]), len(ids), label="memory")
     return Prepared(
         table, memory, neighbours, about, np.full(len(documents), words, dtype=np.uint8)
+    )
+
+
+def _of_the_memory(documents: Sequence[Document], retriever: Retriever) -> bool:
+    """Whether they are the memory itself, as it is shown, which need not be encoded twice."""
+    return (
+        isinstance(documents, Remembered)
+        and documents.shelf is retriever.shelf
+        and documents.ids == retriever.ids.tolist()
+        and retriever.config.modality == "document"
     )

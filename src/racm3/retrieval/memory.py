@@ -27,7 +27,7 @@ from racm3.retrieval.entry import (
 )
 from racm3.retrieval.notes import Notes
 from racm3.retrieval.shelf import Table, joined
-from racm3.runtime import load_json, save_json
+from racm3.runtime import at_once, load_json, save_json
 
 if TYPE_CHECKING:
     import pyarrow
@@ -222,13 +222,12 @@ class MemoryStore:
         for start in range(0, len(ids), 1000):
             some = _among(ids[start : start + 1000])
             for batch in self._scan(["id", "group", "source", "parts", *extra], some):
-                for row in batch.to_pylist():
-                    found[row["id"]] = entry_of(row, extra)
+                rows = batch.to_pylist()
+                made = at_once(lambda row: entry_of(row, extra), rows)
+                found.update(zip((row["id"] for row in rows), made, strict=True))
         missing = [i for i in ids if i not in found]
         if missing:
-            raise MemoryStoreError(
-                f"there is no document {missing[0]} in the memory at {self.path}"
-            )
+            raise MemoryStoreError(f"there is no document {missing[0]} in the memory {self.path}")
         return [found[i] for i in ids]
 
     def documents(self, ids: Sequence[int]) -> list[Document]:
