@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from racm3.data.ahead import Tolerance
+from racm3.data.ahead import Found, Tolerance
 from racm3.document import Document, Image
 from racm3.errors import ConfigError, SourceError
 from racm3.recipes.answering import ANSWERS, Answering
@@ -77,6 +77,19 @@ def test_what_is_finished_asks_nothing(answering, monkeypatch):
     run.draw(CAPTIONED)
     monkeypatch.setattr(type(run.system), "draw", lambda *_: pytest.fail("it was drawn again"))
     assert run.draw(CAPTIONED) == len(WORDS)
+
+
+def test_what_was_answered_is_not_opened_again(answering):
+    """A hundred thousand photographs that were described are not decoded to describe the next."""
+    answering().draw([CAPTIONED[0], Entry(Document.of(picture(9)), "without words"), CAPTIONED[1]])
+    opened = []
+
+    def found(entry: Entry) -> Found:
+        return Found(entry.source, lambda: opened.append(entry.source) or entry)
+
+    wordless = Entry(Document.of(picture(9)), "without words")
+    assert answering().draw(map(found, [CAPTIONED[0], wordless, *CAPTIONED[1:3]])) == 3
+    assert opened == ["without words", CAPTIONED[2].source]
 
 
 def test_another_run_is_refused_the_folder(answering):

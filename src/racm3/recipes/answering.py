@@ -1,15 +1,14 @@
 """Drawings of every caption of a source, or captions of its pictures: a run that can be stopped."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from racm3.data.ahead import Tolerance
+from racm3.data.ahead import Tolerance, read_ahead
 from racm3.errors import ConfigError, GenerationError
-from racm3.retrieval.entry import Entry
+from racm3.retrieval.entry import Entry, Readable
 from racm3.runtime import hold_to, progress, write_whole
 from racm3.system import RACM3, Settings
 from racm3.system.many import each
@@ -46,13 +45,13 @@ class Answering:
     lanes: int = 1
     tolerance: Tolerance
 
-    def draw(self, entries: Iterable[Entry]) -> int:
+    def draw(self, found: Iterable[Readable]) -> int:
         """Draw the first caption of every document that has words; how many answers there are."""
-        return self._run("draw", (one for one in entries if one.said()), self._drawn)
+        return self._run("draw", iter(found), lambda one: bool(one.said()), self._drawn)
 
-    def caption(self, entries: Iterable[Entry]) -> int:
+    def caption(self, found: Iterable[Readable]) -> int:
         """Describe every document's first picture; how many answers there are."""
-        return self._run("caption", (one for one in entries if one.document.images), self._said)
+        return self._run("caption", iter(found), lambda one: bool(one.document.images), self._said)
 
     def _drawn(self, system: RACM3, number: int, entry: Entry) -> Row:
         drawing = system.draw(entry.said()[0], self._settings(number))
@@ -69,7 +68,11 @@ class Answering:
         return replace(self.settings, seed=self.settings.seed + number)
 
     def _run(
-        self, verb: str, entries: Iterator[Entry], answer: Callable[[RACM3, int, Entry], Row]
+        self,
+        verb: str,
+        found: Iterator[Readable],
+        suits: Callable[[Entry], bool],
+        answer: Callable[[RACM3, int, Entry], Row],
     ) -> int:
         system, place = self.system, self.folder / ANSWERS
         by = {"system": system.parts.name, "generator": system.generator}
@@ -87,19 +90,41 @@ class Answering:
             except GenerationError as error:
                 return asked[1].source, error
 
-        rest = enumerate(entries)
-        _require_same(known, progress(islice(rest, first), label="answered before"))
+        self._pass_over(found, suits, {row["number"]: row["of"] for row in known}, first)
+        entries = (entry for _, entry in read_ahead(found, self.tolerance) if suits(entry))
+        rest = enumerate(entries, start=first)
         groups = each(system, rest, one, at_once=self.at_once, lanes=self.lanes)
         many = len(known)
         with place.open("a", encoding="utf-8") as lines:
-            for found in progress((one for group in groups for one in group), label=verb):
-                if isinstance(found, tuple):
-                    self.tolerance.refuse(*found)
+            for said in progress((one for group in groups for one in group), label=verb):
+                if isinstance(said, tuple):
+                    self.tolerance.refuse(*said)
                     continue
-                lines.write(_line(found))
+                lines.write(_line(said))
                 lines.flush()
                 many += 1
         return many
+
+    def _pass_over(
+        self,
+        found: Iterator[Readable],
+        suits: Callable[[Entry], bool],
+        answered: Mapping[int, str],
+        first: int,
+    ) -> None:
+        """Go on behind the first documents of a source, to answer `first`: those that were answered
+        before, which are not opened again, and those that had no answer."""
+        number = 0
+        while number < first and (one := next(found, None)) is not None:
+            if answered.get(number) != one.source:
+                if not any(suits(entry) for _, entry in read_ahead([one], self.tolerance)):
+                    continue
+                if number in answered:
+                    raise ConfigError(
+                        f"answer {number} in this folder is of {answered[number]}, but the source "
+                        f"has {one.source} there now; choose another folder"
+                    )
+            number += 1
 
     def _known(self, place: Path) -> list[Row]:
         """What was answered before; a line that was being written then is no answer."""
@@ -107,17 +132,6 @@ class Answering:
             return []
         whole, _, _ = place.read_text(encoding="utf-8").rpartition("\n")
         return [json.loads(line) for line in whole.split("\n") if line]
-
-
-def _require_same(known: Iterable[Row], entries: Iterable[tuple[int, Entry]]) -> None:
-    """What was answered before is what the source begins with."""
-    of = {row["number"]: row["of"] for row in known}
-    for number, entry in entries:
-        if of.get(number, entry.source) != entry.source:
-            raise ConfigError(
-                f"answer {number} in this folder is of {of[number]}, but the source has "
-                f"{entry.source} there now; choose another folder"
-            )
 
 
 def _about(number: int, entry: Entry, answer: Answer) -> Row:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from racm3.data.ahead import Tolerance
-from racm3.data.sources import read_source
+from racm3.data.sources import find_source
 from racm3.interfaces.cli.answer import Using
 from racm3.recipes.answering import ANSWERS, Answering
-from racm3.retrieval.entry import Entry
+from racm3.retrieval.entry import Readable
 from racm3.system import Settings
 from racm3.system.cores import lanes, rows
 
@@ -69,7 +69,7 @@ def caption(
 
 
 def _answer(
-    verb: Callable[[Answering, Iterable[Entry]], int],
+    verb: Callable[[Answering, Iterable[Readable]], int],
     source: Path,
     out: Path,
     at_once: int,
@@ -89,7 +89,7 @@ def _answer(
         lanes=threads,
         tolerance=tolerance,
     )
-    count = verb(answering, read_source(source, tolerance))
+    count = verb(answering, find_source(source))
     for problem in tolerance.problems:
         print(f"left out: {problem}", file=sys.stderr)
     print(f"{count} answers in {time.perf_counter() - began:.0f} s", file=sys.stderr)
