@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, ImageOps
+from PIL import ExifTags, ImageOps, UnidentifiedImageError
 from PIL import Image as PIL
 
 from racm3.errors import DocumentError
@@ -86,8 +86,9 @@ class Image:
         except DocumentError:
             raise
         except (OSError, ValueError, SyntaxError, PIL.DecompressionBombError) as error:
+            unknown = isinstance(error, UnidentifiedImageError)
             raise DocumentError(
-                f"{name} cannot be read as a picture ({error}); "
+                f"{name} cannot be read as a picture ({'no known format' if unknown else error}); "
                 "a complete PNG, JPEG or WebP file is expected"
             ) from error
 

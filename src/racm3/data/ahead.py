@@ -33,7 +33,8 @@ class Tolerance:
     problems: list[str] = field(default_factory=list)
 
     def refuse(self, name: str, error: Exception) -> None:
-        self.problems.append(f"{name}: {error}")
+        said = str(error)
+        self.problems.append(said if said.startswith(name) else f"{name}: {said}")
         if len(self.problems) > self.most:
             listed = "; ".join(self.problems[-3:])
             raise SourceError(
