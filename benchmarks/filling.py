@@ -21,6 +21,7 @@ from racm3.recipes.remembering import fill_memory
 from racm3.retrieval.clip import TEXT_DEFAULTS, VISION_DEFAULTS, Clip, ClipConfig, TowerConfig
 from racm3.retrieval.encoder import ClipEncoder, Preprocessing
 from racm3.retrieval.memory import MemoryStore
+from racm3.runtime import device
 from racm3.system.parts import sample_folder
 from racm3.tokens.text import open_tokenizer
 
@@ -70,7 +71,7 @@ def main() -> None:
 def measured(
     folder: Path, clip: Path, size: str, count: int, repeats: int
 ) -> list[dict[str, object]]:
-    encoder, loop = ClipEncoder.open(clip), plain_loop(folder, clip)
+    encoder, loop = ClipEncoder.open(clip, device=device("auto")), plain_loop(folder, clip)
     full = tempfile.mkdtemp(dir=folder.parent)
     fill(Path(full), folder, encoder)
 
@@ -106,7 +107,7 @@ def fill(memory: Path, source: Path, encoder: ClipEncoder, precision: str = "fp3
 def plain_loop(folder: Path, clip: Path):
     from transformers import CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast
 
-    model = CLIPModel.from_pretrained(clip).eval()
+    model = CLIPModel.from_pretrained(clip).to(device("auto")).eval()
     processor = CLIPImageProcessor.from_pretrained(clip)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(clip, pad_token="<|endoftext|>")
     files = sorted(folder.glob("*.jpg"))
@@ -117,8 +118,9 @@ def plain_loop(folder: Path, clip: Path):
             some = files[start : start + BATCH]
             pictures = [PIL.open(file).convert("RGB") for file in some]
             said = [file.with_suffix(".txt").read_text() for file in some]
-            words = tokenizer(said, padding=True, return_tensors="pt")
-            model.get_image_features(processor(pictures, return_tensors="pt").pixel_values)
+            words = tokenizer(said, padding=True, return_tensors="pt").to(model.device)
+            pixels = processor(pictures, return_tensors="pt").pixel_values
+            model.get_image_features(pixels.to(model.device))
             model.get_text_features(words.input_ids, words.attention_mask)
 
     return run

@@ -21,6 +21,7 @@ from racm3.retrieval.memory import MemoryStore
 from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf
 from racm3.retrieval.siglip import open_dual
+from racm3.runtime import device
 from racm3.system import RACM3, Settings
 from racm3.system.parts import sample_folder
 from tests.conftest import picture
@@ -199,7 +200,7 @@ def test_documents_looked_at_in_two_ways_do_not_meet_in_a_memory(looking, tmp_pa
 
 
 def test_in_bf16_documents_are_nearly_where_they_are_in_fp32(tmp_path):
-    shipped = open_dual(sample_folder() / "clip")
+    shipped = open_dual(sample_folder() / "clip", device=device("auto"))
     some = [Entry(one, source=str(i)) for i, one in enumerate(memory()[:24])]
     tables = []
     for precision in ("fp32", "bf16"):

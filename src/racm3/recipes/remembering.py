@@ -46,7 +46,8 @@ def fill_memory(
 
     A source that is there already is not opened, so the same call after a crash soon goes on where
     it was; one that was removed is skipped unless it is to come `again`. `vectors` brings one's
-    own, row by row in the order of what was found; an encoder multiplies as `precision` says.
+    own, row by row in the order of what was found. An encoder multiplies as `precision` says, on
+    the device that `runtime.device` chooses.
 
     Raises:
         SourceError: More than `tolerance` accepts cannot be read (none where it is not given), or
