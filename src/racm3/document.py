@@ -5,7 +5,7 @@ import io
 import struct
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from PIL import Image as PIL
 from racm3.errors import DocumentError
 
 MOST_PIXELS = 64_000_000
+# Of a photograph's shorter side, for whatever looks at documents: no encoder takes more.
+PLENTY = 1024
 # Of a picture in several sizes: more than the encoders that know sizes look at.
 ENOUGH = 256
 
@@ -28,7 +30,15 @@ class Text:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
+    """A picture.
+
+    Args:
+        pixels: RGB, upright.
+        encoded: The bytes that it was read from, which a memory keeps as they are.
+    """
+
     pixels: UInt8[np.ndarray, "height width 3"]
+    encoded: bytes = field(default=b"", repr=False)
 
     @property
     def height(self) -> int:
@@ -59,18 +69,26 @@ class Image:
         return made.hexdigest()[:32]
 
     @classmethod
-    def of(cls, picture: PIL.Image) -> "Image":
+    def of(cls, picture: PIL.Image, encoded: bytes = b"") -> "Image":
         """From any Pillow picture; transparency is laid on white."""
         if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
             picture = picture.convert("RGBA")
             white = PIL.new("RGBA", picture.size, (255, 255, 255, 255))
             picture = PIL.alpha_composite(white, picture)
-        return cls(np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB")))
+        rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
+        return cls(np.asarray(rgb), encoded)
 
     @classmethod
-    def decode(cls, data: bytes, *, name: str = "the picture") -> "Image":
+    def decode(cls, data: bytes, *, name: str = "the picture", least: int | None = None) -> "Image":
         """From PNG, JPEG, WebP, ... bytes, upright where a camera was not (EXIF); a truncated or
-        absurdly large picture is refused."""
+        absurdly large picture is refused.
+
+        Args:
+            data: The bytes.
+            name: What an error calls it.
+            least: A JPEG is read at a half, a quarter or an eighth of its size, which its decoder
+                does in a third of the time, where its shorter side still has so many pixels.
+        """
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", module="PIL")
@@ -81,8 +99,10 @@ class Image:
                         f"{name} is {width}x{height} pixels, more than the {MOST_PIXELS:,} "
                         "that are accepted; make it smaller first"
                     )
+                if least is not None:
+                    picture.draft(None, (least, least))
                 picture.load()
-                return cls.of(upright(picture))
+                return cls.of(upright(picture), data)
         except DocumentError:
             raise
         except (OSError, ValueError, SyntaxError, PIL.DecompressionBombError) as error:
@@ -93,12 +113,12 @@ class Image:
             ) from error
 
     @classmethod
-    def read(cls, path: str | Path) -> "Image":
+    def read(cls, path: str | Path, *, least: int | None = None) -> "Image":
         try:
             data = Path(path).read_bytes()
         except OSError as error:
             raise DocumentError(f"cannot read the picture {path}: {error.strerror}") from error
-        return cls.decode(data, name=str(path))
+        return cls.decode(data, name=str(path), least=least)
 
 
 def upright(picture: PIL.Image) -> PIL.Image:

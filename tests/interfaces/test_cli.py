@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image as PIL
 
 from racm3.data.prepare import Prepared
 from racm3.document import Image
@@ -243,6 +244,23 @@ def test_a_memory_is_searched_by_its_metadata(place, tmp_path, capsys):
     words = "--retriever.strategy bm25 --retriever.columns"
     run(f"memory search {tmp_path}/m spooky --count 1 --json {clip} {words}", '["tags"]')
     assert json.loads(capsys.readouterr().out)["hits"][0]["id"] == 3
+
+
+def test_a_large_photograph_is_kept_whole_and_read_at_half_its_size(place, tmp_path, capsys):
+    photograph = PIL.effect_noise((2600, 2100), 60).convert("RGB")
+    (tmp_path / "photos").mkdir()
+    photograph.save(tmp_path / "photos" / "noise.jpg")
+    clip = f"--clip {place}/system/clip"
+    run(f"memory build {tmp_path}/m {tmp_path}/photos {clip}")
+    store = MemoryStore.open(tmp_path / "m")
+    (entry,) = store.entries([0])
+    (image,) = entry.document.images
+    assert (image.width, image.height) == (1300, 1050)
+    assert image.encoded == (tmp_path / "photos" / "noise.jpg").read_bytes()
+    assert store.table().groups == [image.digest()]
+    run(f"memory show {tmp_path}/m 0 --out {tmp_path}/s.png")
+    assert "pictures\t2600x2100" in capsys.readouterr().out
+    assert Image.read(tmp_path / "s.png").width == 2600
 
 
 def test_the_memory_verbs(place, tmp_path, capsys):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -217,7 +219,7 @@ def test_a_memory_that_is_not_there_says_how_to_make_one(tmp_path):
 
 
 def test_a_damaged_picture_is_found_by_verify(store):
-    broken = Entry(Document.of("x", picture(8)), encoded=(b"not a picture",))
+    broken = Entry(Document.of("x", replace(picture(8), encoded=b"not a picture")))
     store.add([broken], some_vectors(1))
     assert "document 6 cannot be read" in store.verify()[0]
 

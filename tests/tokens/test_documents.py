@@ -138,6 +138,38 @@ def test_a_photograph_stands_as_its_camera_says():
         assert photograph(bytes(said[:stop])).pixels.size == 40 * 20 * 3
 
 
+def photograph(height: int, width: int, form: str, turned: int = 1) -> bytes:
+    rng, buffer, about = np.random.default_rng(0), io.BytesIO(), PIL.Exif()
+    about[0x0112] = turned
+    coarse = rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    smooth = PIL.fromarray(coarse).resize((width, height), PIL.Resampling.BICUBIC)
+    smooth.save(buffer, format=form, exif=about)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("turned", [1, 6])
+@pytest.mark.parametrize(
+    ("size", "form", "read"),
+    [
+        ((300, 411), "JPEG", (75, 103)),  # a quarter, rounded up
+        ((150, 280), "JPEG", (75, 140)),
+        ((127, 900), "JPEG", (127, 900)),  # half would be too few
+        ((2000, 1600), "JPEG", (250, 200)),  # the decoder knows no less than an eighth
+        ((300, 411), "PNG", (300, 411)),
+    ],
+)
+def test_what_a_document_needs_no_more_of_is_read_small(size, form, read, turned):
+    data = photograph(*size, form, turned)
+    whole, small = Image.decode(data), Image.decode(data, least=64)
+    assert small.pixels.shape[:2] == (read if turned == 1 else read[::-1])
+    assert min(small.pixels.shape[:2]) >= 64
+    assert small.encoded == whole.encoded == data
+    near, exact = (fit(one, 32).pixels.astype(float) for one in (small, whole))
+    assert np.abs(near - exact).mean() < 1.5
+    with pytest.raises(DocumentError, match="cannot be read as a picture"):
+        Image.decode(data[: len(data) // 2], least=64)
+
+
 def test_transparency_is_laid_on_white():
     clear = PIL.new("RGBA", (2, 2), (255, 0, 0, 0))
     assert (Image.of(clear).pixels == 255).all()

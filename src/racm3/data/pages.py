@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from racm3.data.ahead import Found
-from racm3.document import Document, Image, Text
+from racm3.document import PLENTY, Document, Image, Text
 from racm3.errors import DocumentError
 from racm3.retrieval.entry import Entry
 
@@ -30,16 +30,14 @@ def read_page(root: Path, page: Path) -> Entry:
     reader = Reader()
     reader.feed(written)
     reader.close()
-    parts, encoded = list[Text | Image](), list[bytes]()
+    parts = list[Text | Image]()
     for kind, value in reader.found():
         if kind == "text":
             parts.append(Text(value))
         else:
             data = local(root, page, value).read_bytes()
-            parts.append(Image.decode(data, name=f"{page}: {value}"))
-            encoded.append(data)
-    document = Document(tuple(parts)).require_parts()
-    return Entry(document, str(page), {}, tuple(encoded))
+            parts.append(Image.decode(data, name=f"{page}: {value}", least=PLENTY))
+    return Entry(Document(tuple(parts)).require_parts(), str(page))
 
 
 def local(root: Path, page: Path, source: str) -> Path:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from racm3.document import Document, Image
+from racm3.document import PLENTY, Document, Image
 from racm3.errors import DocumentError
 from racm3.retrieval.entry import Entry
 
@@ -15,10 +15,9 @@ def entry(data: bytes | None, texts: list[str], source: str, metadata: dict[str,
     captions = tuple(text.strip() for text in texts if text.strip())
     parts: list[str | Image] = [" ".join(captions)] if captions else []
     if data is not None:
-        parts.append(Image.decode(data, name=source))
+        parts.append(Image.decode(data, name=source, least=PLENTY))
     document = Document.of(*parts).require_parts()
-    encoded = (data,) if data is not None else ()
-    return Entry(document, source, metadata, encoded, captions=captions)
+    return Entry(document, source, metadata, captions=captions)
 
 
 def entry_of_row(row: dict[str, Any], source: str) -> Entry:

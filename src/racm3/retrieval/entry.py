@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
-from racm3.document import Document, Image, Text
+from racm3.document import PLENTY, Document, Image, Text
 from racm3.errors import MemoryStoreError
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ class Entry:
         document: What is remembered.
         source: Where it came from; adding the same source twice adds it once.
         metadata: Further columns to filter by, as text.
-        encoded: The pictures' original bytes in order, kept as they are; PNG where not given.
         group: Documents of one group show the same picture; by default its fingerprint.
         captions: Of a picture with several captions each by itself; the document joins them.
     """
@@ -43,7 +42,6 @@ class Entry:
     document: Document
     source: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
-    encoded: tuple[bytes, ...] = ()
     group: str = ""
     captions: tuple[str, ...] = ()
 
@@ -76,14 +74,13 @@ def matrix(column: Any, dim: int) -> Float32[np.ndarray, "docs dim"]:
 
 
 def parts_of(entry: Entry) -> list[dict[str, Any]]:
-    encoded = iter(entry.encoded)
-    parts: list[dict[str, Any]] = []
-    for part in entry.document.parts:
-        if isinstance(part, Text):
-            parts.append({"text": part.content, "image": None})
-        else:
-            parts.append({"text": None, "image": next(encoded, None) or part.png()})
-    return parts
+    """Texts, and pictures in the bytes that they were read from, or as PNG."""
+    return [
+        {"text": part.content, "image": None}
+        if isinstance(part, Text)
+        else {"text": None, "image": part.encoded or part.png()}
+        for part in entry.document.parts
+    ]
 
 
 def rows_of(
@@ -130,12 +127,12 @@ def entry_of(row: dict[str, Any], extra: list[str]) -> Entry:
         if part["text"] is not None:
             parts.append(Text(part["text"]))
         else:
-            parts.append(Image.decode(part["image"], name=f"a picture of document {row['id']}"))
+            name = f"a picture of document {row['id']}"
+            parts.append(Image.decode(part["image"], name=name, least=PLENTY))
     return Entry(
         Document(tuple(parts)),
         source=row["source"],
         metadata={key: row[key] for key in extra if row[key] is not None},
-        encoded=tuple(part["image"] for part in row["parts"] if part["image"] is not None),
         group=row["group"],
     )
 

@@ -78,13 +78,14 @@ def show(memory: Path, id: int, *, out: Path | None = None) -> None:
     """
     entry = MemoryStore.open(memory).entries([id])[0]
     about = {"id": id, "text": entry.document.text, "source": entry.source, **entry.metadata}
-    about["pictures"] = ", ".join(f"{i.width}x{i.height}" for i in entry.document.images)
+    pictures = [Image.decode(one.encoded) for one in entry.document.images]
+    about["pictures"] = ", ".join(f"{one.width}x{one.height}" for one in pictures)
     for key, value in about.items():
         print(f"{key}\t{value}")
     if out is not None:
-        if not entry.document.images:
+        if not pictures:
             raise MemoryStoreError(f"document {id} has no picture to save")
-        out.write_bytes(entry.document.images[0].png())
+        out.write_bytes(pictures[0].png())
 
 
 def stats(memory: Path, *, json: bool = False) -> None:

@@ -26,9 +26,9 @@ class Pictures:
 
     config: ServerConfig
 
-    def open(self, source: str) -> Image:
+    def open(self, source: str, *, least: int | None = None) -> Image:
         if source.startswith(("http://", "https://")):
-            return self.fetch(source)
+            return Image.decode(self.fetch(source), name=source, least=least)
         written = (
             source.split(",", 1)[1] if source.startswith("data:") and "," in source else source
         )
@@ -39,9 +39,9 @@ class Pictures:
                 f"a picture is neither base64 nor a data: URL ({error}); send "
                 "data:image/png;base64,..."
             ) from error
-        return Image.decode(data)
+        return Image.decode(data, least=least)
 
-    def fetch(self, url: str) -> Image:
+    def fetch(self, url: str) -> bytes:
         host = urlsplit(url).hostname or ""
         if host not in self.config.fetch:
             raise DocumentError(
@@ -60,4 +60,4 @@ class Pictures:
                         raise DocumentError(f"{url} is larger than {MOST_FETCHED:,} bytes")
         except httpx.HTTPError as error:
             raise DocumentError(f"{url} cannot be fetched ({error})") from error
-        return Image.decode(data, name=url)
+        return data
