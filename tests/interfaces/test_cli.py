@@ -239,11 +239,24 @@ def test_a_memory_is_searched_by_its_metadata(place, tmp_path, capsys):
     rows = [{"text": f"thing {n}", "tags": "spooky" if n == 3 else "plain"} for n in range(6)]
     (tmp_path / "few.jsonl").write_text("\n".join(map(json.dumps, rows)))
     clip = f"--clip {place}/system/clip"
-    run(f"memory build {tmp_path}/m {tmp_path}/few.jsonl {clip} --precision bf16")
+    run(f"memory build {tmp_path}/m {tmp_path}/few.jsonl {clip}")
     capsys.readouterr()
     words = "--retriever.strategy bm25 --retriever.columns"
     run(f"memory search {tmp_path}/m spooky --count 1 --json {clip} {words}", '["tags"]')
     assert json.loads(capsys.readouterr().out)["hits"][0]["id"] == 3
+
+
+def test_a_clip_multiplies_as_is_asked_for(place, tmp_path):
+    made = {}
+    for precision in ("fp32", "bf16"):
+        memory, clip = tmp_path / precision, f"--clip {place}/system/clip --precision {precision}"
+        run(f"memory build {memory} {place}/source {clip}")
+        MemoryStore.open(memory).remove([5])
+        run(f"memory add {memory} {place}/source --again {clip}")
+        made[precision] = MemoryStore.open(memory).table().vectors
+    one, other = made.values()
+    assert (one != other).any(axis=1).all(), "the build's, and what was added"
+    assert (one * other).sum(axis=1).min() > 0.999
 
 
 def test_a_large_photograph_is_kept_whole_and_read_at_half_its_size(place, tmp_path, capsys):

@@ -82,7 +82,7 @@ def _one_by_one(query: Tensor, key: Tensor, value: Tensor, sample: Tensor) -> tu
 
 
 @_one_by_one.register_fake
-def _(query: Tensor, key: Tensor, value: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
+def _(query: Tensor, *_: Tensor) -> tuple[Tensor, Tensor]:
     return _empty(query)
 
 
@@ -127,8 +127,8 @@ def _one_by_one_backward(
 
 
 @_one_by_one_backward.register_fake
-def _(grad: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
-    return tuple(_empty(one)[0] for one in (query, key, value))
+def _(_grad: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+    return tuple(_empty(one)[0] for one in given[:3])
 
 
 _one_by_one.register_autograd(_backward, setup_context=_remember)

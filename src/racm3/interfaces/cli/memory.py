@@ -115,7 +115,9 @@ def _fill(
     else:
         store = MemoryStore.open(memory)
     found = progress(find_source(source), label="documents")
-    filled = fill_memory(store, found, encoder, vectors=own, again=again, tolerance=tolerance)
+    filled = fill_memory(
+        store, found, encoder, vectors=own, again=again, tolerance=tolerance, precision=precision
+    )
     for problem in tolerance.problems:
         print(f"unreadable\t{problem}")
     print(

@@ -147,7 +147,7 @@ def _world(
     world: Where, budget: Budget, folder: Path, data: Path | None, system: Path | None
 ) -> World:
     if world == "sample":
-        return sample_world(budget, folder, system=system)
+        return sample_world(budget, system=system)
     if budget.trained:
         raise ConfigError("--budget trained asks a system of the sample world; leave --world out")
     if data is None:

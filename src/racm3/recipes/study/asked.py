@@ -259,7 +259,7 @@ def few_shot(asked: Asked, world: World, budget: Budget, folder: Path) -> Answer
     return {"right": np.array(fewshot.right_answers(system, some, by=asked.by))}
 
 
-def recall(asked: Asked, world: World, budget: Budget, folder: Path) -> Answers:
+def recall(asked: Asked, world: World, *_: object) -> Answers:
     """Table 4 among the unseen documents, whatever generator stands beside the retriever.
 
     Words ask with another caption of the same picture than the document holds.

@@ -75,7 +75,7 @@ class World:
     private: bool = False
 
 
-def sample_world(budget: Budget, folder: Path, *, system: Path | None = None) -> World:
+def sample_world(budget: Budget, *, system: Path | None = None) -> World:
     """The shipped tokenizer and CLIP; scenes of seen things are learnt, of held-out ones judged."""
     place = system or sample_folder()
     parts = open_parts(place, None, device("auto"))
