@@ -19,6 +19,8 @@ from racm3.errors import DocumentError
 MOST_PIXELS = 64_000_000
 # Of a photograph's shorter side, for whatever looks at documents: no encoder takes more.
 PLENTY = 1024
+# What decoders raise; a damaged HEIC may be a RuntimeError or the end of a file.
+UNREADABLE = (OSError, EOFError, ValueError, SyntaxError, RuntimeError, PIL.DecompressionBombError)
 # Of a picture in several sizes: more than the encoders that know sizes look at.
 ENOUGH = 256
 
@@ -92,7 +94,7 @@ class Image:
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", module="PIL")
-                picture = PIL.open(io.BytesIO(data))
+                picture = _opened(data, name)
                 width, height = picture.size
                 if width * height > MOST_PIXELS:
                     raise DocumentError(
@@ -105,10 +107,11 @@ class Image:
                 return cls.of(upright(picture), data)
         except DocumentError:
             raise
-        except (OSError, ValueError, SyntaxError, PIL.DecompressionBombError) as error:
+        except UNREADABLE as error:
             unknown = isinstance(error, UnidentifiedImageError)
+            reason = "no known format" if unknown else str(error).strip()
             raise DocumentError(
-                f"{name} cannot be read as a picture ({'no known format' if unknown else error}); "
+                f"{name} cannot be read as a picture ({reason}); "
                 "a complete PNG, JPEG or WebP file is expected"
             ) from error
 
@@ -119,6 +122,23 @@ class Image:
         except OSError as error:
             raise DocumentError(f"cannot read the picture {path}: {error.strerror}") from error
         return cls.decode(data, name=str(path), least=least)
+
+
+def _opened(data: bytes, name: str) -> PIL.Image:
+    """By Pillow; an iPhone's HEIC by pillow-heif, which is registered when the first one comes."""
+    try:
+        return PIL.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        if data[4:8] != b"ftyp":
+            raise
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as missing:
+        raise DocumentError(
+            f"{name} seems to be HEIC, which needs `pip install pillow-heif`; or make a JPEG of it"
+        ) from missing
+    register_heif_opener()
+    return PIL.open(io.BytesIO(data))
 
 
 def upright(picture: PIL.Image) -> PIL.Image:

@@ -1,5 +1,7 @@
+import contextlib
 import io
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PIL
 
+from racm3.data.ahead import Tolerance
+from racm3.data.sources import read_source
 from racm3.document import Document, Image, Text, fit
 from racm3.errors import DocumentError
 from racm3.tokens.codec import Codec
@@ -168,6 +172,34 @@ def test_what_a_document_needs_no_more_of_is_read_small(size, form, read, turned
     assert np.abs(near - exact).mean() < 1.5
     with pytest.raises(DocumentError, match="cannot be read as a picture"):
         Image.decode(data[: len(data) // 2], least=64)
+
+
+def test_a_telephones_heic_is_read(tmp_path):
+    heif = pytest.importorskip("pillow_heif")
+    scene, about, buffer = PIL.new("RGB", (48, 32), "blue"), PIL.Exif(), io.BytesIO()
+    scene.paste("red", (0, 0, 12, 32))
+    about[0x0112] = 6
+    heif.from_pillow(scene).save(buffer, format="HEIF", quality=90, exif=about.tobytes())
+    (tmp_path / "IMG_0001.HEIC").write_bytes(buffer.getvalue())
+    (tmp_path / "IMG_0001.txt").write_text("red on blue")
+    (entry,) = read_source(tmp_path, Tolerance())
+    assert entry.document.text == "red on blue", "one document, whatever case the suffix has"
+    (seen,) = entry.document.images
+    assert (seen.height, seen.width) == (48, 32), "upright"
+    assert seen.pixels[6, 16, 0] > 200 > seen.pixels[40, 16, 0]
+    assert seen.encoded == buffer.getvalue()
+    rng = random.Random(0)
+    for _ in range(400):
+        broken = bytearray(buffer.getvalue())
+        broken[rng.randrange(12, len(broken))] = rng.randrange(256)
+        with contextlib.suppress(DocumentError):
+            Image.decode(bytes(broken[: rng.choice([len(broken), rng.randrange(12, len(broken))])]))
+
+
+def test_heic_without_its_reader_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(DocumentError, match=r"a\.heic seems to be HEIC.*pip install pillow-heif"):
+        Image.decode(b"\0\0\0\x18ftypheic" + bytes(40), name="a.heic")
 
 
 def test_transparency_is_laid_on_white():

@@ -16,6 +16,7 @@ from racm3.errors import SourceError
 from racm3.retrieval.entry import Entry
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+PICTURES |= {".avif", ".heic", ".heif"}
 FILE_KEYS = ("file", "file_name", "filename", "path", "image")
 SIDECARS = {".jsonl", ".csv"}
 
@@ -69,9 +70,8 @@ def find_source(path: Path) -> Iterator[Found]:
 def _folder(path: Path) -> Iterator[Found]:
     """Pictures, each with a caption of the same name ending in .txt beside it (or none)."""
     pictures = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURES)
-    alone = sorted(
-        p for p in path.rglob("*.txt") if not any(p.with_suffix(s).exists() for s in PICTURES)
-    )
+    named = {picture.with_suffix("") for picture in pictures}
+    alone = sorted(p for p in path.rglob("*.txt") if p.with_suffix("") not in named)
     if not pictures and not alone:
         raise SourceError(f"{path} holds no pictures (.png, .jpg, .webp, ...) and no .txt files")
     for picture in pictures:
