@@ -72,7 +72,15 @@ class Image:
 
     @classmethod
     def of(cls, picture: PIL.Image, encoded: bytes = b"") -> "Image":
-        """From any Pillow picture; transparency is laid on white."""
+        """From any Pillow picture; transparency is laid on white, 16 bits of grey become 8.
+
+        Raises:
+            ValueError: Its pixels are fractions, and nothing says which one is white.
+        """
+        if picture.mode == "F":
+            raise ValueError("its pixels are fractions; save it with 8 or 16 bits")
+        if picture.mode.startswith("I"):  # which Pillow cuts off at 255
+            picture = PIL.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
         if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
             picture = picture.convert("RGBA")
             white = PIL.new("RGBA", picture.size, (255, 255, 255, 255))

@@ -207,6 +207,21 @@ def test_transparency_is_laid_on_white():
     assert (Image.of(clear).pixels == 255).all()
 
 
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_sixteen_bits_of_grey_are_as_bright_as_eight(form):
+    eight = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    buffer = io.BytesIO()
+    PIL.fromarray(eight.astype(np.uint16) * 257).save(buffer, format=form)
+    assert (Image.decode(buffer.getvalue()).pixels == eight[..., None]).all()
+
+
+def test_pixels_that_are_fractions_are_refused():
+    buffer = io.BytesIO()
+    PIL.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)).save(buffer, format="TIFF")
+    with pytest.raises(DocumentError, match=r"a\.tif cannot .* fractions; save it with 8 or 16"):
+        Image.decode(buffer.getvalue(), name="a.tif")
+
+
 def test_only_pictures_that_are_too_large_are_reduced():
     wide, small = picture(0, 30, 90), picture(1, 20, 50)
     document = Document.of("two", wide, small).reduced(20)
