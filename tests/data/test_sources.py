@@ -102,6 +102,9 @@ def test_unreadable_pictures_are_refused_unless_tolerated(tmp_path):
         ("a.docx", b"", "not a known kind of source"),
         ("a.jsonl", b"[1]\n", "not a JSON object"),
         ("a.txt", b"\xff\xfe", "is not UTF-8 text"),
+        ("a.csv", "file,caption\nx.png,caf\xe9\n".encode("latin-1"), "a.csv is not UTF-8 text"),
+        ("a.csv", b"picture;words\nx.png;a boat\n", "has the columns picture, words; for a"),
+        ("a.csv", b"", "has the columns ; for a document one of file"),
     ],
 )
 def test_broken_sources_are_named(tmp_path, name, content, words):
@@ -113,6 +116,33 @@ def test_broken_sources_are_named(tmp_path, name, content, words):
 def test_a_folder_without_pictures_is_an_error(tmp_path):
     with pytest.raises(SourceError, match="holds no pictures"):
         list(read_source(tmp_path, Tolerance()))
+
+
+@pytest.mark.parametrize("divided", [",", ";", "\t"])
+def test_a_table_as_spreadsheets_save_it(tmp_path, divided):
+    (tmp_path / "x.png").write_bytes(PICTURES[0].png())
+    rows = [["file", "caption", "licence"], ["x.png", '"a boat, red; old"', "cc0"]]
+    lines = [divided.join(row) for row in rows]
+    (tmp_path / "a.csv").write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
+    (found,) = read_source(tmp_path / "a.csv", Tolerance())
+    assert found.document == Document.of("a boat, red; old", PICTURES[0])
+    assert found.metadata == {"licence": "cc0"}
+
+
+def test_what_a_system_hides_in_a_folder_is_not_read(tmp_path):
+    folder(tmp_path)
+    (tmp_path / ".thumbnails").mkdir()
+    for name in ("._0.png", ".DS_Store", ".thumbnails/0.png"):
+        (tmp_path / name).write_bytes(b"not a picture")
+    assert len(list(read_source(tmp_path, Tolerance()))) == 3
+
+
+def test_captions_may_be_named_and_begin_as_windows_has_it(tmp_path):
+    (tmp_path / "A.PNG").write_bytes(PICTURES[0].png())
+    (tmp_path / "A.TXT").write_text("a boat", encoding="utf-8-sig")
+    (tmp_path / "words.txt").write_text("a dog")
+    found = [entry.document for entry in read_source(tmp_path, Tolerance())]
+    assert found == [Document.of("a boat", PICTURES[0]), Document.of("a dog")]
 
 
 def test_a_text_file_has_a_document_a_line(tmp_path):

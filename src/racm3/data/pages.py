@@ -22,7 +22,7 @@ def find_pages(root: Path, pages: Sequence[Path]) -> Iterator[Found]:
 
 
 def read_page(root: Path, page: Path) -> Entry:
-    written = page.read_text(encoding="utf-8")
+    written = page.read_text(encoding="utf-8-sig")
     if page.suffix.lower() in (".md", ".markdown"):
         from markdown_it import MarkdownIt
 

@@ -2,16 +2,18 @@
 
 import csv
 import json
+import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from racm3.data.ahead import Found, Tolerance, read_ahead
 from racm3.data.datasets import HUB, find_rows
 from racm3.data.pages import PAGES, find_pages
-from racm3.data.rows import entry, entry_of_row, first, metadata, texts
+from racm3.data.rows import CAPTION_KEYS, entry, entry_of_row, first, metadata, texts
 from racm3.errors import SourceError
 from racm3.retrieval.entry import Entry
 
@@ -19,6 +21,7 @@ PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 PICTURES |= {".avif", ".heic", ".heif"}
 FILE_KEYS = ("file", "file_name", "filename", "path", "image")
 SIDECARS = {".jsonl", ".csv"}
+UTF8 = "utf-8-sig"  # with or without the mark that Excel and Notepad put before it
 
 
 def require(path: Path) -> None:
@@ -49,13 +52,14 @@ def find_source(path: Path) -> Iterator[Found]:
     if path.is_dir():
         shards = sorted([*path.glob("*.tar"), *path.glob("*.parquet")])
         sidecars = sorted(p for p in path.iterdir() if p.suffix in SIDECARS)
-        pages = sorted(p for p in path.rglob("*") if p.suffix.lower() in PAGES)
+        files = [] if shards or sidecars else sorted(_visible(path))
+        pages = [p for p in files if p.suffix.lower() in PAGES]
         for one in shards or sidecars:
             yield from readers[one.suffix](one)
-        if not shards and not sidecars and pages:
+        if pages:
             yield from find_pages(path, pages)
         elif not shards and not sidecars:
-            yield from _folder(path)
+            yield from _folder(path, files)
     elif path.suffix.lower() in PAGES:
         yield from find_pages(path.parent, [path])
     elif path.suffix in readers:
@@ -67,49 +71,74 @@ def find_source(path: Path) -> Iterator[Found]:
         )
 
 
-def _folder(path: Path) -> Iterator[Found]:
+def _visible(folder: Path) -> Iterator[Path]:
+    """All files in it and below; what a system hides there (`.thumbnails`, `._IMG_1.jpg`) is not
+    the user's."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place, name) for name in files if not name.startswith("."))
+
+
+def _folder(path: Path, files: Sequence[Path]) -> Iterator[Found]:
     """Pictures, each with a caption of the same name ending in .txt beside it (or none)."""
-    pictures = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURES)
-    named = {picture.with_suffix("") for picture in pictures}
-    alone = sorted(p for p in path.rglob("*.txt") if p.with_suffix("") not in named)
-    if not pictures and not alone:
+    pictures = [p for p in files if p.suffix.lower() in PICTURES]
+    words = {p.with_suffix(""): p for p in files if p.suffix.lower() == ".txt"}
+    if not pictures and not words:
         raise SourceError(f"{path} holds no pictures (.png, .jpg, .webp, ...) and no .txt files")
     for picture in pictures:
-        yield Found(str(picture), partial(_captioned, picture))
-    for words in alone:
-        yield Found(str(words), partial(_worded, words))
+        caption = words.get(picture.with_suffix(""))
+        yield Found(str(picture), partial(_captioned, picture, caption))
+    shown = {picture.with_suffix("") for picture in pictures}
+    for alone in (place for name, place in words.items() if name not in shown):
+        yield Found(str(alone), partial(_captioned, None, alone))
 
 
-def _captioned(picture: Path) -> Entry:
-    caption = picture.with_suffix(".txt")
-    said = [caption.read_text(encoding="utf-8")] if caption.exists() else []
-    return entry(picture.read_bytes(), said, str(picture), {})
-
-
-def _worded(words: Path) -> Entry:
-    return entry(None, [words.read_text(encoding="utf-8")], str(words), {})
+def _captioned(picture: Path | None, caption: Path | None) -> Entry:
+    data = picture.read_bytes() if picture else None
+    said = [caption.read_text(encoding=UTF8)] if caption else []
+    return entry(data, said, str(picture or caption), {})
 
 
 def _lines(path: Path) -> Iterator[Found]:
     """Words alone, a document a line."""
-    with path.open(encoding="utf-8") as lines:
-        try:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    name = f"{path}:{number}"
-                    yield Found(name, partial(entry, None, [line], name, {}))
-        except UnicodeDecodeError as error:
-            raise SourceError(f"{path} is not UTF-8 text ({error})") from error
+    with _opened(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                name = f"{path}:{number}"
+                yield Found(name, partial(entry, None, [line], name, {}))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    try:
+        with path.open(encoding=UTF8, newline="") as stream:
+            yield stream
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
 
 
 def _sidecar(path: Path) -> Iterator[Found]:
     """One line a picture: a file name, a caption, and any further columns as metadata."""
-    with path.open(encoding="utf-8", newline="") as stream:
+    with _opened(path) as stream:
         rows: Iterator[Any]
-        rows = csv.DictReader(stream) if path.suffix == ".csv" else map(_json_line, stream)
+        rows = _table(path, stream) if path.suffix == ".csv" else map(_json_line, stream)
         for number, row in enumerate(rows, start=1):
             name = f"{path}:{number}"
             yield Found(name, partial(_beside, path, row, name))
+
+
+def _table(path: Path, stream: TextIO) -> Iterator[dict[str, Any]]:
+    """Rows of a CSV file, whose columns are divided by what its first line has most of."""
+    header = stream.readline()
+    stream.seek(0)
+    table = csv.DictReader(stream, delimiter=max(",;\t", key=header.count))
+    known = (*FILE_KEYS, *CAPTION_KEYS)
+    if not set(known) & set(table.fieldnames or ()):
+        raise SourceError(
+            f"{path} has the columns {', '.join(table.fieldnames or ())}; for a document one of "
+            f"{', '.join(known)} is needed"
+        )
+    return table
 
 
 def _beside(path: Path, row: Any, name: str) -> Entry:
@@ -130,7 +159,7 @@ def _json_line(line: str) -> Any:
 def _coco(path: Path) -> Iterator[Found]:
     """COCO captions: pictures lie beside the JSON, or in a folder `images` beside it."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding=UTF8))
         images, annotations = values["images"], values["annotations"]
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(
