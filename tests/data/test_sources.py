@@ -2,6 +2,7 @@ import io
 import json
 import tarfile
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from racm3.data.ahead import Tolerance
 from racm3.data.sources import read_source
 from racm3.document import Document
-from racm3.errors import SourceError
+from racm3.errors import MemoryStoreError, SourceError
 from racm3.retrieval.entry import Entry
+from racm3.retrieval.memory import MemoryStore
 from tests.conftest import picture
 
 PICTURES = [picture(i) for i in range(3)]
@@ -143,6 +145,28 @@ def test_captions_may_be_named_and_begin_as_windows_has_it(tmp_path):
     (tmp_path / "words.txt").write_text("a dog")
     found = [entry.document for entry in read_source(tmp_path, Tolerance())]
     assert found == [Document.of("a boat", PICTURES[0]), Document.of("a dog")]
+
+
+def test_columns_become_metadata_that_a_memory_takes(tmp_path):
+    row = {
+        "Image": "x.png", "Caption": "a boat", "description": "by a quay", "Tags": ["red", "old"],
+        "exif.iso": 100, "ID": "7", "id": 7, "": "nothing", "_rowid": "1", "more": {"a": 1},
+    }  # fmt: skip
+    (tmp_path / "x.png").write_bytes(PICTURES[0].png())
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    (found,) = read_source(tmp_path / "a.jsonl", Tolerance())
+    assert found.document == Document.of("a boat", PICTURES[0])
+    assert found.metadata == {
+        "description": "by a quay", "Tags": "red, old", "exif_iso": "100", "original_ID": "7",
+        "original_id": "7", "rowid": "1",
+    }  # fmt: skip
+    store = MemoryStore.create(tmp_path / "m", encoder="x", dim=2)
+    store.add([found], np.eye(2, dtype=np.float32)[:1])
+    assert store.ids("exif_iso = '100' and `Tags` like '%old'").tolist() == [0]
+    for name in ("exif.iso", "", "_rowid", "group"):
+        strange = Entry(found.document, "y", {name: "1"})
+        with pytest.raises(MemoryStoreError, match=f"may not be called '{name}'"):
+            store.add([strange], np.eye(2, dtype=np.float32)[:1])
 
 
 def test_a_text_file_has_a_document_a_line(tmp_path):

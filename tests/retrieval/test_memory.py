@@ -132,7 +132,7 @@ def test_wrong_vectors_change_nothing(store, vectors, words):
 def test_new_metadata_becomes_a_column(store):
     store.add([Entry(Document.of("words"), metadata={"museum": "here"})], some_vectors(1))
     assert store.table("museum = 'here'").ids.tolist() == [6]
-    with pytest.raises(MemoryStoreError, match="may not be called vector"):
+    with pytest.raises(MemoryStoreError, match="may not be called 'vector'"):
         store.add([Entry(Document.of("x"), metadata={"vector": "1"})], some_vectors(1))
 
 

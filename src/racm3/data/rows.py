@@ -1,16 +1,18 @@
 """A row of some table as a document: which columns are the picture, the words, and the rest."""
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from racm3.document import PLENTY, Document, Image
 from racm3.errors import DocumentError
-from racm3.retrieval.entry import Entry
+from racm3.retrieval.entry import OWN_COLUMNS, Entry
 
 CAPTION_KEYS = ("caption", "captions", "text", "txt", "alt", "description")
 IMAGE_KEYS = ("image", "jpg", "png", "webp", "bytes")
 
 
-def entry(data: bytes | None, texts: list[str], source: str, metadata: dict[str, str]) -> Entry:
+def entry(data: bytes | None, texts: Sequence[str], source: str, metadata: dict[str, str]) -> Entry:
     """A captioned picture, or text alone; several captions are joined into one text."""
     captions = tuple(text.strip() for text in texts if text.strip())
     parts: list[str | Image] = [" ".join(captions)] if captions else []
@@ -22,7 +24,8 @@ def entry(data: bytes | None, texts: list[str], source: str, metadata: dict[str,
 
 def entry_of_row(row: dict[str, Any], source: str) -> Entry:
     """A picture column (bytes, or a struct with bytes), a caption column, the rest metadata."""
-    return entry(picture_bytes(row), texts(row), source, metadata(row, IMAGE_KEYS))
+    said = texts(row)
+    return entry(picture_bytes(row), said, source, metadata(row, IMAGE_KEYS, said))
 
 
 def picture_bytes(row: dict[str, Any]) -> bytes | None:
@@ -34,8 +37,10 @@ def picture_bytes(row: dict[str, Any]) -> bytes | None:
     return data
 
 
-def first(row: dict[str, Any], keys: tuple[str, ...]) -> Any:
-    return next((row[key] for key in keys if row.get(key)), None)
+def first(row: dict[str, Any], keys: Sequence[str]) -> Any:
+    """What stands in the first of these columns that is not empty; `Caption` is `caption`."""
+    named = {str(name).lower(): value for name, value in row.items()}
+    return next((named[key] for key in keys if named.get(key)), None)
 
 
 def texts(row: dict[str, Any]) -> list[str]:
@@ -43,9 +48,25 @@ def texts(row: dict[str, Any]) -> list[str]:
     return [str(text) for text in found] if isinstance(found, list) else [str(found or "")]
 
 
-def metadata(row: dict[str, Any], besides: tuple[str, ...]) -> dict[str, str]:
-    """Whatever is neither picture nor caption, as text; names are kept to letters and digits."""
-    left_out = {*CAPTION_KEYS, *besides}
-    plain = {k: v for k, v in row.items() if k not in left_out and isinstance(v, str | int | float)}
-    reserved = {"id": "original_id", "source": "original_source", "group": "original_group"}
-    return {reserved.get(k, k).replace(" ", "_"): str(v) for k, v in plain.items()}
+def metadata(row: dict[str, Any], besides: Sequence[str], said: Sequence[str]) -> dict[str, str]:
+    """Whatever is neither picture nor `said`, as text by the letters and digits of its name."""
+    found, words = dict[str, str](), {one.strip() for one in said}
+    for key, value in row.items():
+        if not isinstance(key, str) or key.lower() in besides or _says(key, value, words):
+            continue
+        text, name = _written(value), re.sub(r"\W+", "_", key).strip("_")
+        if name and text is not None:
+            found[f"original_{name}" if name.lower() in OWN_COLUMNS else name] = text
+    return found
+
+
+def _says(key: str, value: Any, words: set[str]) -> bool:
+    """Whether it is a caption, and all of it among these words."""
+    return key.lower() in CAPTION_KEYS and {one.strip() for one in texts({key: value})} <= words
+
+
+def _written(value: Any) -> str | None:
+    """A number or words, or a list of such; nothing else has a place in a column of text."""
+    if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
+        return ", ".join(map(str, value))
+    return str(value) if isinstance(value, str | int | float) else None

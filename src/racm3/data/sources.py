@@ -133,7 +133,7 @@ def _table(path: Path, stream: TextIO) -> Iterator[dict[str, Any]]:
     stream.seek(0)
     table = csv.DictReader(stream, delimiter=max(",;\t", key=header.count))
     known = (*FILE_KEYS, *CAPTION_KEYS)
-    if not set(known) & set(table.fieldnames or ()):
+    if not set(known) & {name.lower() for name in table.fieldnames or ()}:
         raise SourceError(
             f"{path} has the columns {', '.join(table.fieldnames or ())}; for a document one of "
             f"{', '.join(known)} is needed"
@@ -146,7 +146,8 @@ def _beside(path: Path, row: Any, name: str) -> Entry:
         raise SourceError("the line is not a JSON object")
     file = first(row, FILE_KEYS)
     data = (path.parent / str(file)).read_bytes() if file else None
-    return entry(data, texts(row), name, metadata(row, FILE_KEYS))
+    said = texts(row)
+    return entry(data, said, name, metadata(row, FILE_KEYS, said))
 
 
 def _json_line(line: str) -> Any:
@@ -206,7 +207,7 @@ def _sample(name: str, files: dict[str, bytes]) -> Found:
         data = next((files[s[1:]] for s in sorted(PICTURES) if s[1:] in files), None)
         values = json.loads(files["json"]) if "json" in files else {}
         said = [files["txt"].decode()] if "txt" in files else texts(values)
-        return entry(data, said, name, metadata(values, ()))
+        return entry(data, said, name, metadata(values, (), said))
 
     return Found(name, read)
 

@@ -101,6 +101,18 @@ def rows_of(
     ]
 
 
+def check_names(keys: Iterable[str]) -> None:
+    """
+    Raises:
+        MemoryStoreError: A column of metadata would have a name of ours, or none that Lance takes.
+    """
+    for key in sorted(keys):
+        if key in OWN_COLUMNS or not key or "." in key or key.startswith("_row"):
+            raise MemoryStoreError(
+                f"metadata may not be called {key!r}; rename the column, in letters, digits and _"
+            )
+
+
 def check_vectors(vectors: np.ndarray, *, count: int, dim: int, encoder: str) -> None:
     """
     Raises:

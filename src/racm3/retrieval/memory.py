@@ -18,6 +18,7 @@ from racm3.retrieval.embedding import AVERAGE, Sides
 from racm3.retrieval.entry import (
     OWN_COLUMNS,
     Entry,
+    check_names,
     check_vectors,
     entry_of,
     matrix,
@@ -121,11 +122,7 @@ class MemoryStore:
             raise MemoryStoreError("this is an earlier snapshot, which is read-only")
 
     def _add_columns(self, keys: set[str]) -> None:
-        clash = keys & set(OWN_COLUMNS)
-        if clash:
-            raise MemoryStoreError(
-                f"metadata may not be called {', '.join(sorted(clash))}; rename the column"
-            )
+        check_names(keys)
         new = sorted(keys - set(self._table.schema.names))
         if new:
             self._table.add_columns({key: "cast(NULL as string)" for key in new})
