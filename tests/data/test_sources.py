@@ -54,6 +54,13 @@ def coco(path):
     return path / "captions.json"
 
 
+def coco_as_unpacked(path):
+    coco(path)
+    (path / "annotations").mkdir()
+    (path / "images").rename(path / "val2017")
+    return (path / "captions.json").rename(path / "annotations" / "captions_val2017.json")
+
+
 def tar(path):
     with tarfile.open(path / "00000.tar", "w") as shard:
         for i, image in enumerate(PICTURES):
@@ -75,13 +82,13 @@ def parquet_file(path):
     return path / "a.parquet"
 
 
-@pytest.mark.parametrize("make", [folder, jsonl, csv, coco, tar, parquet_file])
+@pytest.mark.parametrize("make", [folder, jsonl, csv, coco, coco_as_unpacked, tar, parquet_file])
 def test_every_kind_of_source_gives_the_same_documents(tmp_path, make):
     found = list(read_source(make(tmp_path), Tolerance()))
     assert [e.document.text for e in found] == [f"caption {i}" for i in range(3)]
     assert [e.document.images for e in found] == [(image,) for image in PICTURES]
     assert len({e.source for e in found}) == 3
-    if make not in (folder, coco):
+    if make not in (folder, coco, coco_as_unpacked):
         assert [e.metadata["licence"] for e in found] == ["cc0"] * 3
 
 
@@ -99,6 +106,12 @@ def test_unreadable_pictures_are_refused_unless_tolerated(tmp_path):
     ("name", "content", "words"),
     [
         ("a.json", b"{}", "is not COCO captions JSON"),
+        ("a.json", b'{"images": [], "annotations": [{"image_id": 1}]}', "JSON .KeyError..caption"),
+        (
+            "a.json",
+            b'{"images": [{"id": 1, "file_name": "x.jpg"}], "annotations": []}',
+            "no x.jpg in",
+        ),
         ("a.tar", b"xx" * 600, "damaged tar shard"),
         ("a.parquet", b"xx" * 600, "not a readable Parquet"),
         ("a.docx", b"", "not a known kind of source"),

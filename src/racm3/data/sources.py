@@ -14,7 +14,7 @@ from racm3.data.ahead import Found, Tolerance, read_ahead
 from racm3.data.datasets import HUB, find_rows
 from racm3.data.pages import PAGES, find_pages
 from racm3.data.rows import CAPTION_KEYS, entry, entry_of_row, first, metadata, texts
-from racm3.errors import SourceError
+from racm3.errors import DocumentError, SourceError
 from racm3.retrieval.entry import Entry
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
@@ -158,26 +158,30 @@ def _json_line(line: str) -> Any:
 
 
 def _coco(path: Path) -> Iterator[Found]:
-    """COCO captions: pictures lie beside the JSON, or in a folder `images` beside it."""
+    """COCO captions: pictures lie beside the JSON, in `images` beside it, or as COCO unpacks, in
+    `val2017` next to the folder of `captions_val2017.json`."""
     try:
         values = json.loads(path.read_text(encoding=UTF8))
-        images, annotations = values["images"], values["annotations"]
+        images = [(one["id"], one["file_name"]) for one in values["images"]]
+        captions: dict[Any, list[str]] = {}
+        for one in values["annotations"]:
+            captions.setdefault(one["image_id"], []).append(one["caption"])
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(
             f"{path} is not COCO captions JSON ({error!r}); `images` and `annotations` are expected"
         ) from error
-    captions: dict[Any, list[str]] = {}
-    for annotation in annotations:
-        captions.setdefault(annotation["image_id"], []).append(annotation["caption"])
-    for image in images:
-        name, said = f"{path}#{image['id']}", captions.get(image["id"], [])
-        yield Found(name, partial(_noted, path.parent, image["file_name"], said, name))
+    split = path.stem.rpartition("_")[2]
+    places = [path.parent, path.parent / "images", path.parent.parent / split]
+    for id_, file in images:
+        name = f"{path}#{id_}"
+        yield Found(name, partial(_noted, places, file, captions.get(id_, []), name))
 
 
-def _noted(folder: Path, file: str, said: list[str], name: str) -> Entry:
-    places = [folder / beside / file for beside in ("", "images")]
-    found = next((place for place in places if place.exists()), places[0])
-    return entry(found.read_bytes(), said, name, {})
+def _noted(places: Sequence[Path], file: str, said: list[str], name: str) -> Entry:
+    found = [place / file for place in places if (place / file).exists()]
+    if not found:
+        raise DocumentError(f"there is no {file} in {', '.join(map(str, places))}")
+    return entry(found[0].read_bytes(), said, name, {})
 
 
 def _tar(path: Path) -> Iterator[Found]:
@@ -206,6 +210,8 @@ def _sample(name: str, files: dict[str, bytes]) -> Found:
     def read() -> Entry:
         data = next((files[s[1:]] for s in sorted(PICTURES) if s[1:] in files), None)
         values = json.loads(files["json"]) if "json" in files else {}
+        if not isinstance(values, dict):
+            raise DocumentError("its .json is not a JSON object")
         said = [files["txt"].decode()] if "txt" in files else texts(values)
         return entry(data, said, name, metadata(values, (), said))
 
