@@ -152,6 +152,15 @@ def test_what_a_system_hides_in_a_folder_is_not_read(tmp_path):
     assert len(list(read_source(tmp_path, Tolerance()))) == 3
 
 
+def test_a_readme_beside_pictures_is_not_all_there_is(tmp_path):
+    folder(tmp_path)
+    (tmp_path / "README.md").write_text("# My pictures\n\nSome of them are old.")
+    assert len(list(read_source(tmp_path, Tolerance()))) == 3
+    (tmp_path / "README.md").write_text("# My pictures\n\n![the first](0.png)")
+    (page,) = read_source(tmp_path, Tolerance())
+    assert len(page.document.parts) == 2
+
+
 def test_captions_may_be_named_and_begin_as_windows_has_it(tmp_path):
     (tmp_path / "A.PNG").write_bytes(PICTURES[0].png())
     (tmp_path / "A.TXT").write_text("a boat", encoding="utf-8-sig")

@@ -21,6 +21,11 @@ def find_pages(root: Path, pages: Sequence[Path]) -> Iterator[Found]:
     return (Found(str(page), partial(read_page, root, page)) for page in pages)
 
 
+def shows_pictures(page: Path) -> bool:
+    written = page.read_text(encoding="utf-8-sig", errors="replace")
+    return "![" in written or "<img" in written.lower()
+
+
 def read_page(root: Path, page: Path) -> Entry:
     written = page.read_text(encoding="utf-8-sig")
     if page.suffix.lower() in (".md", ".markdown"):

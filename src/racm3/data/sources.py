@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from racm3.data.ahead import Found, Tolerance, read_ahead
 from racm3.data.datasets import HUB, find_rows
-from racm3.data.pages import PAGES, find_pages
+from racm3.data.pages import PAGES, find_pages, shows_pictures
 from racm3.data.rows import CAPTION_KEYS, entry, entry_of_row, first, metadata, texts
 from racm3.errors import DocumentError, SourceError
 from racm3.retrieval.entry import Entry
@@ -54,12 +54,14 @@ def find_source(path: Path) -> Iterator[Found]:
         sidecars = sorted(p for p in path.iterdir() if p.suffix in SIDECARS)
         files = [] if shards or sidecars else sorted(_visible(path))
         pages = [p for p in files if p.suffix.lower() in PAGES]
+        pictures = [p for p in files if p.suffix.lower() in PICTURES]
         for one in shards or sidecars:
             yield from readers[one.suffix](one)
-        if pages:
+        # Beside pictures that no page shows, a page is a README.
+        if pages and (not pictures or any(map(shows_pictures, pages))):
             yield from find_pages(path, pages)
         elif not shards and not sidecars:
-            yield from _folder(path, files)
+            yield from _folder(path, pictures, files)
     elif path.suffix.lower() in PAGES:
         yield from find_pages(path.parent, [path])
     elif path.suffix in readers:
@@ -79,9 +81,8 @@ def _visible(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in files if not name.startswith("."))
 
 
-def _folder(path: Path, files: Sequence[Path]) -> Iterator[Found]:
+def _folder(path: Path, pictures: Sequence[Path], files: Sequence[Path]) -> Iterator[Found]:
     """Pictures, each with a caption of the same name ending in .txt beside it (or none)."""
-    pictures = [p for p in files if p.suffix.lower() in PICTURES]
     words = {p.with_suffix(""): p for p in files if p.suffix.lower() == ".txt"}
     if not pictures and not words:
         raise SourceError(f"{path} holds no pictures (.png, .jpg, .webp, ...) and no .txt files")
