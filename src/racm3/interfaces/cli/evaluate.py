@@ -3,6 +3,7 @@
 import json as json_
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -177,11 +178,13 @@ def captions(said: Path, *, json: bool = False) -> None:
     _show({name: mean(values.tolist()).to_json() for name, values in scores.items()}, json)
 
 
-def _pictures(source: Path) -> list[Image]:
-    found = [one for entry in read_source(source, Tolerance()) for one in entry.document.images]
-    if not found:
+def _pictures(source: Path) -> Iterator[Image]:
+    found = (one for entry in read_source(source, Tolerance()) for one in entry.document.images)
+    first = next(found, None)
+    if first is None:
         raise SourceError(f"there is no picture in {source}")
-    return found
+    yield first
+    yield from found
 
 
 def _extractor(features: str, using: Using) -> Extractor:

@@ -151,7 +151,8 @@ def remove(memory: Path, *, ids: list[int] | None = None, where: str | None = No
     if (ids is None) == (where is None):
         raise MemoryStoreError("say which documents to remove: either --ids or --where")
     chosen = store.ids(where).tolist() if where else list(ids or [])
-    store.entries(chosen)
+    if missing := sorted(set(chosen) - set(store.ids().tolist())):
+        raise MemoryStoreError(f"there is no document {missing[0]} in the memory {memory}")
     print(f"{remove_documents(store, chosen)} documents removed; {memory} holds {len(store)}")
 
 
