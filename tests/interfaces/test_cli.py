@@ -487,6 +487,13 @@ BROKEN = [
     ("draw guitar --sampling.top_p 3 {using}", "top_p 3.0 does not lie", ()),
     ("draw guitar --colour red {using}", "colour", ()),
     ("draw guitar {using} --where", "cannot be used", ("nope = 1",)),
+    ("draw guitar --out {place}/a.jpg {using}", "a.jpg would be a PNG file; give a name", ()),
+    (
+        "edit {place}/picture.png --box 0,0,50,50 --like {place}/picture.png --out {place} {using}",
+        "would be a PNG file; give a name",
+        (),
+    ),
+    ("draw guitar --out {place}/picture.png/a.png {using}", "racm3: File exists: /", ()),
     ("caption {place}/broken.png {using}", "cannot be read as a picture", ()),
     ("caption {place}/nothing.png {using}", "cannot read the picture", ()),
     ("infill {place}/picture.png --box 9,9 {using}", "cannot read the picture 9,9", ()),

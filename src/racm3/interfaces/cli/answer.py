@@ -77,6 +77,7 @@ def draw(
         using: System and memory.
         json: Print the answer's provenance as JSON.
     """
+    require_png(out)
     demonstrations = [Image.read(path) for path in like or []]
     system = using.open()
     with waiting("drawing") as watch:
@@ -121,6 +122,7 @@ def infill(
         using: System and memory.
         json: Print the answer's provenance as JSON.
     """
+    require_png(out)
     image = Image.read(picture)
     mask, system = read_mask(box, image), using.open()
     with waiting("redrawing") as watch:
@@ -172,6 +174,7 @@ def edit(
         using: System and memory.
         json: Print the answer's provenance as JSON.
     """
+    require_png(out)
     image, examples = Image.read(picture), [Image.read(path) for path in like]
     mask, system = read_mask(box, image), using.open()
     with waiting("redrawing") as watch:
@@ -249,6 +252,12 @@ def show(answer: Answer, json: bool, text: str) -> None:
         print(f"  consulted\t{score}\t{one.title}")
     if not answer.consulted:
         print("  consulted\tnothing")
+
+
+def require_png(out: Path) -> None:
+    """Refuse a place where no PNG belongs before anything is drawn for it."""
+    if out.suffix.lower() != ".png" or out.is_dir():
+        raise ConfigError(f"{out} would be a PNG file; give a name that ends in .png")
 
 
 def show_drawing(drawing: Drawing, out: Path, json: bool) -> None:

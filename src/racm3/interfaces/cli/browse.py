@@ -5,6 +5,7 @@ from pathlib import Path
 
 from racm3.document import Document, Image
 from racm3.errors import MemoryStoreError
+from racm3.interfaces.cli.answer import require_png
 from racm3.interfaces.cli.memory import open_encoder
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import require_comparable
@@ -76,6 +77,8 @@ def show(memory: Path, id: int, *, out: Path | None = None) -> None:
         id: Which document.
         out: Where the picture goes (PNG).
     """
+    if out is not None:
+        require_png(out)
     entry = MemoryStore.open(memory).entries([id])[0]
     about = {"id": id, "text": entry.document.text, "source": entry.source, **entry.metadata}
     pictures = [Image.decode(one.encoded) for one in entry.document.images]

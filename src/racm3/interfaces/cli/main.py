@@ -205,3 +205,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        about = f": {error.filename}" if error.filename else ""
+        print(f"racm3: {error.strerror}{about}", file=sys.stderr)
+        sys.exit(1)
