@@ -19,6 +19,8 @@ from racm3.errors import DocumentError
 MOST_PIXELS = 64_000_000
 # Of a photograph's shorter side, for whatever looks at documents: no encoder takes more.
 PLENTY = 1024
+# Longer than so many times its shorter side, a picture is a strip.
+STRIP = 8
 # What decoders raise; a damaged HEIC may be a RuntimeError or the end of a file.
 UNREADABLE = (OSError, EOFError, ValueError, SyntaxError, RuntimeError, PIL.DecompressionBombError)
 # Of a picture in several sizes: more than the encoders that know sizes look at.
@@ -159,13 +161,25 @@ def upright(picture: PIL.Image) -> PIL.Image:
         return picture
 
 
+def middle(picture: PIL.Image) -> PIL.Image:
+    """The picture, or of a strip the part around its centre, which is all that a square crop sees:
+    enlarged whole, a strip of some kilobytes would fill the RAM."""
+    most = STRIP * min(picture.size)
+    # As odd or even as the whole, so that the centre stays where it is.
+    width, height = (n if n <= most else most - (n - most) % 2 for n in picture.size)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    strip = picture.size != (width, height)
+    return picture.crop((left, top, left + width, top + height)) if strip else picture
+
+
 def fit(picture: Image, side: int) -> Image:
     """A square of `side` pixels: resize so the shorter side fits, then crop the centre."""
     if picture.height == picture.width == side:
         return picture
-    scale = side / min(picture.height, picture.width)
-    width, height = (max(side, round(n * scale)) for n in (picture.width, picture.height))
-    resized = picture.pil().resize((width, height), PIL.Resampling.BICUBIC)
+    whole = middle(picture.pil())
+    scale = side / min(whole.size)
+    width, height = (max(side, round(n * scale)) for n in whole.size)
+    resized = whole.resize((width, height), PIL.Resampling.BICUBIC)
     left, top = (width - side) // 2, (height - side) // 2
     return Image.of(resized.crop((left, top, left + side, top + side)))
 

@@ -104,6 +104,17 @@ def test_fitting_keeps_the_centre_and_the_aspect(height, width):
     assert abs(centre - 7.5) < 1.5
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_a_strip_no_more_is_enlarged_than_is_seen(encoder, turned):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (3, 400_001, 3), dtype=np.uint8)
+    around = pixels[:, 200_000 - 10 : 200_001 + 10]
+    strip, short = (Image(one.swapaxes(0, 1) if turned else one) for one in (pixels, around))
+    near, exact = (fit(one, 64).pixels.astype(float) for one in (strip, short))
+    assert np.abs(near - exact).mean() < 2
+    assert (encoder.images([strip]) * encoder.images([short])).sum() > 0.999
+
+
 def test_a_truncated_picture_is_refused_with_its_name():
     data = picture(0, 64, 64).png()
     with pytest.raises(DocumentError, match=r"cat\.png cannot be read as a picture"):

@@ -13,7 +13,7 @@ from PIL import Image as PIL
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from racm3.document import Image
+from racm3.document import Image, middle
 from racm3.errors import CheckpointError
 from racm3.retrieval.clip import Clip, ClipConfig
 from racm3.retrieval.embedding import AVERAGE, Dropout, Sides, Vectors, unit
@@ -60,11 +60,11 @@ class Preprocessing:
         return (pixels - mean) / std
 
     def _square(self, picture: Image) -> np.ndarray:
-        short, width, height = min(picture.width, picture.height), picture.width, picture.height
+        image = middle(picture.pil())
+        width, height, short = *image.size, min(image.size)
         size = (int(self.resize * width / short), int(self.resize * height / short))
-        if size == (picture.width, picture.height) == (self.crop, self.crop):
+        if size == image.size == (self.crop, self.crop):
             return picture.pixels
-        image = picture.pil()
         if size != image.size:
             image = image.resize(size, PIL.Resampling.BICUBIC)
         left, top = (size[0] - self.crop) // 2, (size[1] - self.crop) // 2
