@@ -19,7 +19,7 @@ from racm3.recipes.collection import Beginning
 from racm3.retrieval.embedding import Dropout, embed
 from racm3.retrieval.shelf import ListShelf
 from racm3.retrieval.siglip import open_dual
-from racm3.runtime import save_json
+from racm3.runtime import dice, save_json
 from racm3.system import RACM3, Settings
 from racm3.system.exporting import export_transformers, push
 from racm3.tokens.codec import flatten
@@ -167,6 +167,29 @@ def test_siglip_says_what_transformers_says(siglip):
     assert len(ours.windows(long)) > 1
     blurred = ours.images([shown], Dropout(0.5, np.random.default_rng(1)))
     assert not np.allclose(blurred, ours.images([shown]))
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_long_texts_and_many_pictures_are_encoded_some_at_a_time(
+    siglip, encoder, monkeypatch, kind
+):
+    asked, some = open_dual(siglip) if kind == "siglip" else encoder, list[int]()
+    texts, pictures = ["a red boat " * 60, "a dog"], [picture(i) for i in range(7)]
+
+    def counted(do):
+        return lambda given, *more: (some.append(len(given)), do(given, *more))[1]
+
+    def said() -> list[np.ndarray]:
+        dropout = Dropout(0.3, dice(0))
+        return [asked.texts(texts), asked.images(pictures), asked.images(pictures, dropout)]
+
+    at_once = said()
+    monkeypatch.setattr("racm3.retrieval.encoder.MOST_AT_ONCE", 3)
+    for name in ("_read", "_seen"):
+        monkeypatch.setattr(asked, name, counted(getattr(asked, name)))
+    for one, other in zip(said(), at_once, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert max(some) == 3
 
 
 def test_a_system_with_siglip_is_saved_and_opened(siglip, system: RACM3, tmp_path):

@@ -1,9 +1,9 @@
 """A frozen CLIP folder as an encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from racm3.tokens.image import load_weights
 from racm3.tokens.text import open_tokenizer
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+# Windows of texts, or pictures, that are encoded together.
+MOST_AT_ONCE = 256
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,22 +127,28 @@ class ClipEncoder:
         if not texts:
             return np.zeros((0, self.dim), dtype=np.float32)
         split = [self.windows(text, dropout) for text in texts]
-        ids, lengths = pad([window for windows in split for window in windows])
-        vectors = self.clip.text(ids.to(self.device), lengths.to(self.device))
+        vectors = few_at_once(self._read, [window for windows in split for window in windows])
         return over_windows(vectors, [len(windows) for windows in split])
+
+    def _read(self, windows: Sequence[list[int]]) -> Tensor:
+        ids, lengths = pad(windows)
+        return self.clip.text(ids.to(self.device), lengths.to(self.device))
 
     @torch.inference_mode()
     def images(self, pictures: Sequence[Image], dropout: Dropout | None = None) -> Vectors:
         if not pictures:
             return np.zeros((0, self.dim), dtype=np.float32)
+        vectors = few_at_once(lambda some: self._seen(some, dropout), pictures)
+        return unit(vectors.float().cpu().numpy())
+
+    def _seen(self, pictures: Sequence[Image], dropout: Dropout | None) -> Tensor:
         patches = None
         if dropout is not None:
             config = self.clip.config.vision_config
             count = (config.image_size // config.patch_size) ** 2
             patches = torch.tensor([dropout.keep_exactly(count) for _ in pictures])
             patches = patches.to(self.device)
-        pixels = self.preprocess(pictures).to(self.device)
-        return unit(self.clip.image(pixels, patches).float().cpu().numpy())
+        return self.clip.image(self.preprocess(pictures).to(self.device), patches)
 
     def save(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
         """A folder that `transformers.CLIPModel.from_pretrained` opens too."""
@@ -169,6 +178,12 @@ class ClipEncoder:
         name = "/".join(Path(where).parts[-2:])
         sides = Sides.read(folder)
         return cls(clip.to(device or "cpu"), tokenizer, preprocess, name=name, sides=sides)
+
+
+def few_at_once(encode: Callable[[Sequence[Item]], Tensor], items: Sequence[Item]) -> Tensor:
+    """What `encode` makes of all, some at a time: a long text has many windows, a page pictures."""
+    parts = range(0, len(items), MOST_AT_ONCE)
+    return torch.cat([encode(items[at : at + MOST_AT_ONCE]) for at in parts])
 
 
 def over_windows(vectors: Float[Tensor, "windows dim"], counts: Sequence[int]) -> Vectors:

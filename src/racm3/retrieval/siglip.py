@@ -14,7 +14,7 @@ from torch import Tensor
 from racm3.document import Image
 from racm3.errors import CheckpointError
 from racm3.retrieval.embedding import AVERAGE, Dropout, Sides, Vectors, unit
-from racm3.retrieval.encoder import ClipEncoder, find_folder, over_windows
+from racm3.retrieval.encoder import ClipEncoder, few_at_once, find_folder, over_windows
 from racm3.runtime import at_once, load_json, save_json
 from racm3.tokens.text import open_tokenizer
 
@@ -60,20 +60,26 @@ class SiglipEncoder:
         if not texts:
             return np.zeros((0, self.dim), dtype=np.float32)
         split = [self.windows(text, dropout) for text in texts]
-        ids = torch.tensor([window for windows in split for window in windows])
-        found = self.model.text_model(input_ids=ids.to(self.model.device)).pooler_output
+        found = few_at_once(self._read, [window for windows in split for window in windows])
         return over_windows(found, [len(windows) for windows in split])
+
+    def _read(self, windows: Sequence[list[int]]) -> Tensor:
+        ids = torch.tensor(windows).to(self.model.device)
+        return self.model.text_model(input_ids=ids).pooler_output
 
     @torch.inference_mode()
     def images(self, pictures: Sequence[Image], dropout: Dropout | None = None) -> Vectors:
         """Query dropout greys patches out: the model itself always reads all of them."""
         if not pictures:
             return np.zeros((0, self.dim), dtype=np.float32)
+        found = few_at_once(lambda some: self._seen(some, dropout), pictures)
+        return unit(found.float().cpu().numpy())
+
+    def _seen(self, pictures: Sequence[Image], dropout: Dropout | None) -> Tensor:
         pixels = self.pixels(pictures)
         if dropout is not None:
             pixels = self._greyed(pixels, dropout)
-        found = self.model.vision_model(pixel_values=pixels.to(self.model.device)).pooler_output
-        return unit(found.float().cpu().numpy())
+        return self.model.vision_model(pixel_values=pixels.to(self.model.device)).pooler_output
 
     def pixels(self, pictures: Sequence[Image]) -> Float[Tensor, "batch 3 height width"]:
         """Squeezed to a square, not cropped: SigLIP's own preprocessing."""
