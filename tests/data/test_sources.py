@@ -1,5 +1,7 @@
 import io
 import json
+import random
+import struct
 import tarfile
 
 import numpy as np
@@ -8,6 +10,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from racm3.data.ahead import Tolerance
+from racm3.data.iptc import Told, told
 from racm3.data.sources import read_source
 from racm3.document import Document
 from racm3.errors import MemoryStoreError, SourceError
@@ -142,6 +145,39 @@ def test_a_table_as_spreadsheets_save_it(tmp_path, divided):
     (found,) = read_source(tmp_path / "a.csv", Tolerance())
     assert found.document == Document.of("a boat, red; old", PICTURES[0])
     assert found.metadata == {"licence": "cc0"}
+
+
+def told_by_itself(caption: bytes, *keywords: bytes) -> bytes:
+    """A JPEG with an IPTC block, as Lightroom and exiftool write it (IPTC-IIM 4.2, APP13)."""
+    fields = [(120, caption), *((25, word) for word in keywords)]
+    block = b"".join(struct.pack(">BBBH", 28, 2, n, len(said)) + said for n, said in fields)
+    resource = (
+        b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(block)) + block + b"\0" * (len(block) % 2)
+    )
+    segment = b"Photoshop 3.0\0" + resource
+    buffer = io.BytesIO()
+    PICTURES[0].pil().save(buffer, format="JPEG")
+    marker = b"\xff\xed" + struct.pack(">H", len(segment) + 2)
+    return buffer.getvalue()[:2] + marker + segment + buffer.getvalue()[2:]
+
+
+def test_a_photograph_may_say_itself_what_it_shows(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(told_by_itself("café, evening".encode(), b"red", b"old boat"))
+    (tmp_path / "b.jpg").write_bytes(told_by_itself("caf\xe9".encode("latin-1")))
+    (tmp_path / "c.jpg").write_bytes(told_by_itself(b"not this", b"boat"))
+    (tmp_path / "c.txt").write_text("a red boat")
+    found = list(read_source(tmp_path, Tolerance()))
+    assert [one.document.text for one in found] == ["café, evening", "café", "a red boat"]
+    keywords = [one.metadata.get("keywords") for one in found]
+    assert keywords == ["red, old boat", None, "boat"]
+
+
+def test_a_damaged_caption_in_a_photograph_is_none():
+    whole, rng = told_by_itself(b"a boat", b"red"), random.Random(0)
+    for _ in range(500):
+        broken = bytearray(whole)
+        broken[rng.randrange(2, 90)] = rng.randrange(256)
+        assert isinstance(told(bytes(broken[: rng.choice([len(broken), rng.randrange(99)])])), Told)
 
 
 def test_what_a_system_hides_in_a_folder_is_not_read(tmp_path):

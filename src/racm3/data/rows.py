@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from racm3.data.iptc import Told, told
 from racm3.document import PLENTY, Document, Image
 from racm3.errors import DocumentError
 from racm3.retrieval.entry import OWN_COLUMNS, Entry
@@ -13,12 +14,19 @@ IMAGE_KEYS = ("image", "jpg", "png", "webp", "bytes")
 
 
 def entry(data: bytes | None, texts: Sequence[str], source: str, metadata: dict[str, str]) -> Entry:
-    """A captioned picture, or text alone; several captions are joined into one text."""
-    captions = tuple(text.strip() for text in texts if text.strip())
+    """A captioned picture, or text alone; several captions are joined into one text.
+
+    Of a picture without any, and for its keywords, what it says of itself is taken (IPTC).
+    """
+    own = told(data) if data is not None else Told()
+    given = [text for text in texts if text.strip()] or [own.caption]
+    captions = tuple(text.strip() for text in given if text)
     parts: list[str | Image] = [" ".join(captions)] if captions else []
     if data is not None:
         parts.append(Image.decode(data, name=source, least=PLENTY))
     document = Document.of(*parts).require_parts()
+    if own.keywords:
+        metadata = {"keywords": ", ".join(own.keywords), **metadata}
     return Entry(document, source, metadata, captions=captions)
 
 

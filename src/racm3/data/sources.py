@@ -82,7 +82,7 @@ def _visible(folder: Path) -> Iterator[Path]:
 
 
 def _folder(path: Path, pictures: Sequence[Path], files: Sequence[Path]) -> Iterator[Found]:
-    """Pictures, each with a caption of the same name ending in .txt beside it (or none)."""
+    """Pictures, each with a caption of the same name ending in .txt beside it, or its own one."""
     words = {p.with_suffix(""): p for p in files if p.suffix.lower() == ".txt"}
     if not pictures and not words:
         raise SourceError(f"{path} holds no pictures (.png, .jpg, .webp, ...) and no .txt files")

@@ -38,9 +38,9 @@ def build(
 ) -> None:
     """Make a memory from a folder, COCO JSON, .jsonl/.csv, img2dataset tar shards or Parquet.
 
-    Also of a folder of Markdown or HTML pages (interleaved documents), of a folder that `datasets`
-    saved, or of hub:NAME@SPLIT, which it streams. Stopped at any time, the same command goes on
-    where it was.
+    A picture's caption stands beside it (name.jpg, name.txt) or in it (IPTC). Also of a folder of
+    Markdown or HTML pages (interleaved documents), of a folder that `datasets` saved, or of
+    hub:NAME@SPLIT, which it streams. Stopped at any time, the same command goes on where it was.
 
     Args:
         memory: The folder to make.
