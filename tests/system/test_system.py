@@ -27,6 +27,7 @@ from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.memory import Entry, MemoryStore
 from racm3.system import RACM3, Consulted, Settings
 from racm3.system.filling import beginnings
+from racm3.system.library import MOST_FILTERS
 from racm3.system.parts import Parts
 from racm3.tokens.codec import Kind
 from tests.conftest import picture, tiny_generator
@@ -354,6 +355,23 @@ def test_added_documents_are_consulted_at_once_and_removed_ones_never_again(syst
     store.remove([id_])
     mine.library.refresh()
     assert mine.draw("a guitar").consulted == ()
+
+
+def test_of_many_filters_a_few_are_kept(system, tmp_path):
+    store = MemoryStore.create(tmp_path / "m", encoder=system.encoder.name, dim=system.encoder.dim)
+    library = RACM3(replace(system.parts, shelf=store)).library
+    entries = [Entry(Document.of(f"thing {n}"), metadata={"number": str(n)}) for n in range(20)]
+    store.add(entries, system.encoder.texts([one.document.text for one in entries]))
+    everything = library.retriever()
+    for n in (*range(20), *range(20)):
+        where = f"number = '{n}'"
+        (found,) = library.consult(Document.of("a thing"), Settings(where=where))
+        assert found.document.text == f"thing {n}"
+        assert library.retriever(where) is library.retriever(where)
+    assert len(library._retrievers) == 1 + MOST_FILTERS
+    assert library.retriever() is everything
+    library.refresh()
+    assert library.retriever() is not everything
 
 
 @pytest.mark.parametrize("caption", ["", "   ", "x" * 10_000_000])

@@ -1,6 +1,7 @@
 """What is read before answering: looked up in the memory, or handed in."""
 
 from collections.abc import Collection, Sequence
+from threading import Lock
 from typing import TypeVar
 
 from racm3.document import Document, Image
@@ -11,6 +12,8 @@ from racm3.runtime import dice
 from racm3.system.parts import Parts
 from racm3.system.results import Consulted, Settings
 
+# Each filter has its documents' vectors in RAM.
+MOST_FILTERS = 8
 Scored = TypeVar("Scored", Neighbour, Consulted)
 
 
@@ -20,21 +23,28 @@ class Library:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._retrievers: dict[str | None, Retriever] = {}
+        self._lock = Lock()
 
     @property
     def snapshot(self) -> str:
         return self.parts.shelf.snapshot_name
 
     def retriever(self, where: str | None = None) -> Retriever:
-        if where not in self._retrievers:
-            self._retrievers[where] = Retriever(
-                self.parts.encoder, self.parts.shelf, self.parts.retriever, where=where
-            )
-        return self._retrievers[where]
+        """For a filter; of those that were asked for, a few are kept."""
+        kept = self._retrievers
+        if (found := kept.get(where)) is not None:
+            return found
+        made = Retriever(self.parts.encoder, self.parts.shelf, self.parts.retriever, where=where)
+        with self._lock:
+            oldest = [one for one in kept if one is not None]
+            for one in oldest[: max(0, len(oldest) - MOST_FILTERS + 1)]:
+                del kept[one]
+            kept[where] = made
+        return made
 
     def refresh(self) -> None:
         """Look at the memory again: call it after documents were added or removed."""
-        self._retrievers.clear()
+        self._retrievers = {}  # a new one: what is being made for the old one stays there
 
     def rephrased(self, caption: str, settings: Settings) -> str:
         """A caption in the words that the generators were taught with, where the system knows other
