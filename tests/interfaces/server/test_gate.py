@@ -34,6 +34,10 @@ def test_other_machines_need_a_key(fresh):
         assert client.get("/v1/models", headers=right).status_code == 200
         assert client.get("/v1/models?key=secret").status_code == 200
         assert client.get("/v1/models").status_code == 200, "the link left a cookie"
+        for other in ("other", "%0d%0aset-cookie:%20x=y"):
+            answer = client.get(f"/v1/models?key={other}")
+            assert answer.status_code == 200
+            assert "set-cookie" not in answer.headers, "what is not the key is not kept"
 
 
 def test_pages_of_other_places_cannot_use_a_server_without_a_key(client):

@@ -62,13 +62,19 @@ class Gate:
 
     def known(self, scope: Any, headers: dict[str, str]) -> bool:
         cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        given = [
+        given = (
             headers.get("authorization", "").removeprefix("Bearer "),
             cookie.value if cookie else "",
-            parse_qs(scope["query_string"].decode("latin-1")).get("key", [""])[0],
-        ]
+        )
+        return any(map(self.right, given)) or self.in_link(scope)
+
+    def in_link(self, scope: Any) -> bool:
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        return self.right(query.get("key", [""])[0])
+
+    def right(self, key: str) -> bool:
         wanted = (self.config.key or "").encode()
-        return any(hmac.compare_digest(one.encode(), wanted) for one in given)
+        return bool(wanted) and hmac.compare_digest(key.encode(), wanted)
 
     def bounded(self, receive: Any) -> Any:
         """A body without a length is counted as it comes."""
@@ -86,14 +92,14 @@ class Gate:
 
     def marked(self, scope: Any, send: Any) -> Any:
         """Every page says what it may load; who came with a key in the link gets it as a cookie."""
-        key = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("key")
+        came = self.in_link(scope)
 
         async def with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
                 more = [(b"content-security-policy", POLICY.encode())]
                 more.append((b"x-content-type-options", b"nosniff"))
-                if key and self.config.key:
-                    value = f"{COOKIE}={key[0]}; HttpOnly; SameSite=Strict; Path=/"
+                if came:
+                    value = f"{COOKIE}={self.config.key}; HttpOnly; SameSite=Strict; Path=/"
                     more.append((b"set-cookie", value.encode()))
                 message["headers"] = [*message.get("headers", []), *more]
             await send(message)
