@@ -122,6 +122,7 @@ def test_unreadable_pictures_are_refused_unless_tolerated(tmp_path):
         ("a.txt", b"\xff\xfe", "is not UTF-8 text"),
         ("a.csv", "file,caption\nx.png,caf\xe9\n".encode("latin-1"), "a.csv is not UTF-8 text"),
         ("a.csv", b"picture;words\nx.png;a boat\n", "has the columns picture, words; for a"),
+        ("a.csv", b'caption\n"' + b"a" * 200_000, "not a table that can be read .*limit"),
         ("a.csv", b"", "has the columns ; for a document one of file"),
     ],
 )

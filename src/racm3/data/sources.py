@@ -116,6 +116,8 @@ def _opened(path: Path) -> Iterator[TextIO]:
             yield stream
     except UnicodeDecodeError as error:
         raise SourceError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
+    except csv.Error as error:
+        raise SourceError(f"{path} is not a table that can be read ({error})") from error
 
 
 def _sidecar(path: Path) -> Iterator[Found]:
