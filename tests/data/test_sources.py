@@ -121,7 +121,7 @@ def test_unreadable_pictures_are_refused_unless_tolerated(tmp_path):
         ("a.jsonl", b"[1]\n", "not a JSON object"),
         ("a.txt", b"\xff\xfe", "is not UTF-8 text"),
         ("a.csv", "file,caption\nx.png,caf\xe9\n".encode("latin-1"), "a.csv is not UTF-8 text"),
-        ("a.csv", b"picture;words\nx.png;a boat\n", "has the columns picture, words; for a"),
+        ("a.csv", b"drawn;words\nx.png;a boat\n", "has the columns drawn, words; for a"),
         ("a.csv", b'caption\n"' + b"a" * 200_000, "not a table that can be read .*limit"),
         ("a.csv", b"", "has the columns ; for a document one of file"),
     ],
@@ -204,6 +204,26 @@ def test_captions_may_be_named_and_begin_as_windows_has_it(tmp_path):
     (tmp_path / "words.txt").write_text("a dog")
     found = [entry.document for entry in read_source(tmp_path, Tolerance())]
     assert found == [Document.of("a boat", PICTURES[0]), Document.of("a dog")]
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"TEXT": "a boat", "URL": "http://x"}, "a boat"),
+        ({"title": "Boat", "description": "a red boat"}, "a red boat"),
+        ({"title": "Boat"}, "Boat"),
+        ({"sentences": ["a boat", "a red boat"]}, "a boat a red boat"),
+        ({"sentences": [{"raw": "words in a struct"}]}, ""),
+        ({"label": 3}, ""),
+    ],
+)
+@pytest.mark.parametrize("column", ["image", "img", "Photo"])
+def test_data_sets_name_their_columns_as_they_like(tmp_path, row, text, column):
+    whole = {column: {"bytes": PICTURES[0].png(), "path": None}, **row}
+    parquet.write_table(pa.Table.from_pylist([whole]), tmp_path / "a.parquet")
+    (found,) = read_source(tmp_path / "a.parquet", Tolerance())
+    assert (found.document.text, found.document.images) == (text, (PICTURES[0],))
+    assert found.metadata == {k: str(v) for k, v in row.items() if v != text and k != "sentences"}
 
 
 def test_columns_become_metadata_that_a_memory_takes(tmp_path):

@@ -9,8 +9,11 @@ from racm3.document import PLENTY, Document, Image
 from racm3.errors import DocumentError
 from racm3.retrieval.entry import OWN_COLUMNS, Entry
 
-CAPTION_KEYS = ("caption", "captions", "text", "txt", "alt", "description")
-IMAGE_KEYS = ("image", "jpg", "png", "webp", "bytes")
+# The first that holds something is the caption; the others stay metadata.
+CAPTION_KEYS = (
+    "caption", "captions", "text", "txt", "alt", "description", "sentences", "prompt", "title",
+)  # fmt: skip
+IMAGE_KEYS = ("image", "img", "picture", "photo", "jpg", "jpeg", "png", "webp", "bytes")
 
 
 def entry(data: bytes | None, texts: Sequence[str], source: str, metadata: dict[str, str]) -> Entry:
@@ -53,7 +56,8 @@ def first(row: dict[str, Any], keys: Sequence[str]) -> Any:
 
 def texts(row: dict[str, Any]) -> list[str]:
     found = first(row, CAPTION_KEYS)
-    return [str(text) for text in found] if isinstance(found, list) else [str(found or "")]
+    said = found if isinstance(found, list) else [found or ""]
+    return [str(text) for text in said if isinstance(text, str | int | float)]
 
 
 def metadata(row: dict[str, Any], besides: Sequence[str], said: Sequence[str]) -> dict[str, str]:

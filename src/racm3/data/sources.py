@@ -19,7 +19,7 @@ from racm3.retrieval.entry import Entry
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 PICTURES |= {".avif", ".heic", ".heif"}
-FILE_KEYS = ("file", "file_name", "filename", "path", "image")
+FILE_KEYS = ("file", "file_name", "filename", "path", "image", "img", "picture", "photo")
 SIDECARS = {".jsonl", ".csv"}
 UTF8 = "utf-8-sig"  # with or without the mark that Excel and Notepad put before it
 
