@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
 STUDIES = {
     "sample world, shipped": ("sample-trained", "sample-trained-long"),
-    "from nothing, two cores": ("sample-1h-before-spaces", "sample-1h"),
+    "from nothing, two cores": ("sample-1h",),
     "from nothing, a GPU": ("sample-gpu-small",),
     "photographs, two cores": ("photographs-3h",),
     "photographs, a GPU": ("photographs-gpu",),

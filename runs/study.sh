@@ -27,7 +27,7 @@ mkdir -p "$out"
 study 2h sample --seeds 0 1 --tables table2 table5-relevance table5-alpha table5-modality \
   table5-diversity rotation bm25 decoding
 study 20m sample --tables figure9 finetune
-study 1h sample --seeds 0 1 --tables figure9 table2 table3 table6 table5-relevance table5-alpha table5-modality equal-modality \
+study 1h sample --seeds 0 1 2 --tables figure9 table2 table3 table6 table5-relevance table5-alpha table5-modality equal-modality \
   equal-documents table5-diversity
 if test -n "${FLICKR8K:-}"; then
   study 2h photographs --tables table2 table3 table4 table6 table5-relevance table5-alpha equal-documents
