@@ -17,7 +17,7 @@ from PIL import Image as PIL
 from racm3.errors import DocumentError
 
 MOST_PIXELS = 64_000_000
-# Of a photograph's shorter side, for whatever looks at documents: no encoder takes more.
+# Of a photograph's shorter side: no encoder takes more.
 PLENTY = 1024
 # Longer than so many times its shorter side, a picture is a strip.
 STRIP = 8
@@ -91,15 +91,13 @@ class Image:
         return cls(np.asarray(rgb), encoded)
 
     @classmethod
-    def decode(cls, data: bytes, *, name: str = "the picture", least: int | None = None) -> "Image":
+    def decode(cls, data: bytes, *, name: str = "the picture", whole: bool = False) -> "Image":
         """From PNG, JPEG, WebP, ... bytes, upright where a camera was not (EXIF); a truncated or
         absurdly large picture is refused.
 
-        Args:
-            data: The bytes.
-            name: What an error calls it.
-            least: A JPEG is read at a half, a quarter or an eighth of its size, which its decoder
-                does in a third of the time, where its shorter side still has so many pixels.
+        A JPEG is read at a half, a quarter or an eighth of its size, which its decoder does in a
+        third of the time, where its shorter side still has 1,024 pixels; `whole` reads all of it,
+        for who counts its pixels.
         """
         try:
             with warnings.catch_warnings():
@@ -111,8 +109,8 @@ class Image:
                         f"{name} is {width}x{height} pixels, more than the {MOST_PIXELS:,} "
                         "that are accepted; make it smaller first"
                     )
-                if least is not None:
-                    picture.draft(None, (least, least))
+                if not whole:
+                    picture.draft(None, (PLENTY, PLENTY))
                 picture.load()
                 return cls.of(upright(picture), data)
         except DocumentError:
@@ -126,12 +124,12 @@ class Image:
             ) from error
 
     @classmethod
-    def read(cls, path: str | Path, *, least: int | None = None) -> "Image":
+    def read(cls, path: str | Path, *, whole: bool = False) -> "Image":
         try:
             data = Path(path).read_bytes()
         except OSError as error:
             raise DocumentError(f"cannot read the picture {path}: {error.strerror}") from error
-        return cls.decode(data, name=str(path), least=least)
+        return cls.decode(data, name=str(path), whole=whole)
 
 
 def _opened(data: bytes, name: str) -> PIL.Image:

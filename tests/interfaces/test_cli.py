@@ -274,6 +274,13 @@ def test_a_large_photograph_is_kept_whole_and_read_at_half_its_size(place, tmp_p
     run(f"memory show {tmp_path}/m 0 --out {tmp_path}/s.png")
     assert "pictures\t2600x2100" in capsys.readouterr().out
     assert Image.read(tmp_path / "s.png").width == 2600
+    # Whose pixels are counted is read whole, as the mask that belongs to it.
+    PIL.new("L", photograph.size, 255).save(tmp_path / "mask.jpg")
+    PIL.new("L", photograph.size, 255).save(tmp_path / "mask.png")
+    for mask in ("mask.png", "mask.jpg"):
+        masked = f"{tmp_path}/photos/noise.jpg --box {tmp_path}/{mask} --out {tmp_path}/i.png"
+        run(f"infill {masked} {using(place)}")
+        assert Image.read(tmp_path / "i.png").width == 16
 
 
 def test_the_memory_verbs(place, tmp_path, capsys):

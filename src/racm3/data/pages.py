@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from racm3.data.ahead import Found
-from racm3.document import PLENTY, Document, Image, Text
+from racm3.document import Document, Image, Text
 from racm3.errors import DocumentError
 from racm3.retrieval.entry import Entry
 
@@ -41,7 +41,7 @@ def read_page(root: Path, page: Path) -> Entry:
             parts.append(Text(value))
         else:
             data = local(root, page, value).read_bytes()
-            parts.append(Image.decode(data, name=f"{page}: {value}", least=PLENTY))
+            parts.append(Image.decode(data, name=f"{page}: {value}"))
     return Entry(Document(tuple(parts)).require_parts(), str(page))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from racm3.data.iptc import Told, told
-from racm3.document import PLENTY, Document, Image
+from racm3.document import Document, Image
 from racm3.errors import DocumentError
 from racm3.retrieval.entry import OWN_COLUMNS, Entry
 
@@ -26,7 +26,7 @@ def entry(data: bytes | None, texts: Sequence[str], source: str, metadata: dict[
     captions = tuple(text.strip() for text in given if text)
     parts: list[str | Image] = [" ".join(captions)] if captions else []
     if data is not None:
-        parts.append(Image.decode(data, name=source, least=PLENTY))
+        parts.append(Image.decode(data, name=source))
     document = Document.of(*parts).require_parts()
     if own.keywords:
         metadata = {"keywords": ", ".join(own.keywords), **metadata}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
-from racm3.document import PLENTY, Document, Image, Text
+from racm3.document import Document, Image, Text
 from racm3.errors import MemoryStoreError
 
 if TYPE_CHECKING:
@@ -139,8 +139,7 @@ def entry_of(row: dict[str, Any], extra: list[str]) -> Entry:
         if part["text"] is not None:
             parts.append(Text(part["text"]))
         else:
-            name = f"a picture of document {row['id']}"
-            parts.append(Image.decode(part["image"], name=name, least=PLENTY))
+            parts.append(Image.decode(part["image"], name=f"a picture of document {row['id']}"))
     return Entry(
         Document(tuple(parts)),
         source=row["source"],

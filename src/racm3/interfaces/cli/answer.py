@@ -123,7 +123,7 @@ def infill(
         json: Print the answer's provenance as JSON.
     """
     require_png(out)
-    image = Image.read(picture)
+    image = Image.read(picture, whole=True)
     mask, system = read_mask(box, image), using.open()
     with waiting("redrawing") as watch:
         drawing = system.infill(image, mask, caption, settings, watch=watch)
@@ -175,7 +175,7 @@ def edit(
         json: Print the answer's provenance as JSON.
     """
     require_png(out)
-    image, examples = Image.read(picture), [Image.read(path) for path in like]
+    image, examples = Image.read(picture, whole=True), [Image.read(path) for path in like]
     mask, system = read_mask(box, image), using.open()
     with waiting("redrawing") as watch:
         drawing = system.infill(image, mask, caption, settings, documents=examples, watch=watch)
@@ -272,4 +272,4 @@ def read_mask(box: str, picture: Image) -> Bool[np.ndarray, "height width"]:
     """A box in percent, or a picture whose white pixels are to be redrawn."""
     if len(box.split(",")) == 4:
         return box_mask(box, picture)
-    return picture_mask(Image.read(box), picture)
+    return picture_mask(Image.read(box, whole=True), picture)

@@ -81,7 +81,7 @@ def show(memory: Path, id: int, *, out: Path | None = None) -> None:
         require_png(out)
     entry = MemoryStore.open(memory).entries([id])[0]
     about = {"id": id, "text": entry.document.text, "source": entry.source, **entry.metadata}
-    pictures = [Image.decode(one.encoded) for one in entry.document.images]
+    pictures = [Image.decode(one.encoded, whole=True) for one in entry.document.images]
     about["pictures"] = ", ".join(f"{one.width}x{one.height}" for one in pictures)
     for key, value in about.items():
         print(f"{key}\t{value}")

@@ -8,7 +8,7 @@ from typing import Any, no_type_check
 import gradio as gr
 import numpy as np
 
-from racm3.document import PLENTY, Document, Image
+from racm3.document import Document, Image
 from racm3.errors import Racm3Error
 from racm3.interfaces.page import parts, shown
 from racm3.interfaces.page.parts import NEWEST, drop, gallery, kept
@@ -128,10 +128,7 @@ def add_files(service: Service, paths: Sequence[str] | None, words: str) -> Iter
     """How far encoding has come, then what the memory is; stopped, it adds nothing."""
     try:
         entries = [
-            Entry(
-                Document.of(words.strip() or Path(path).stem, Image.read(path, least=PLENTY)),
-                source="page",
-            )
+            Entry(Document.of(words.strip() or Path(path).stem, Image.read(path)), source="page")
             for path in paths or []
         ]
         if not entries:

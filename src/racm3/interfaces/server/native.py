@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from racm3.document import PLENTY, Document
+from racm3.document import Document
 from racm3.errors import GenerationError
 from racm3.interfaces.masks import box_mask, picture_mask
 from racm3.interfaces.server import schemas
@@ -99,7 +99,7 @@ def memory_routes(service: Service, desk: Desk, pictures: Pictures) -> APIRouter
         """Remember a document; the very next answer can consult it."""
 
         def work(_: Watch) -> schemas.Changed:
-            opened = [pictures.open(one, least=PLENTY) for one in body.pictures]
+            opened = [pictures.open(one) for one in body.pictures]
             parts = [*([body.text] if body.text.strip() else [])]
             document = Document.of(*parts, *opened).require_parts()
             entry = Entry(document, source="server", metadata=body.metadata)
@@ -151,11 +151,11 @@ class Answering:
     def infill(self, body: schemas.Infill) -> Work:
         def work(watch: Watch) -> schemas.Answered:
             system = self.service.generator(body.generator, body.snapshot)
-            picture = self.pictures.open(body.picture)
+            picture = self.pictures.open(body.picture, whole=True)
             if (body.mask is None) == (body.box is None):
                 raise GenerationError("say what to redraw: either a box or a mask")
             if body.mask is not None:
-                mask = picture_mask(self.pictures.open(body.mask), picture)
+                mask = picture_mask(self.pictures.open(body.mask, whole=True), picture)
             else:
                 mask = box_mask(str(body.box), picture)
             drawing = system.infill(

@@ -116,7 +116,7 @@ def editing(
     def work(watch: Watch) -> Drawing:
         if not sent:
             raise GenerationError("send at least one picture as `image`")
-        first, *others = [Image.decode(one) for one in sent]
+        first, others = Image.decode(sent[0], whole=True), [Image.decode(one) for one in sent[1:]]
         area = _transparent(hole if hole is not None else sent[0], first)
         return system.infill(first, area, prompt, settings, documents=others, watch=watch)
 

@@ -26,9 +26,9 @@ class Pictures:
 
     config: ServerConfig
 
-    def open(self, source: str, *, least: int | None = None) -> Image:
+    def open(self, source: str, *, whole: bool = False) -> Image:
         if source.startswith(("http://", "https://")):
-            return Image.decode(self.fetch(source), name=source, least=least)
+            return Image.decode(self.fetch(source), name=source, whole=whole)
         written = (
             source.split(",", 1)[1] if source.startswith("data:") and "," in source else source
         )
@@ -39,7 +39,7 @@ class Pictures:
                 f"a picture is neither base64 nor a data: URL ({error}); send "
                 "data:image/png;base64,..."
             ) from error
-        return Image.decode(data, least=least)
+        return Image.decode(data, whole=whole)
 
     def fetch(self, url: str) -> bytes:
         host = urlsplit(url).hostname or ""
