@@ -40,6 +40,6 @@ if test -n "${CARD:-}"; then
     study gpu photographs --tables table2 table3 table6 table5-relevance table5-alpha equal-documents
   fi
 fi
-study trained sample --tables table2 table3 table4 table6 figure8 few-shot-by-picture guidance documents memory
+study trained sample --tables table2 table3 table4 table6 figure8 few-shot-by-picture guidance documents memory decoding
 study trained-long sample --tables documents
 if test -z "${RESULTS:-}"; then .venv/bin/python runs/readme.py; fi
