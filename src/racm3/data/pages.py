@@ -13,6 +13,7 @@ from racm3.retrieval.entry import Entry
 
 PAGES = {".md", ".markdown", ".html", ".htm"}
 BLOCKS = {"p", "div", "li", "h1", "h2", "h3", "h4", "h5", "h6", "td", "th", "figcaption", "pre"}
+UTF8 = "utf-8-sig"  # with or without the mark that Excel and Notepad put before it
 SILENT = {"script", "style", "head", "template"}
 
 
@@ -22,12 +23,12 @@ def find_pages(root: Path, pages: Sequence[Path]) -> Iterator[Found]:
 
 
 def shows_pictures(page: Path) -> bool:
-    written = page.read_text(encoding="utf-8-sig", errors="replace")
+    written = page.read_text(encoding=UTF8, errors="replace")
     return "![" in written or "<img" in written.lower()
 
 
 def read_page(root: Path, page: Path) -> Entry:
-    written = page.read_text(encoding="utf-8-sig")
+    written = page.read_text(encoding=UTF8)
     if page.suffix.lower() in (".md", ".markdown"):
         from markdown_it import MarkdownIt
 

@@ -21,13 +21,12 @@ def entry(data: bytes | None, texts: Sequence[str], source: str, metadata: dict[
 
     Of a picture without any, and for its keywords, what it says of itself is taken (IPTC).
     """
+    image = [Image.decode(data, name=source)] if data is not None else []
     own = told(data) if data is not None else Told()
     given = [text for text in texts if text.strip()] or [own.caption]
     captions = tuple(text.strip() for text in given if text)
-    parts: list[str | Image] = [" ".join(captions)] if captions else []
-    if data is not None:
-        parts.append(Image.decode(data, name=source))
-    document = Document.of(*parts).require_parts()
+    words = [" ".join(captions)] if captions else []
+    document = Document.of(*words, *image).require_parts()
     if own.keywords:
         metadata = {"keywords": ", ".join(own.keywords), **metadata}
     return Entry(document, source, metadata, captions=captions)

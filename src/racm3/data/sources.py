@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from racm3.data.ahead import Found, Tolerance, read_ahead
 from racm3.data.datasets import HUB, find_rows
-from racm3.data.pages import PAGES, find_pages, shows_pictures
+from racm3.data.pages import PAGES, UTF8, find_pages, shows_pictures
 from racm3.data.rows import CAPTION_KEYS, entry, entry_of_row, first, metadata, texts
 from racm3.errors import DocumentError, SourceError
 from racm3.retrieval.entry import Entry
@@ -21,7 +21,6 @@ PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 PICTURES |= {".avif", ".heic", ".heif"}
 FILE_KEYS = ("file", "file_name", "filename", "path", "image", "img", "picture", "photo")
 SIDECARS = {".jsonl", ".csv"}
-UTF8 = "utf-8-sig"  # with or without the mark that Excel and Notepad put before it
 
 
 def require(path: Path) -> None:

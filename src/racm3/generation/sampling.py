@@ -21,8 +21,8 @@ class Sampling:
         top_k: Keep this many ids; 0 keeps all.
         strategy: `top_p`; `cd_k`, CM3Leon's contrastive decoding (needs a guidance stream); or
             `half`, every second candidate each.
-        cd_k: CD-K's k; 1 is contrastive decoding as Li et al. (2022) have it. CM3Leon does not say
-            its own: with 8 a generator that is sure of one id draws noise (docs/log.md).
+        cd_k: CD-K's k; 1 is contrastive decoding as Li et al. (2022) have it. CM3Leon's own is not
+            known here: with 8 a generator that is sure of one id draws noise (docs/log.md).
         cd_alpha: CD-K's share of the k-th largest probability that an id needs.
     """
 

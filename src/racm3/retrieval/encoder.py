@@ -63,11 +63,11 @@ class Preprocessing:
         return (pixels - mean) / std
 
     def _square(self, picture: Image) -> np.ndarray:
+        if picture.width == picture.height == self.resize == self.crop:
+            return picture.pixels
         image = middle(picture.pil())
         width, height, short = *image.size, min(image.size)
         size = (int(self.resize * width / short), int(self.resize * height / short))
-        if size == image.size == (self.crop, self.crop):
-            return picture.pixels
         if size != image.size:
             image = image.resize(size, PIL.Resampling.BICUBIC)
         left, top = (size[0] - self.crop) // 2, (size[1] - self.crop) // 2
