@@ -13,7 +13,7 @@ SMALL = {
     "decoding": ["--repeats", "1", "--most", "1"],
     "filling": ["--documents", "2", "--large", "1", "--repeats", "1", "--layers", "1"],
     "indexed": ["--largest", "500", "--repeats", "1"],
-    "many": ["--repeats", "1", "--count", "3"],
+    "many": ["--repeats", "1", "--count", "1"],
     "search": ["--largest", "500", "--repeats", "1"],
     "serving": ["--requests", "1"],
     "training": ["--repeats", "1", "--rows", "1", "--length", "256", "--compiled", "0"],

@@ -1,12 +1,9 @@
 """From nothing to an answer, as the README tells it."""
 
-import io
-import os
 import re
 import shlex
 import subprocess
 import sys
-import tarfile
 import zlib
 from pathlib import Path
 
@@ -15,7 +12,6 @@ import torch
 
 import racm3
 from racm3.data.sample_world.corpus import memory
-from racm3.document import Image
 from racm3.interfaces.cli.main import VERBS, build_parser
 from racm3.interfaces.page.gallery import make_gallery
 from racm3.model.export import open_generator
@@ -24,24 +20,15 @@ from racm3.recipes.collection import Beginning
 from racm3.recipes.further import Further
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
-from racm3.recipes.study.budgets import BUDGETS
-from racm3.recipes.study.plan import chosen
-from racm3.recipes.tiny import tiny, tiny_course, tiny_further
+from racm3.recipes.tiny import tiny, tiny_course, tiny_decoder, tiny_further, tiny_words
 from racm3.system import RACM3, Settings
-from racm3.system.parts import open_parts, sample_folder
+from racm3.system.parts import sample_folder
 from racm3.tokens.image import ImageTokenizer
 from tests.architecture.test_floors import FLOORS
 from tests.conftest import unspaced
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    Build(tiny(), folder, on="cpu").system()
-    return folder
 
 
 def test_the_whole_sample_recipe_ends_in_a_system_that_answers(run, tmp_path):
@@ -76,7 +63,7 @@ def test_the_second_course_begins_with_what_the_first_has_learnt(run):
 
 def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     old = RACM3.open(run / "system", device="cpu")
-    sample_script("tiny_further", tmp_path / "run", AFTER=str(run / "system"), COUNT="0")
+    Further(tiny_further(), tmp_path / "run", after=run / "system", on="cpu").system()
     new = RACM3.open(tmp_path / "run" / "system", device="cpu")
     assert (old.codec.image.codes, new.codec.image.codes) == (64, 96)
     assert new.codec.text.encode("a leopard") == old.codec.text.encode("a leopard")
@@ -115,7 +102,7 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     assert {log.name for log in (tmp_path / "again" / "system").glob("*.jsonl")} == logs | new_logs
     # And a decoder that is told more of these codes; the generators stay.
     after = tmp_path / "again" / "system"
-    sample_script("tiny_decoder", tmp_path / "last", AFTER=str(after), COUNT="0")
+    Further(tiny_decoder(), tmp_path / "last", after=after, on="cpu").system()
     last = RACM3.open(tmp_path / "last" / "system", device="cpu")
     assert (last.codec.image.encode(pictures) == codes).all()
     assert last.codec.image.decode(codes) != polished.decode(codes)
@@ -125,7 +112,7 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     assert last_logs == logs | new_logs | {"decoder-0.log.jsonl"}
     # A CLIP that tells words, and a memory in its vectors; all else stays.
     after = tmp_path / "last" / "system"
-    sample_script("tiny_words", tmp_path / "words", AFTER=str(after), COUNT="0")
+    Further(tiny_words(), tmp_path / "words", after=after, on="cpu").system()
     told = RACM3.open(tmp_path / "words" / "system", device="cpu")
     assert (told.encoder.dim, last.encoder.dim) == (24, 16)
     assert told.encoder.sides.columns == ("keywords",)
@@ -203,72 +190,6 @@ def test_importing_racm3_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_gpu_script_makes_a_system_that_opens_and_goes_on(tmp_path):
-    """On the CPU with the tiny recipe: what a lent machine runs, and what comes back from it."""
-    environment = {
-        **os.environ,
-        "OUT": str(tmp_path / "out"),
-        "RUN": str(tmp_path / "run"),
-        "RECIPE": "tiny",
-        "DEVICE": "cpu",
-        "PYTHON": sys.executable,
-    }
-    further = {"AFTER": str(tmp_path / "run/system"), "RECIPE": "tiny_course"}
-    further |= {"RUN": str(tmp_path / "more"), "OUT": str(tmp_path / "further")}
-    for more in ({}, {}, further):
-        env = environment | more
-        subprocess.run(["runs/gpu.sh"], cwd=ROOT, env=env, check=True, capture_output=True)
-    assert (tmp_path / "more/system/racm3-2.log.jsonl").exists()
-    pieces = b"".join(p.read_bytes() for p in sorted((tmp_path / "out").glob("system.tgz.*")))
-    with tarfile.open(fileobj=io.BytesIO(pieces)) as archive:
-        archive.extractall(tmp_path, filter="data")
-    assert sorted(open_parts(tmp_path / "system", None, torch.device("cpu")).generators) == [
-        "cm3",
-        "racm3",
-    ]
-
-
-def test_the_gpu_script_trains_what_was_packed_here(tmp_path):
-    """Stage `pack` here, `runs/gpu.sh` there, and what comes back is the finished stage."""
-    run = tmp_path / "run"
-    racm3_ = str(Path(sys.executable).with_name("racm3"))
-    tiny = [racm3_, "train", "sample", "--recipe", "tiny", "--out", str(run), "--stage"]
-    subprocess.run([*tiny, "pack"], check=True, cwd=ROOT, capture_output=True)
-    places = {
-        "PACK": str(run / "pack"),
-        "OUT": str(tmp_path / "out"),
-        "RUN": str(tmp_path / "there"),
-    }
-    environment = {**os.environ, **places, "DEVICE": "cpu", "PYTHON": sys.executable}
-    subprocess.run(["runs/gpu.sh"], cwd=ROOT, env=environment, check=True, capture_output=True)
-    pieces = b"".join(p.read_bytes() for p in sorted((tmp_path / "out").glob("runs.tgz.*")))
-    with tarfile.open(fileobj=io.BytesIO(pieces)) as archive:
-        archive.extractall(run, filter="data")
-    assert (run / "racm3/0/final").exists()
-    assert (run / "cm3/0/log.jsonl").exists()
-    subprocess.run([*tiny, "pack"], check=True, cwd=ROOT, capture_output=True)
-    assert sorted(path.name for path in (run / "pack/jobs").glob("*/*")) == ["1", "1"]
-
-
-def sample_script(recipe: str, folder: Path, **more: str) -> None:
-    racm3_ = str(Path(sys.executable).with_name("racm3"))
-    environment = {**os.environ, "RACM3": racm3_, "COUNT": "2", "THREADS": "1", **more}
-    command = ["runs/sample.sh", recipe, str(folder)]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
-
-
-def test_the_sample_script_goes_from_nothing_to_measured(tmp_path):
-    """All stages with the tiny recipe, two of them side by side, then the measurements."""
-    sample_script("tiny", tmp_path)
-    report = (tmp_path / "results" / "sample.md").read_text()
-    assert "image perplexity, K = 2" in report
-    assert "1 held-out thing(s)" in report
-    assert (tmp_path / "results" / "sample-failures.png").exists()
-    logs = {path.name.removesuffix(".log.jsonl") for path in (tmp_path / "system").glob("*.jsonl")}
-    courses = {f"{name}-{number}" for name in ("racm3", "cm3") for number in (0, 1)}
-    assert logs == {"tokenizer", "clip", *courses}
-
-
 FEW = """
 import sys
 class Refuse:
@@ -283,32 +204,3 @@ import racm3.recipes.build
 
 def test_training_the_sample_system_needs_only_what_a_gpu_machine_has():
     subprocess.run([sys.executable, "-c", FEW], check=True, cwd=ROOT)
-
-
-@pytest.mark.parametrize("script", ["own_pictures", "losses"])
-def test_the_pictures_of_readme_and_model_card_are_made_by_their_scripts(tmp_path, script):
-    command = [sys.executable, f"runs/{script}.py", str(tmp_path)]
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
-    picture = f"{script.replace('_', '-')}.png"
-    made, shown = (folder / picture for folder in (tmp_path, ROOT / "docs/results"))
-    assert Image.read(made).pixels.shape == Image.read(shown).pixels.shape
-
-
-def test_the_study_script_says_what_racm3_understands(tmp_path):
-    """Every command that it runs parses; what they do is tested elsewhere."""
-    stub, said = tmp_path / "racm3", tmp_path / "said"
-    stub.write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
-    stub.chmod(0o755)
-    environment = {
-        **os.environ,
-        "RACM3": str(stub),
-        "RESULTS": str(tmp_path / "results"),
-        "FLICKR8K": str(tmp_path),
-        "CARD": "yes",
-    }
-    subprocess.run(["runs/study.sh", str(tmp_path / "out")], cwd=ROOT, env=environment, check=True)
-    lines = said.read_text().splitlines()
-    assert len(lines) == 27  # nine studies, each run by two processes and reported by one
-    for line in lines:
-        asked = build_parser().parse_args(line.split())["study"][line.split()[1]]
-        assert chosen(asked.tables, BUDGETS[asked.budget])

@@ -201,7 +201,7 @@ def test_documents_looked_at_in_two_ways_do_not_meet_in_a_memory(looking, tmp_pa
 
 def test_in_bf16_documents_are_nearly_where_they_are_in_fp32(tmp_path):
     shipped = open_dual(sample_folder() / "clip", device=device("auto"))
-    some = [Entry(one, source=str(i)) for i, one in enumerate(memory()[:24])]
+    some = [Entry(one, source=str(i)) for i, one in enumerate(memory("all")[:24])]
     tables = []
     for precision in ("fp32", "bf16"):
         store = MemoryStore.create(
@@ -213,7 +213,7 @@ def test_in_bf16_documents_are_nearly_where_they_are_in_fp32(tmp_path):
     assert np.abs(near - exact).max() > 0
     assert (exact * near).sum(axis=1).min() > 0.999
     with pytest.raises(ConfigError, match="'half'"):
-        fill_memory(store, [Entry(memory()[30], source="30")], shipped, precision="half")
+        fill_memory(store, [Entry(memory("all")[30], source="30")], shipped, precision="half")
 
 
 def test_the_shipped_vectors_are_those_of_the_shipped_clip():

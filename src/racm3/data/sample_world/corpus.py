@@ -26,10 +26,13 @@ FAMILY = 16
 
 
 @cache
-def memory(kind: str = "all") -> tuple[Document, ...]:
+def memory(kind: str) -> tuple[Document, ...]:
     """Every thing as the memory holds it; `seen` leaves out the held-out ones."""
-    chosen = {"all": things(), "seen": seen_things(), "held_out": held_out_things()}[kind]
-    return tuple(thing.document() for thing in chosen)
+    if kind == "all":
+        return tuple(thing.document() for thing in things())
+    chosen = {"seen": seen_things(), "held_out": held_out_things()}[kind]
+    shown = dict(zip(things(), memory("all"), strict=True))
+    return tuple(shown[thing] for thing in chosen)
 
 
 def tokenizer_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side side"]:
@@ -140,7 +143,7 @@ def look_alikes(kind: str = "all") -> Int[np.ndarray, "things family"]:
 def named_pictures() -> list[Document]:
     return [
         Document.of(thing.name, document.images[0])
-        for thing, document in zip(things(), memory(), strict=True)
+        for thing, document in zip(things(), memory("all"), strict=True)
     ]
 
 
@@ -148,7 +151,7 @@ def captions(kind: str, count: int = 4000) -> list[str]:
     """Texts to fit a text tokenizer to."""
     rng, which = dice(CAPTIONS, 0), things() if kind == "all" else seen_things()
     drawn = [Scene.random(which, rng).caption(rng) for _ in range(count)]
-    return drawn + [document.text for document in memory(kind)] * 2
+    return drawn + [thing.text for thing in which] * 2
 
 
 def lessons(

@@ -1,7 +1,8 @@
 """Generators that a study compares: each is RA-CM3's recipe with a few values changed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -157,8 +158,9 @@ def learn(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Transfo
     learnt = settled(learnt, world, budget)
     if budget.trained:
         return world.trained[TRAINED[learnt]]
-    place, steps = run_of(learnt, folder), _steps(learnt, world, budget, folder)
-    return open_generator(_trained(learnt, world, budget, folder, place, steps))
+    # How many updates it takes may have to be counted, which a finished run needs no more.
+    steps = partial(_steps, learnt, world, budget, folder)
+    return open_generator(_trained(learnt, world, budget, folder, run_of(learnt, folder), steps))
 
 
 def _steps(learnt: Learnt, world: World, budget: Budget, folder: Path) -> int:
@@ -188,11 +190,16 @@ def run_of(learnt: Learnt, folder: Path) -> Path:
 
 
 def _trained(
-    learnt: Learnt, world: World, budget: Budget, folder: Path, place: Path, steps: int
+    learnt: Learnt,
+    world: World,
+    budget: Budget,
+    folder: Path,
+    place: Path,
+    steps: Callable[[], int],
 ) -> Path:
     with alone(place):
         if not (place / "final").exists():
-            _job(learnt, world, budget, folder, steps).train(place)
+            _job(learnt, world, budget, folder, steps()).train(place)
     return place / "final"
 
 
@@ -242,7 +249,7 @@ def _beginning(learnt: Learnt, world: World, budget: Budget, folder: Path) -> Be
         return Beginning(weights=world.base)
     if budget.pretrain:
         place, alike = folder / "runs" / f"pretrained-{before.key}", replace(budget, pretrain=0)
-        weights = _trained(before, world, alike, folder, place, budget.pretrain)
+        weights = _trained(before, world, alike, folder, place, lambda: budget.pretrain)
         return Beginning(weights=weights)
     codes = world.codec.image.vqgan.codebook.vectors
     return Beginning(size=size(learnt, world, budget), codes=codes)
