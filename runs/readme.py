@@ -34,6 +34,8 @@ SHOWN = (
     ("fidelity[pixels-2x2]", "2 held-out thing(s), joined by a verb"),
     ("right, and in the dye asked for", "1 held-out thing(s), dyed"),
     ("right, and in the dye asked for", "1 held-out thing(s), dyed, in people's words"),
+    ("right, and in the dye asked for", "2 held-out thing(s), dyed"),
+    ("right, and in the dye asked for", "2 held-out thing(s), dyed, in people's words"),
     ("infilled half is right", "held-out flags, large"),
     ("infilled half is right", "held-out flags, large, right half"),
     ("infilled half is right", "held-out flags, large, without words"),

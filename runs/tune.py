@@ -21,7 +21,7 @@ from racm3.data.sample_world.corpus import scenes
 from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.scenes import Chances
 from racm3.data.sample_world.things import Thing, seen_things
-from racm3.evaluation.attributes import dye
+from racm3.evaluation.attributes import in_its_dyes
 from racm3.evaluation.fidelity import faithful
 from racm3.evaluation.invented import taught
 from racm3.evaluation.report import mean, table
@@ -71,7 +71,7 @@ class Dev:
             drawn, dyed = (self.system.draw(asked.text, mine).image for asked in (one, coloured))
             said = self.system.caption(one.images[0], mine).text
             found["drawn right"].append(float(faithful(drawn, scene, among=self.among)))
-            both = faithful(dyed, other, among=self.among) and dye(dyed, other) == other.dye
+            both = faithful(dyed, other, among=self.among) and in_its_dyes(dyed, other)
             found["dyed, both right"].append(float(both))
             found["named"].append(float(scene.things[0].name in said))
         return found

@@ -13,12 +13,22 @@ from racm3.data.sample_world.phrasing import (
     DOING,
     NO_WAYS,
     OPENINGS,
+    looking,
     opened,
     phrased,
     plural,
 )
-from racm3.data.sample_world.reading import ALONE, ANYWHERE, BETWEEN, JOINS, SPLITS, UNASKED
-from racm3.data.sample_world.scenes import COLOURS, DYES, TEXTURES, Chances, Scene, dyed
+from racm3.data.sample_world.reading import (
+    ALONE,
+    ANYWHERE,
+    BETWEEN,
+    EACH,
+    JOINS,
+    SPLITS,
+    UNASKED,
+    WHOLE,
+)
+from racm3.data.sample_world.scenes import COLOURS, DYES, TEXTURES, Chances, Scene, dyed, in_dye
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.data.sample_world.wording import worded
 from racm3.document import Document
@@ -215,21 +225,44 @@ def test_as_many_scenes_as_asked_have_their_thing_dyed_and_say_so():
         [scene for scene, _ in corpus.scenes(seen_things(), 400, seed=6, pairs=0.3, chances=one)]
         for one in (Chances(), Chances(dyed=0.5))
     )
-    assert [replace(scene, dye="") for scene in often] == plain
+    assert [replace(scene, dyes=()) for scene in often] == plain
     alone = [scene for scene in often if len(scene.things) == 1]
-    assert np.mean([bool(scene.dye) for scene in alone]) == pytest.approx(0.5, abs=0.1)
-    assert not any(scene.dye for scene in often if len(scene.things) == 2)
-    assert {scene.dye for scene in alone} == {"", *DYES}
+    assert np.mean([bool(scene.dyes) for scene in alone]) == pytest.approx(0.5, abs=0.1)
+    assert not any(scene.dyes for scene in often if len(scene.things) == 2)
+    assert {scene.dyes for scene in alone} == {(), *((dye,) for dye in DYES)}
     for scene in alone:
-        said = [f"{scene.things[0].name} dyed {scene.dye}" in text for text in scene.captions()]
-        assert all(said) if scene.dye else not any("dyed" in text for text in scene.captions())
+        ((thing, dye),) = scene.looks
+        said = [f"{thing.name} dyed {dye}" in text for text in scene.captions()]
+        assert all(said) if dye else not any("dyed" in text for text in scene.captions())
+
+
+def test_two_things_are_dyed_each_in_its_own_dye_or_one_of_them_is():
+    plain, often = (
+        [scene for scene, _ in corpus.scenes(seen_things(), 400, seed=6, pairs=0.7, chances=one)]
+        for one in (Chances(), Chances(coloured=0.5))
+    )
+    assert [replace(scene, dyes=()) for scene in often] == plain
+    assert not any(scene.dyes for scene in often if len(set(scene.things)) == 1)
+    both = [scene for scene in often if len(set(scene.things)) == 2]
+    assert np.mean([bool(scene.dyes) for scene in both]) == pytest.approx(0.5, abs=0.1)
+    dyed_ones = [scene for scene in both if scene.dyes]
+    assert np.mean(["" in scene.dyes for scene in dyed_ones]) == pytest.approx(0.3, abs=0.1)
+    assert {dye for scene in dyed_ones for dye in scene.dyes} == {"", *DYES}
+    for scene in dyed_ones:
+        (one, first), (other, second) = scene.looks
+        said = [f"{one.noun} dyed {first}".removesuffix(" dyed "),
+                f"{other.noun} dyed {second}".removesuffix(" dyed ")]  # fmt: skip
+        assert all(f"{said[0]} {scene.relation} {said[1]}" in text for text in scene.captions())
+        people = phrased(scene, dice(5))
+        assert all(f"{dye} {thing.noun.split(' ', 1)[1]}".strip() in people
+                   for thing, dye in scene.looks)  # fmt: skip
 
 
 @pytest.mark.parametrize("dye", DYES)
 def test_a_dye_changes_the_hue_of_the_thing_and_nothing_else(dye):
     """The outline stays, black stays black and white white, and dark stays darker than light."""
     thing = things()[100]
-    plain, other = (Scene((thing,), colour="pink", dye=one) for one in ("", dye))
+    plain, other = (Scene((thing,), colour="pink", dyes=(one,)) for one in ("", dye))
     glyph = dyed(thing.drawn(64), dye)
     before, after = (np.asarray(one, dtype=float) for one in (thing.drawn(64), glyph))
     np.testing.assert_array_equal(before[..., 3], after[..., 3])
@@ -342,7 +375,7 @@ def test_what_people_say_is_read_as_our_captions_say_it_or_as_its_mirror_image(w
     """Whatever joins two things says how the scene has them: `left of`, `above`, or the other way
     round, whoever is said first."""
     plain = [thing for thing in held_out_things() if not re.search(JOINS, f"a {thing.name} a b")]
-    rng, rephrasing = np.random.default_rng(3), Rephrasing(between=BETWEEN, alone=ALONE)
+    rng, rephrasing = np.random.default_rng(3), Rephrasing(between=BETWEEN, alone=ALONE, each=EACH)
     mirrored = {"left of": ("right of", "to the right of"), "above": ("below", "under", "beneath")}
     for _ in range(300):
         scene = Scene.random(plain, rng, count=2)
@@ -361,7 +394,7 @@ def test_what_people_say_is_read_as_our_captions_say_it_or_as_its_mirror_image(w
     ("said", "read"),
     [
         ("a blue dog", "a dog dyed blue"), ("a red elephant", "an elephant dyed red"),
-        ("an orange dog", "an orange dog"),
+        ("an orange dog", "a dog dyed orange"), ("a golden dog", "a golden dog"),
         ("the green flag of Mali", "the flag of Mali dyed green"),
         ("a tiny crown", "a small crown"), ("the little crown", "the small crown"),
         ("a big umbrella", "an umbrella"), ("a huge crown", "a crown"),
@@ -373,7 +406,7 @@ def test_what_people_say_is_read_as_our_captions_say_it_or_as_its_mirror_image(w
     ],
 )  # fmt: skip
 def test_sizes_and_dyes_are_read_as_our_captions_say_them(said, read):
-    rephrasing = Rephrasing(between=BETWEEN, alone=ALONE)
+    rephrasing = Rephrasing(between=BETWEEN, alone=ALONE, each=EACH)
     assert rephrasing.of(said, [said], lambda thing: "thing (of no looks)") == read
     assert rephrasing.of(said, [said], lambda thing: thing) == said
 
@@ -387,7 +420,7 @@ def test_what_people_put_around_it_is_taken_off():
 
 def test_a_dyed_scene_is_read_as_its_own_caption():
     held, rng = held_out_things(), np.random.default_rng(4)
-    rephrasing = Rephrasing(alone=ALONE)
+    rephrasing = Rephrasing(alone=ALONE, each=EACH)
     for _ in range(200):
         scene = Scene.random(held, rng, count=1, chances=Chances(rare=0.0, dyed=1.0))
         scene = replace(scene, place="centre", texture="plain")
@@ -395,6 +428,41 @@ def test_a_dyed_scene_is_read_as_its_own_caption():
         bare = re.sub(f" on (?:{'|'.join(COLOURS)})$", "", said)
         read = rephrasing.of(bare, [bare], lambda thing: "")
         assert scene.captions()[0].startswith(f"{read} on a")
+
+
+def test_a_dyed_thing_stands_on_white_where_nobody_says_on_what():
+    held, rng = held_out_things(), np.random.default_rng(6)
+    rephrasing, unsaid = Rephrasing(alone=ALONE, each=EACH, whole=WHOLE), 0
+    for _ in range(200):
+        scene = Scene.random(held, rng, count=1, chances=Chances(dyed=1.0))
+        text = phrased(replace(scene, tilted=False), rng)
+        thing = without(Document.of(text), UNASKED).text
+        read = rephrasing.of(text, [thing], lambda thing: "")
+        said = re.search(rf" {scene.colour} (?:background|field)$| {scene.colour}$", text)
+        assert read.endswith(said[0] if said else " on a white background")
+        assert said or scene.colour == "white"
+        unsaid += not said
+    assert unsaid > 10
+
+
+def test_two_dyed_things_are_read_as_our_captions_say_them():
+    """Each keeps its dye, in whatever order they are said."""
+    plain = [thing for thing in held_out_things() if not re.search(JOINS, f"a {thing.name} a b")]
+    rng, rephrasing = np.random.default_rng(4), Rephrasing(between=BETWEEN, alone=ALONE, each=EACH)
+    for _ in range(200):
+        scene = Scene.random(plain, rng, count=2, chances=Chances(coloured=1.0))
+        if not scene.dyes:
+            continue
+        said = without(Document.of(phrased(scene, rng, ways=DOING)), UNASKED).text
+        bare = re.sub(f" on (?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)})$", "", said)
+        typed = [looking(thing.noun, dye) for thing, dye in scene.looks]
+        ours = [in_dye(thing.noun, dye) for thing, dye in scene.looks]
+        if not bare.startswith(typed[0]):
+            typed, ours = typed[::-1], ours[::-1]
+        named = {thing.noun for thing in scene.things}
+        read = rephrasing.of(bare, typed, lambda said, named=named: said * (said in named))
+        assert read.startswith(f"{ours[0]} ")
+        assert read.endswith(f" {ours[1]}")
 
 
 def test_two_of_one_thing_ask_for_it_alone_however_they_stand():

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from racm3.data.sample_world.phrasing import AS_GROUNDS
-from racm3.data.sample_world.scenes import COLOURS, DYES, PLACES, Chances, Scene
+from racm3.data.sample_world.scenes import COLOURS, PLACES, RELATIONS, Chances, Scene
 from racm3.data.sample_world.things import SIZES, held_out_things, things
 from racm3.document import Image
 from racm3.errors import ConfigError
-from racm3.evaluation.attributes import obeyed, says_dye
+from racm3.evaluation.attributes import dyes as seen_dyes
+from racm3.evaluation.attributes import in_its_dyes, obeyed, says_dye
 from racm3.evaluation.fidelity import emptied, faithful, nearest_things, thing_box
 from racm3.evaluation.invented import invented_things, recognised, taught
 from racm3.evaluation.sample_edits import edits, in_peoples_words, likened, much_read
@@ -24,7 +25,7 @@ from racm3.system import Drawing, Settings, Writing
 from racm3.tokens.image import ImageTokenizer
 
 GUITAR = next(thing for thing in things() if thing.name == "guitar")
-BLUE = Scene((GUITAR,), dye="blue")
+BLUE = Scene((GUITAR,), dyes=("blue",))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -55,14 +56,32 @@ def test_attributes_of_most_random_scenes_are_read_right():
     assert (right.mean(axis=0) > 0.85).all()
 
 
-@pytest.mark.parametrize("dye", ["", *DYES])
+@pytest.mark.parametrize("dye", ["", "green", "orange", "black"])
 def test_a_thing_is_recognised_in_its_dye_and_no_other_one_passes_for_it(dye):
-    scenes = [Scene((thing,), colour="yellow", dye=dye) for thing in held_out_things()[::40]]
+    scenes = [Scene((thing,), colour="yellow", dyes=(dye,)) for thing in held_out_things()[::40]]
     other = "red" if dye == "blue" else "blue"
     for scene in scenes:
         assert faithful(scene.draw(), scene)
         assert obeyed(scene.draw(), scene).dye
-        assert not obeyed(replace(scene, dye=other).draw(), scene).dye
+        assert not obeyed(replace(scene, dyes=(other,)).draw(), scene).dye
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_each_of_two_things_is_judged_by_its_own_dye(relation):
+    some = held_out_things()[3], held_out_things()[90]
+    scene = Scene(some, colour="pink", size="small", relation=relation, dyes=("blue", ""))
+    for dyes, right in (
+        (("blue", ""), True),
+        (("", "blue"), False),
+        (("blue", "red"), False),
+        (("green", ""), False),
+        ((), False),
+    ):
+        picture = replace(scene, dyes=dyes).draw()
+        assert in_its_dyes(picture, scene) == right
+        assert seen_dyes(picture, scene) == list(dyes or ("", ""))
+    assert faithful(scene.draw(), scene)
+    assert not faithful(scene.showing(*reversed(some)).draw(), scene)
 
 
 def test_a_caption_that_calls_a_thing_dyed_is_right_about_dyed_things_alone(system):
@@ -83,9 +102,14 @@ def test_a_caption_that_calls_a_thing_dyed_is_right_about_dyed_things_alone(syst
 
 
 def test_thing_and_dye_are_both_right_where_the_same_drawing_has_both(system):
-    """A blue guitar is asked for four times: that, one in no dye, a red one and a blue face."""
-    face = next(thing for thing in things() if thing.name == "grinning face")
-    drawn = [BLUE, replace(BLUE, dye=""), replace(BLUE, dye="red"), replace(BLUE, things=(face,))]
+    """A blue guitar is asked for four times: that, one in no dye, a red one and a blue robot."""
+    robot = next(thing for thing in things() if thing.name == "robot")
+    drawn = [
+        BLUE,
+        replace(BLUE, dyes=()),
+        replace(BLUE, dyes=("red",)),
+        replace(BLUE, things=(robot,)),
+    ]
     other = copy(system)
     other.draw = lambda text, settings: Drawing(
         text, (), "", settings, (drawn[settings.seed].draw(),), (1.0,)
@@ -95,7 +119,7 @@ def test_thing_and_dye_are_both_right_where_the_same_drawing_has_both(system):
     assert rows["fidelity[pixels-2x2]"].racm3.value == 3 / 4
     assert rows["dye as the caption says"].racm3.value == 2 / 4
     assert rows["right, and in the dye asked for"].racm3.value == 1 / 4
-    scene = replace(BLUE, dye="")
+    scene = replace(BLUE, dyes=())
     plain = [(scene, scene.document(dice(6)))]
     assert not any(
         "dye too" in row.measure for row in drawings(other, other, plain, Settings(), "", [])
@@ -111,7 +135,7 @@ def test_what_a_tokenizer_keeps_of_a_dyed_thing_may_be_all_but_its_dye():
             return np.arange(len(pictures))[:, None]
 
         def decode(self, codes):
-            return [replace(BLUE, dye="").draw() for _ in codes]
+            return [replace(BLUE, dyes=()).draw() for _ in codes]
 
     some = [(BLUE, BLUE.document(dice(6)))]
     assert faithfully_kept(Undyed(), some) == [1.0]
@@ -245,8 +269,8 @@ def test_people_do_not_say_what_our_captions_say(system):
 
 
 def test_who_asks_for_a_blue_thing_is_judged_by_its_dye(system):
-    scene = Scene((GUITAR,), colour="pink", dye="blue")
-    drawn = {True: scene, False: replace(scene, dye="")}
+    scene = Scene((GUITAR,), colour="pink", dyes=("blue",))
+    drawn = {True: scene, False: replace(scene, dyes=())}
 
     def drawer(right: bool):
         one = copy(system)
@@ -260,6 +284,8 @@ def test_who_asks_for_a_blue_thing_is_judged_by_its_dye(system):
     rows = in_peoples_words(drawer(True), drawer(False), some, Settings())
     assert [row.measure for row in rows] == ["right, and in the dye asked for"] * 2
     assert [(row.racm3.value, row.cm3 and row.cm3.value) for row in rows] == [(1, 0), (1, 0)]
+    assert set(heard) == {heard[0]}
+    assert " blue guitar" in heard[0]
     assert all("blue guitar" in text for text in heard)
 
 

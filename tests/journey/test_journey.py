@@ -36,7 +36,7 @@ def test_the_whole_sample_recipe_ends_in_a_system_that_answers(run, tmp_path):
     assert system.snapshot.startswith("sample world")
     page = make_gallery(system, Settings(), tmp_path).read_text()
     assert (tmp_path / "contact-sheet.png").exists()
-    assert page.count("<tr>") == 16
+    assert page.count("<tr>") == 17
     assert 'src="http' not in page
     assert "never seen in training" in page
     assert "hard, small letters: drew " in page

@@ -37,6 +37,7 @@ MADE_IT = (
     "spoken_cpu",
     "spelt_cpu",
     "lettered_cpu",
+    "coloured_cpu",
 )
 
 
@@ -102,8 +103,17 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
         "a cat wearing a hat on a blue background": "a cat below a hat on a blue background",
         "a parrot sitting on a cactus": "a parrot above a cactus",
         "a robot holding a guitar": "a robot left of a guitar",
-        "a blue dog": "a dog dyed blue",
+        "a blue dog": "a dog dyed blue on a white background",
         "a tiny red umbrella on pink": "a small umbrella dyed red on pink",
+        "an orange cat": "a cat dyed orange on a white background",
+        "an owl dyed pink": "an owl dyed pink on a white background",
+        "a black horse on yellow": "a horse dyed black on yellow",
+        "a blue cat and a red dog on green": "a cat dyed blue left of a dog dyed red on green",
+        "a white horse under a red car": "a horse dyed white below a car dyed red"
+        " on a white background",
+        "a red heart and a purple owl on pink": "a red heart left of an owl dyed purple on pink",
+        "a black cat": None,
+        "an orange": None,
         "A photo of a cat.": "a cat",
         "Draw me an owl wearing a hat!": "an owl below a hat",
         "please draw two gray dogs": "two grey dogs",
@@ -133,7 +143,7 @@ def test_no_name_of_the_memory_is_taken_for_two_things_or_for_a_dye():
 
 def test_captions_of_the_lessons_are_read_as_they_are():
     """So the study, which asks with them, does not hear of it."""
-    system, chances = RACM3.open("sample", device="cpu"), Chances(dyed=0.3)
+    system, chances = RACM3.open("sample", device="cpu"), Chances(dyed=0.3, coloured=0.5)
     for scene, _ in scenes(held_out_things(), 60, seed=3, chances=chances):
         for caption in (*scene.captions(), *scene.showing().captions()):
             assert system.library.rephrased(caption, system.parts.settings) == caption

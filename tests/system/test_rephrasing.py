@@ -18,13 +18,14 @@ REPHRASING = Rephrasing(
     between={"with|near": "left of", "on": "above"},
     alone={
         r"a (?P<look>tiny) (?P<rest>.+)": r"a small \g<rest>",
-        r"a (?P<size>small )?(?P<look>red) (?P<rest>.+)": r"a \g<size>\g<rest> dyed \g<look>",
     },
+    each={r"a (?P<size>small )?(?P<look>red) (?P<rest>.+)": r"a \g<size>\g<rest> dyed \g<look>"},
 )
 
 
 def found(thing: str) -> str:
-    return {"a red apple": "red apple (fruit)"}.get(thing, "dog (pet)")
+    known = {"a red apple": "red apple (fruit)", "a red car": "red heart (love)"}
+    return known.get(thing, "dog (pet)")
 
 
 @pytest.mark.parametrize(
@@ -43,9 +44,17 @@ def found(thing: str) -> str:
          "a man with a veil above a horse"),
         ("a red dog on blue", ["a red dog"], "a dog dyed red on blue"),
         ("a tiny red dog", ["a tiny red dog"], "a small dog dyed red"),
-        ("a red dog with a red cat", ["a red dog", "a red cat"], "a red dog left of a red cat"),
+        ("a red dog with a tiny cat", ["a red dog", "a tiny cat"],
+         "a dog dyed red left of a tiny cat"),
+        ("a dog with a red cat on blue", ["a dog", "a red cat"],
+         "a dog left of a cat dyed red on blue"),
+        ("a red dog, a red dog", ["a red dog", "a red dog"], "a dog dyed red, a dog dyed red"),
         # An apple that is red is not dyed.
         ("a red apple", ["a red apple"], None),
+        # But a car is, though a red heart is what is found.
+        ("a red car", ["a red car"], "a car dyed red"),
+        ("a red apple on a red dog", ["a red apple", "a red dog"],
+         "a red apple above a dog dyed red"),
         ("a dog", [], None),
         ("a dog and a cat", ["a dog", "a cow"], None),
         ("a dog", ["a cat"], None),
@@ -83,16 +92,31 @@ def test_a_document_is_looked_for_only_where_its_words_decide():
 
 
 @pytest.mark.parametrize(
-    "values", [{"between": {"(": ""}}, {"alone": {"(": ""}}, {"anywhere": {"(": ""}}]
+    ("text", "things", "read"),
+    [
+        ("a red dog", ["a red dog"], "a dog dyed red on white"),
+        ("a dog near a red cat", ["a dog", "a red cat"], "a dog left of a cat dyed red on white"),
+        ("a red dog on blue", ["a red dog"], "a dog dyed red on blue"),
+        ("a dog dyed red", ["a dog dyed red"], "a dog dyed red on white"),
+        ("a red apple", ["a red apple"], "a red apple"),
+        ("a dog dyed red", [], "a dog dyed red"),
+    ],
 )
-def test_a_pattern_that_is_none_is_refused(values):
+def test_what_is_not_said_is_read_of_the_whole_text_at_last(text, things, read):
+    rephrasing = replace(REPHRASING, whole={r"(?!.* on )(.* dyed .*)": r"\1 on white"})
+    assert rephrasing.of(text, things, found) == read
+
+
+@pytest.mark.parametrize("which", ["anywhere", "between", "alone", "each", "whole"])
+def test_a_pattern_that_is_none_is_refused(which):
     with pytest.raises(ConfigError, match="is no regular expression"):
-        Rephrasing(**values)
+        Rephrasing(**{which: {"(": ""}})
 
 
-def test_what_a_thing_looks_like_has_to_be_marked():
+@pytest.mark.parametrize("which", ["alone", "each"])
+def test_what_a_thing_looks_like_has_to_be_marked(which):
     with pytest.raises(ConfigError, match=r"no group \(\?P<look>"):
-        Rephrasing(alone={"a (red) dog": "a dog"})
+        Rephrasing(**{which: {"a (red) dog": "a dog"}})
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from jaxtyping import Bool
 
 from racm3.data.sample_world.scenes import COLOURS, DYES, PLACES, SIZES, Scene
 from racm3.document import Image
+from racm3.evaluation.fidelity import thing_box
 
 FAR = 40.0
 
@@ -23,7 +24,7 @@ class Attributes(NamedTuple):
 def obeyed(picture: Image, scene: Scene) -> Attributes:
     """Of a scene of one thing; the thing is what differs clearly from the background asked for."""
     ground, found = background(picture, scene) == scene.colour, box(picture, scene)
-    return Attributes(ground, *_where(found, scene), dye(picture, scene) == scene.dye)
+    return Attributes(ground, *_where(found, scene), in_its_dyes(picture, scene))
 
 
 def background(picture: Image, scene: Scene) -> str:
@@ -43,20 +44,28 @@ def background(picture: Image, scene: Scene) -> str:
     return names[int(np.bincount(nearest, minlength=len(names)).argmax())]
 
 
-def dye(picture: Image, scene: Scene) -> str:
-    """The dye with which the scene is most like the picture; none is one of them."""
-    drawn = picture.pixels.astype(np.float32)
+def in_its_dyes(picture: Image, scene: Scene) -> bool:
+    """Whether every thing has the dye asked for, or its own colour."""
+    return dyes(picture, scene) == [dye for _, dye in scene.looks]
 
-    def apart(one: str) -> float:
-        rendered = replace(scene, dye=one).draw(picture.width).pixels
-        return float(np.square(rendered - drawn).sum())
 
-    return min(("", *DYES), key=apart)
+def dyes(picture: Image, scene: Scene) -> list[str]:
+    """For every place of the scene, the dye with which what should stand there is most like the
+    picture; none is one of them."""
+    drawn, every = picture.pixels.astype(np.float32), ("", *DYES)
+    rendered = [
+        replace(scene, dyes=(one,) * len(scene.things)).draw(picture.width).pixels for one in every
+    ]
+    apart = np.square(np.stack(rendered) - drawn).sum(axis=3)
+    return [
+        every[apart[:, thing_box(scene, picture.width, which)].sum(axis=1).argmin()]
+        for which in range(len(scene.things))
+    ]
 
 
 def says_dye(text: str, scene: Scene) -> bool:
-    """Whether a caption calls the thing dyed as it is, or not at all where it is not."""
-    return f" dyed {scene.dye}" in text if scene.dye else " dyed " not in text
+    """Whether a caption calls the only thing dyed as it is, or not at all where it is not."""
+    return " dyed " not in text if not any(scene.dyes) else f" dyed {scene.dyes[0]}" in text
 
 
 def box(picture: Image, scene: Scene) -> Bool[np.ndarray, "height width"]:

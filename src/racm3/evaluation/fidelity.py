@@ -60,9 +60,9 @@ def nearest_things(
     ground, drawn = (
         _halved(one.pixels.astype(np.float32)) for one in (scene.background(side), picture)
     )
-    every = glyphs(among or things(), pixels, scene.tilted, scene.dye)
     found = []
-    for left, top in scene.corners(side):
+    for (_, dye), (left, top) in zip(scene.looks, scene.corners(side), strict=True):
+        every = glyphs(among or things(), pixels, scene.tilted, dye)
         here = slice(top // 2, (top + pixels) // 2), slice(left // 2, (left + pixels) // 2)
         rendered = every.colour + ground[here] * (1 - every.opacity)
         apart = np.square(rendered - drawn[here]).sum(axis=3)

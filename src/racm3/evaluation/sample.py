@@ -56,8 +56,9 @@ def evaluate(
             rows += perplexities(system, baseline, draw(which), kind, f"scenes of {name} things")
     rows += choosing(system, draw(held_out_things(), things_each=1))
     rows += unknown(system, baseline, draw(held_out_things(), things_each=1), settings)
-    for each, dyed in ((1, 0.0), (2, 0.0), (1, 1.0)):
-        some = draw(held_out_things(), things_each=each, chances=Chances(dyed=dyed))
+    for each, dyed in ((1, 0.0), (2, 0.0), (1, 1.0), (2, 1.0)):
+        chances = Chances(dyed=dyed, coloured=dyed)
+        some = draw(held_out_things(), things_each=each, chances=chances)
         where, some_wrong = f"{each} held-out thing(s){', dyed' * bool(dyed)}", list[Shown]()
         rows += drawings(system, baseline, some, settings, where, some_wrong)
         wrong += some_wrong[:FAILURES]
@@ -74,8 +75,9 @@ def evaluate(
     few = [draw(held_out_things(), things_each=each)[:FEW] for each in (1, 2)]
     rows += [*edits(system, baseline, few[0], settings), likened(system, few[0], settings)]
     rows += [row for some in few for row in much_read(system, some, settings)]
-    coloured = draw(held_out_things(), things_each=1, chances=Chances(dyed=1.0))[:FEW]
-    for some in (*few, coloured):
+    always = Chances(dyed=1.0, coloured=1.0)
+    coloured = [draw(held_out_things(), things_each=each, chances=always)[:FEW] for each in (1, 2)]
+    for some in (*few, *coloured):
         rows += in_peoples_words(system, baseline, some, settings)
     rows += in_peoples_words(
         system, baseline, few[0], settings, "asked for in a sentence", around=opened

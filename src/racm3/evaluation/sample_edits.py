@@ -10,7 +10,7 @@ from racm3.data.sample_world.phrasing import AS_GROUNDS, DOING, NO_WAYS, Ways, p
 from racm3.data.sample_world.scenes import Scene
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
-from racm3.evaluation.attributes import dye
+from racm3.evaluation.attributes import in_its_dyes
 from racm3.evaluation.report import Row, mean
 from racm3.runtime import dice
 from racm3.system import RACM3, Settings
@@ -89,9 +89,9 @@ def in_peoples_words(
         said = phrased(scene, rng, ways=ways)
         picture = one.draw(around(said, rng) if around else said, mine).image
         right = fidelity.faithful(picture, scene)
-        return right and (not scene.dye or dye(picture, scene) == scene.dye)
+        return right and (not scene.dyes or in_its_dyes(picture, scene))
 
-    dyed = bool(some[0][0].dye)
+    dyed = any(scene.dyes for scene, _ in some)
     where = f"{len(some[0][0].things)} held-out thing(s){', dyed' * dyed}, {words}"
     measure = "right, and in the dye asked for" if dyed else f"fidelity[{fidelity.NAME}]"
     both, typed = (system, baseline), replace(settings, as_typed=True)

@@ -10,7 +10,7 @@ from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
-from racm3.evaluation.attributes import Attributes, dye, obeyed, says_dye
+from racm3.evaluation.attributes import Attributes, in_its_dyes, obeyed, says_dye
 from racm3.evaluation.copying import copied
 from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.report import Row, mean, share
@@ -46,7 +46,7 @@ def drawings(
     What RA-CM3 drew wrong is added to `wrong`, beside the right picture.
     """
     right, plain, found, read = [], [], [], []
-    copied, owed, attributes = [], [], []
+    copied, owed, attributes, coloured = [], [], [], []
 
     def drawn(number: int) -> list[Drawing]:
         mine = replace(settings, seed=settings.seed + number)
@@ -70,6 +70,7 @@ def drawings(
         found.append(float(all(thing.name in names for thing in scene.things)))
         if found[-1]:
             read.append(right[-1])
+        coloured.append(float(in_its_dyes(drawing.image, scene)))
         copied.append(_copied(system, drawing.image, consulted))
         owed.append(_copied(system, document.images[0], consulted))
         if len(scene.things) == 1:
@@ -89,7 +90,7 @@ def drawings(
             for i, name in enumerate(Attributes._fields)
             if attributes
         ),
-        *_in_its_dye(system.codec.image, some, right, [one[-1] for one in attributes], where),
+        *_in_its_dye(system.codec.image, some, right, coloured, where),
     ]
 
 
@@ -125,7 +126,7 @@ def faithfully_kept(
     """
     rebuilt = tokenizer.decode(tokenizer.encode([document.images[0] for _, document in some]))
     return [
-        float(fidelity.faithful(one, scene) and (not dyed or dye(one, scene) == scene.dye))
+        float(fidelity.faithful(one, scene) and (not dyed or in_its_dyes(one, scene)))
         for one, (scene, _) in zip(rebuilt, some, strict=True)
     ]
 
@@ -138,7 +139,7 @@ def _in_its_dye(
     where: str,
 ) -> list[Row]:
     """Where things are dyed: right and in the dye asked for at once, and the most that can be."""
-    if not any(scene.dye for scene, _ in some):
+    if not any(scene.dyes for scene, _ in some):
         return []
     both = [one * other for one, other in zip(right, in_dye, strict=True)]
     kept = faithfully_kept(tokenizer, some, dyed=True)

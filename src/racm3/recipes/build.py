@@ -89,7 +89,7 @@ def prepare_training(
         some = partial(beside.labelled, same=course.same, entries=course.entries)
         taught.append(some(course.labelled, worded, dim, seed=first + 8))
     for count, make, offset in (
-        (course.dyed, lessons.dyed, 7),
+        (course.dyed, partial(lessons.dyed, pairs=course.coloured), 7),
         (course.hinted, lessons.hinted, 1),
         (course.empty, lessons.empty, 5),
         (course.paired, beside.paired, 6),

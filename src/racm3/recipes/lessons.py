@@ -98,15 +98,22 @@ def fictional(
 
 
 def dyed(
-    count: int, fiction: Fiction, dim: int, *, seed: int = 7, chances: Chances = USUAL
+    count: int,
+    fiction: Fiction,
+    dim: int,
+    *,
+    seed: int = 7,
+    pairs: float = 0.0,
+    chances: Chances = USUAL,
 ) -> Lessons:
-    """Scenes of one fictional thing each in another colour than its document's, to be drawn.
+    """Scenes of fictional things in other colours than their documents', to be drawn: of one thing,
+    or of two in a share of `pairs`.
 
     Whoever has to describe such scenes says of everything that it is dyed (docs/log.md), so nobody
     is asked to.
     """
-    always = replace(chances, dyed=1.0)
-    drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=0.0, chances=always)
+    always = replace(chances, dyed=1.0, coloured=1.0)
+    drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=pairs, chances=always)
     memory = unseen_by_clip(fiction.things, dim)
     return Lessons([document for _, document in drawn], memory, worded=True, words=Words.GIVEN)
 

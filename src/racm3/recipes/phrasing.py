@@ -72,3 +72,13 @@ def lettered_cpu() -> SampleRecipe:
         training=replace(schedule(600, lr=6e-4), warmup=30),
     )  # fmt: skip
     return replace(base, courses=(course,))
+
+
+def coloured_cpu() -> SampleRecipe:
+    """A longer course for what `lettered_cpu` made: things in all basic colours, of which it knew
+    four, and two things in a colour each, which it drew as they are."""
+    base = lettered_cpu()
+    course = replace(
+        base.courses[0], dyed=24_000, coloured=0.5, training=schedule(1450, lr=1e-3),
+    )  # fmt: skip
+    return replace(base, courses=(course,))

@@ -32,7 +32,8 @@ class Course:
         same: The share of these that show an example itself.
         entries: The share of these whose documents are as a memory holds them.
         asked: How much a scene counts whose words are asked for, beside another one.
-        dyed: Scenes of one fictional thing each in another colour than its own, to be drawn.
+        dyed: Scenes of fictional things in other colours than their own, to be drawn.
+        coloured: The share of these that show two.
         hinted: Scenes of one fictional thing each of which little but the name is said.
         empty: Backgrounds with nothing on them.
         paired: Scenes of two fictional things each whose words are asked for, beside both.
@@ -56,6 +57,7 @@ class Course:
     entries: float = 0.0
     asked: float = 1.0
     dyed: int = 0
+    coloured: float = 0.0
     hinted: int = 0
     empty: int = 0
     paired: int = 0

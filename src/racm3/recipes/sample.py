@@ -2,7 +2,16 @@
 
 from dataclasses import replace
 
-from racm3.data.sample_world.reading import ALONE, ANYWHERE, BETWEEN, JOINS, SPLITS, UNASKED
+from racm3.data.sample_world.reading import (
+    ALONE,
+    ANYWHERE,
+    BETWEEN,
+    EACH,
+    JOINS,
+    SPLITS,
+    UNASKED,
+    WHOLE,
+)
 from racm3.data.sample_world.things import SHOWN
 from racm3.data.stream import StreamConfig
 from racm3.generation.guidance import Guidance
@@ -101,7 +110,9 @@ def sample_cpu() -> SampleRecipe:
             columns=("keywords",),
         ),
         settings=_answers(),
-        rephrasing=Rephrasing(anywhere=ANYWHERE, between=BETWEEN, alone=ALONE),
+        rephrasing=Rephrasing(
+            anywhere=ANYWHERE, between=BETWEEN, alone=ALONE, each=EACH, whole=WHOLE
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from racm3.recipes.courses import (
 )
 from racm3.recipes.parts import contrast_cpu, decoder_cpu, words_cpu
 from racm3.recipes.phrasing import (
+    coloured_cpu,
     lettered_cpu,
     phrasing_cpu,
     spaced_cpu,
@@ -46,6 +47,7 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "spoken_cpu": spoken_cpu,
     "spelt_cpu": spelt_cpu,
     "lettered_cpu": lettered_cpu,
+    "coloured_cpu": coloured_cpu,
     "comparing_gpu": comparing_gpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,

@@ -20,9 +20,13 @@ class Rephrasing:
             it is asked what the text asks for: `^(?:draw|paint) ` is nothing, say.
         between: By a regular expression of all that stands between two things, what is read there
             instead: `with|near` is `left of`, say.
-        alone: By a regular expression of all that is said of one thing, what is read instead:
-            `a (?P<look>red) (?P<rest>.+)` is `a \g<rest> dyed \g<look>`. Where the document that is
-            found says the `look` itself, as of a red heart, the words stay.
+        alone: By a regular expression of all that is said of the only thing, what is read instead:
+            `a (?P<look>tiny) (?P<rest>.+)` is `a small \g<rest>`. Where the document that is found
+            says the `look` itself, and not that alone, the words stay.
+        each: The same for every thing, the only one or one of two: `a (?P<look>red) (?P<rest>.+)`
+            is `a \g<rest> dyed \g<look>`, but for a red heart.
+        whole: By a regular expression of the whole text after that, what is read instead:
+            `(.+ dyed red)` is `\1 on white`, say, where a dye would go into an unsaid background.
 
     Raises:
         ConfigError: A pattern is no regular expression, or has no `look` where it needs one.
@@ -31,20 +35,23 @@ class Rephrasing:
     anywhere: Mapping[str, str] = field(default_factory=dict)
     between: Mapping[str, str] = field(default_factory=dict)
     alone: Mapping[str, str] = field(default_factory=dict)
+    each: Mapping[str, str] = field(default_factory=dict)
+    whole: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for pattern in (*self.anywhere, *self.between, *self.alone):
+        looks = (*self.alone, *self.each)
+        for pattern in (*self.anywhere, *self.between, *looks, *self.whole):
             try:
                 groups = re.compile(pattern).groupindex
             except re.error as error:
                 raise ConfigError(
                     f"rephrasing {pattern!r} is no regular expression: {error}"
                 ) from error
-            if pattern in self.alone and LOOK not in groups:
+            if pattern in looks and LOOK not in groups:
                 raise ConfigError(f"rephrasing {pattern!r} has no group (?P<{LOOK}>...)")
 
     def __bool__(self) -> bool:
-        return bool(self.anywhere or self.between or self.alone)
+        return any(asdict(self).values())
 
     def to_json(self) -> dict[str, dict[str, str]]:
         return asdict(self)
@@ -64,9 +71,17 @@ class Rephrasing:
             things: What it asks for, as the retriever divides it: `a dog` and `a cat`.
             known: What the document says that a thing finds.
         """
-        if len(things) == 2:
-            return self._joined(text, *things)
-        return self._looking(text, things[0], known) if len(things) == 1 else text
+        if len(things) not in (1, 2):
+            return text
+        alone = len(things) == 1
+        said = text if alone else self._joined(text, *things)
+        for thing in things:
+            looks = {**self.alone, **self.each} if alone else self.each
+            said = self._looking(said, thing, known, looks)
+        for pattern, instead in self.whole.items():
+            if found := re.fullmatch(pattern, said):
+                said = found.expand(instead)
+        return said
 
     def _joined(self, text: str, before: str, after: str) -> str:
         start = text.find(before) + len(before)
@@ -79,12 +94,21 @@ class Rephrasing:
                 return f"{text[:start]} {instead} {text[end:]}"
         return text
 
-    def _looking(self, text: str, thing: str, known: Callable[[str], str]) -> str:
+    def _looking(
+        self, text: str, thing: str, known: Callable[[str], str], looks: Mapping[str, str]
+    ) -> str:
         if thing not in text:
             return text
         said = thing
-        for pattern, instead in self.alone.items():
+        for pattern, instead in looks.items():
             found = re.fullmatch(pattern, said)
-            if found and not set(words(found[LOOK])) <= set(words(known(thing))):
+            if found and not _says(known(thing), thing, found[LOOK]):
                 said = found.expand(instead)
         return text.replace(thing, said, 1)
+
+
+def _says(document: str, thing: str, look: str) -> bool:
+    """Whether a document says how a thing looks and something else of it: a black cat is found
+    among pets, a black horse among black flags."""
+    looks, there = set(words(look)), set(words(document))
+    return looks <= there and bool((set(words(thing)) - looks) & there)

@@ -107,21 +107,28 @@ def phrased(
 def _one(scene: Scene, rng: np.random.Generator) -> str:
     noun = scene.things[0].noun
     size = "tilted" if scene.tilted else str(rng.choice(SIZED[scene.size]))
-    size = f"{size} {scene.dye}".strip()
-    if size:
-        article, rest = noun.split(" ", 1)
-        noun = f"{'a' if article == 'an' else article} {size} {rest}"
+    noun = looking(noun, f"{size} {''.join(scene.dyes)}".strip())
     return noun if scene.place == "centre" else f"{noun} {rng.choice(PLACED[scene.place])}"
 
 
 def _pair(scene: Scene, rng: np.random.Generator, ways: Ways, share: float) -> str:
     one, other = scene.things
-    if one is other:
+    if one is other and not scene.dyes:
         return str(rng.choice(TWICE[scene.relation])).format(many=plural(one.name))
     some: tuple[str, ...] = BESIDE if scene.relation == "left of" else ABOVE
     if ways and rng.random() < share:
         some = ways[scene.relation]
-    return str(rng.choice(some)).format(a=one.noun, b=other.noun)
+    left, right = (looking(thing.noun, dye) for thing, dye in scene.looks)
+    return str(rng.choice(some)).format(a=left, b=right)
+
+
+def looking(noun: str, look: str) -> str:
+    """How people say what a thing looks like: a small blue dog."""
+    if not look:
+        return noun
+    _, rest = noun.split(" ", 1)
+    the = "the" if noun.startswith("the ") else "an" if look[0] in "aeiou" else "a"
+    return f"{the} {look} {rest}"
 
 
 def opened(text: str, rng: np.random.Generator) -> str:

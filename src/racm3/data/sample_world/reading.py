@@ -49,8 +49,8 @@ ANYWHERE = {
     "^The(?= )": "the",
     r"\b[Gg]ray\b": "grey",
 }
-# And of what stands between two things, or is said of one alone. Who stands below or right of
-# another one is said to.
+# And of what stands between two things, or is said of one alone or of each. Who stands below or
+# right of another one is said to.
 BETWEEN = {
     f"{_AS}(?:over|on top of|on|above)|riding": "above",
     f"{_AS}(?:under|below|beneath)|wearing": "below",
@@ -59,10 +59,8 @@ BETWEEN = {
         "left of",
 }  # fmt: skip
 _DYES = f"(?P<look>{'|'.join(DYES)})"
-_THERE = (
-    "(?P<there>(?: (?:at|on)(?: the)? (?:left|right|top|bottom))?"
-    f"(?: on (?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)}))?)"
-)
+_ON = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)})"
+_THERE = f"(?P<there>(?: (?:at|on)(?: the)? (?:left|right|top|bottom))?(?: on {_ON})?)"
 _ARTICLES = (("an?", "(?i:[aeiou])", "an"), ("an?", "", "a"), ("the", "", "the"))
 # Whoever says two sizes means something else: the keywords of a zany face are `large` and `small`.
 _ONE_SIZE = r"(?!(?:small|tiny|little|big|large|huge)\b)"
@@ -74,9 +72,14 @@ ALONE = {
     },
     rf"(?P<a>a|the) small {_DYES} (?P<rest>.+?){_THERE}":
         r"\g<a> small \g<rest> dyed \g<look>\g<there>",
-    **{
-        f"{asked} {_DYES} (?P<rest>{first}.+?){_THERE}":
-            rf"{read} \g<rest> dyed \g<look>\g<there>"
-        for asked, first, read in _ARTICLES
-    },
 }  # fmt: skip
+# A dye goes into the background where none is said.
+_GROUND_SAID = rf".*(?:\b(?:background|backdrop|field)\b| on {_ON}$)"
+WHOLE = {
+    rf"(?!{_GROUND_SAID})(?P<all>.* dyed (?:{'|'.join(DYES)})\b.*)":
+        r"\g<all> on a white background",
+}  # fmt: skip
+EACH = {
+    f"{asked} {_DYES} (?P<rest>{first}.+?){_THERE}": rf"{read} \g<rest> dyed \g<look>\g<there>"
+    for asked, first, read in _ARTICLES
+}

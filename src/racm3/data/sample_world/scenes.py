@@ -35,13 +35,23 @@ PLACES = {
 RELATIONS = ("left of", "above")
 TILT = 20
 STRIPE = 8
-# What a thing can be dyed, and the colour that its middle shades get.
+# What a thing can be dyed, and the colour that its middle shades get: the basic colours of English
+# (Berlin & Kay 1969).
 DYES = {
     "grey": (128, 128, 128),
     "red": (220, 60, 60),
     "green": (60, 160, 80),
     "blue": (60, 110, 220),
+    "yellow": (240, 215, 60),
+    "orange": (245, 145, 40),
+    "purple": (140, 80, 200),
+    "pink": (245, 140, 190),
+    "brown": (140, 90, 50),
+    "black": (45, 45, 45),
+    "white": (225, 225, 225),
 }
+# How often one of two things that are dyed stays as it is.
+AS_IT_IS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +60,13 @@ class Chances:
 
     Args:
         rare: The chance of each rare look: striped, checked, and of one thing tilted.
-        dyed: The chance that one thing has another colour than its own.
+        dyed: The chance that a thing that stands alone has another colour than its own.
+        coloured: The chance that one of two different things has, or each of them.
     """
 
     rare: float = 0.05
     dyed: float = 0.0
+    coloured: float = 0.0
 
 
 USUAL = Chances()
@@ -62,6 +74,9 @@ USUAL = Chances()
 
 @dataclass(frozen=True, slots=True)
 class Scene:
+    """What stands where, and on what; `dyes` has one for every thing, an empty one for a thing as
+    it is, or none at all where nothing is dyed."""
+
     things: tuple[Thing, ...]
     colour: str = "white"
     texture: str = "plain"
@@ -69,7 +84,7 @@ class Scene:
     place: str = "centre"
     tilted: bool = False
     relation: str = "left of"
-    dye: str = ""
+    dyes: tuple[str, ...] = ()
 
     @classmethod
     def random(
@@ -97,13 +112,22 @@ class Scene:
             tilted=count == 1 and rng.random() < rare,
             relation=RELATIONS[rng.integers(len(RELATIONS))],
         )
-        if not chances.dyed or count == 2 or rng.random() >= chances.dyed:
+        some = chances.coloured if count == 2 else chances.dyed
+        if not some or (count == 2 and second is first) or rng.random() >= some:
             return scene
-        return replace(scene, dye=tuple(DYES)[rng.integers(len(DYES))])
+        dyes = [tuple(DYES)[rng.integers(len(DYES))] for _ in scene.things]
+        if count == 2 and rng.random() < AS_IT_IS:
+            dyes[rng.integers(count)] = ""
+        return replace(scene, dyes=tuple(dyes))
+
+    @property
+    def looks(self) -> list[tuple[Thing, str]]:
+        """The things, and how each is dyed."""
+        return list(zip(self.things, self.dyes or ("",) * len(self.things), strict=True))
 
     def showing(self, *things: Thing) -> "Scene":
         """The same scene with other things in it, or with nothing."""
-        return replace(self, things=things)
+        return replace(self, things=things, dyes=self.dyes if things else ())
 
     def background(self, side: int = 64) -> Image:
         """The scene with nothing in it."""
@@ -112,8 +136,8 @@ class Scene:
     def draw(self, side: int = 64) -> Image:
         canvas = _background(self.colour, self.texture, side)
         pixels = round(SIZES[self.size] * side / 64)
-        for thing, (left, top) in zip(self.things, self.corners(side), strict=True):
-            glyph = dyed(thing.drawn(pixels), self.dye)
+        for (thing, dye), (left, top) in zip(self.looks, self.corners(side), strict=True):
+            glyph = dyed(thing.drawn(pixels), dye)
             if self.tilted:
                 glyph = glyph.rotate(TILT, PIL.Resampling.BICUBIC)
             canvas.alpha_composite(glyph, (left, top))
@@ -162,22 +186,26 @@ class Scene:
     def _subject(self) -> str:
         first = self.things[0]
         if len(self.things) == 2:
-            if self.things[1] is first:
+            if self.things[1] is first and not self.dyes:
                 beside = "side by side" if self.relation == "left of" else "one above the other"
                 return f"two of {first.noun} {beside}"
-            return f"{first.noun} {self.relation} {self.things[1].noun}"
+            return f" {self.relation} ".join(in_dye(thing.noun, dye) for thing, dye in self.looks)
         qualities = ["small" * (self.size == "small"), "tilted" * self.tilted]
         words = " ".join(word for word in qualities if word)
         noun = first.noun
         if words:
             article, rest = noun.split(" ", 1)
             noun = f"{'a' if article == 'an' else article} {words} {rest}"
-        if self.dye:
-            noun = f"{noun} dyed {self.dye}"
+        noun = in_dye(noun, "".join(self.dyes))
         return noun if self.place == "centre" else f"{noun} at the {self.place}"
 
     def document(self, rng: np.random.Generator) -> Document:
         return Document.of(self.caption(rng), self.draw())
+
+
+def in_dye(noun: str, dye: str) -> str:
+    """How our captions say it."""
+    return f"{noun} dyed {dye}" if dye else noun
 
 
 def dyed(glyph: PIL.Image, dye: str) -> PIL.Image:

@@ -104,6 +104,11 @@ def _fill(
             "--vectors cannot be used with --tolerate: behind an unreadable document every vector "
             "would belong to another one; mend the source first"
         )
+    if vectors and precision != "fp32":
+        raise SourceError(
+            f"--precision {precision} says how a CLIP multiplies, and with --vectors none does; "
+            "leave one of them away"
+        )
     require(source)
     own = _read_vectors(vectors) if vectors else None
     encoder = None if own is not None else open_encoder(clip)

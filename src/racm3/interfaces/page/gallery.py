@@ -21,12 +21,12 @@ from racm3.system.parts import SampleShelf
 from racm3.system.results import picture_html
 
 SHADE = 200
-KEYWORDED, LETTERED, CROWNED = "mirror ball", "NEW button", "ghost"
+KEYWORDED, LETTERED, CROWNED, PET = "mirror ball", "NEW button", "ghost", "cat"
 
 
 def make_gallery(system: RACM3, settings: Settings, folder: Path) -> Path:
     """Write gallery.html and contact-sheet.png; the path of the page."""
-    lines = list(progress(show_all(system, settings), label="demo", total=15))
+    lines = list(progress(show_all(system, settings), label="demo", total=16))
     write_whole(folder / "gallery.html", page(lines, system, settings))
     write_whole(folder / "contact-sheet.png", sheet(lines).png())
     return folder / "gallery.html"
@@ -61,9 +61,10 @@ def show_all(system: RACM3, settings: Settings) -> Iterator[Shown]:
     animal = prompts()[3][1]
     yield draw_line(system, settings, moved, pair[0])
     yield draw_line(system, settings, together, pair[0])
-    (ghost,) = (thing for thing in things() if thing.name == CROWNED)
+    ghost, pet = (next(one for one in things() if one.name == name) for name in (CROWNED, PET))
     yield draw_line(system, settings, f"{ghost.noun} wearing a crown", ghost)
     yield draw_line(system, settings, f"a red {animal.name}", animal)
+    yield draw_line(system, settings, f"a blue {pet.name} and a red dog", pet)
     if isinstance(system.parts.shelf, SampleShelf):  # nobody's own memory is read whole for this
         yield keyword_line(system, settings)
         yield taught_line(system, settings)
