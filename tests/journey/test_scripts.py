@@ -82,7 +82,7 @@ def sample_script(recipe: str, folder: Path, **more: str) -> None:
 
 
 def test_the_sample_script_goes_on_from_a_finished_system(tmp_path):
-    """Every stage says what it goes on from; what they do is tested above."""
+    """Every stage says what it goes on from; what they do is tested elsewhere."""
     stub, said = tmp_path / "racm3", tmp_path / "said"
     stub.write_text(f'#!/bin/sh\necho "$OMP_NUM_THREADS $@" >> {said}\n')
     stub.chmod(0o755)

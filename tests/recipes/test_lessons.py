@@ -111,6 +111,23 @@ def test_dyed_lessons_stand_beside_their_thing_and_nobody_has_to_say_their_words
     assert np.mean(found) > 0.7
 
 
+def test_lessons_of_two_dyed_things_stand_beside_both(codec, encoder):
+    fiction, config = Fiction(20), sample_cpu().retriever
+    some = lessons.dyed(24, fiction, encoder.dim, pairs=1.0)
+    made = lessons.prepare_lessons(codec, encoder, [some], config, draws=1)
+    assert (made.words == Words.GIVEN).all()
+    beside = []
+    for document, rows in zip(some.documents, made.neighbours[:, 0].tolist(), strict=True):
+        said = {one.name for one in fiction.things if f" {one.name} " in f"{document.text} "}
+        read = [one.text.split(" (")[0] for one in some.memory.documents(rows)]
+        if " dyed " in document.text:
+            beside.append(len(set(read) & said) == 2)
+        else:  # one thing twice, as it is
+            assert "two of " in document.text
+    assert len(beside) > 12
+    assert np.mean(beside) > 0.7
+
+
 def test_hints_say_a_name_and_not_what_it_stands_on(codec, encoder):
     fiction = Fiction(20)
     some = lessons.hinted(40, fiction, encoder.dim, chances=Chances(rare=0.3))

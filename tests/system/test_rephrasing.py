@@ -105,6 +105,7 @@ def test_a_document_is_looked_for_only_where_its_words_decide():
 def test_what_is_not_said_is_read_of_the_whole_text_at_last(text, things, read):
     rephrasing = replace(REPHRASING, whole={r"(?!.* on )(.* dyed .*)": r"\1 on white"})
     assert rephrasing.of(text, things, found) == read
+    assert rephrasing.of(text, things, found, redrawn=True) == read.removesuffix(" on white")
 
 
 @pytest.mark.parametrize("which", ["anywhere", "between", "alone", "each", "whole"])
@@ -167,6 +168,11 @@ def test_what_is_redrawn_is_read_in_these_words_too(worded):
     said = worded.infill(picture(3), mask, ASKED)
     assert said.revised_prompt == READ
     assert said.images == worded.infill(picture(3), mask, READ).images
+    # What is behind it is seen there.
+    whole = replace(REPHRASING, whole={"(.+)": r"\1 on white"})
+    behind = RACM3(replace(worded.parts, rephrasing=whole))
+    assert behind.draw(ASKED).revised_prompt == f"{READ} on white"
+    assert behind.infill(picture(3), mask, ASKED).revised_prompt == READ
     assert worded.infill(picture(3), mask).revised_prompt is None
     assert worded.infill(picture(3), mask, "  ").revised_prompt is None
 

@@ -46,13 +46,13 @@ def drawings(
     What RA-CM3 drew wrong is added to `wrong`, beside the right picture.
     """
     right, plain, found, read = [], [], [], []
-    copied, owed, attributes, coloured = [], [], [], []
+    copied, owed, attributes = [], [], []
 
     def drawn(number: int) -> list[Drawing]:
         mine = replace(settings, seed=settings.seed + number)
         return [one.draw(some[number][1].text, mine) for one in (system, baseline)]
 
-    answers = numbered(system, len(some), drawn, label=f"drawing {where}")
+    answers = list(numbered(system, len(some), drawn, label=f"drawing {where}"))
     for (scene, document), (drawing, other) in zip(some, answers, strict=True):
         nearest = fidelity.nearest_things(drawing.image, scene)
         right.append(float(nearest == fidelity.rows_of(scene)))
@@ -70,7 +70,6 @@ def drawings(
         found.append(float(all(thing.name in names for thing in scene.things)))
         if found[-1]:
             read.append(right[-1])
-        coloured.append(float(in_its_dyes(drawing.image, scene)))
         copied.append(_copied(system, drawing.image, consulted))
         owed.append(_copied(system, document.images[0], consulted))
         if len(scene.things) == 1:
@@ -90,7 +89,7 @@ def drawings(
             for i, name in enumerate(Attributes._fields)
             if attributes
         ),
-        *_in_its_dye(system.codec.image, some, right, coloured, where),
+        *_in_its_dye(system.codec.image, some, right, [one.image for one, _ in answers], where),
     ]
 
 
@@ -135,13 +134,16 @@ def _in_its_dye(
     tokenizer: ImageTokenizer,
     some: Sequence[tuple[Scene, Document]],
     right: Sequence[float],
-    in_dye: Sequence[float],
+    pictures: Sequence[Image],
     where: str,
 ) -> list[Row]:
     """Where things are dyed: right and in the dye asked for at once, and the most that can be."""
     if not any(scene.dyes for scene, _ in some):
         return []
-    both = [one * other for one, other in zip(right, in_dye, strict=True)]
+    both = [
+        one * in_its_dyes(picture, scene)
+        for one, picture, (scene, _) in zip(right, pictures, some, strict=True)
+    ]
     kept = faithfully_kept(tokenizer, some, dyed=True)
     return [
         Row("right, and in the dye asked for", where, mean(both)),

@@ -107,7 +107,7 @@ def dyed(
     chances: Chances = USUAL,
 ) -> Lessons:
     """Scenes of fictional things in other colours than their documents', to be drawn: of one thing,
-    or of two in a share of `pairs`.
+    or of two in a share of `pairs`, of which those of one thing twice are left as they are.
 
     Whoever has to describe such scenes says of everything that it is dyed (docs/log.md), so nobody
     is asked to.

@@ -33,7 +33,7 @@ class Course:
         entries: The share of these whose documents are as a memory holds them.
         asked: How much a scene counts whose words are asked for, beside another one.
         dyed: Scenes of fictional things in other colours than their own, to be drawn.
-        coloured: The share of these that show two.
+        coloured: The share of these that show two, or, now and then, one twice and as it is.
         hinted: Scenes of one fictional thing each of which little but the name is said.
         empty: Backgrounds with nothing on them.
         paired: Scenes of two fictional things each whose words are asked for, beside both.

@@ -57,7 +57,7 @@ def tiny_further() -> SampleRecipe:
         vqgan=replace(base.vqgan, codes=96),
         tokenizer=going_on,
         decoder=replace(going_on, decoder_only=True),
-        courses=(replace(base.courses[1], dyed=8, chances=Chances(rare=0.5)),),
+        courses=(replace(base.courses[1], dyed=8, coloured=0.5, chances=Chances(rare=0.5)),),
         further=True,
     )
 

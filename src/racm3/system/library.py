@@ -46,9 +46,9 @@ class Library:
         """Look at the memory again: call it after documents were added or removed."""
         self._retrievers = {}  # a new one: what is being made for the old one stays there
 
-    def rephrased(self, caption: str, settings: Settings) -> str:
+    def rephrased(self, caption: str, settings: Settings, *, redrawn: bool = False) -> str:
         """A caption in the words that the generators were taught with, where the system knows other
-        ones than were typed."""
+        ones than were typed; of a whole picture, or of a part that is `redrawn`."""
         if settings.as_typed or not self.parts.rephrasing:
             return caption
         retriever, text = self.retriever(settings.where), self.parts.rephrasing.cleared(caption)
@@ -60,7 +60,7 @@ class Library:
             return "".join(one.text for one in retriever.fetch(found))
 
         things = [one.text for one in retriever.things(Document.of(text))]
-        return self.parts.rephrasing.of(text, things, known)
+        return self.parts.rephrasing.of(text, things, known, redrawn=redrawn)
 
     def consult(
         self, query: Document, settings: Settings, leave_out: Collection[int] = ()

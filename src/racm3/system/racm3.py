@@ -111,10 +111,10 @@ class RACM3:
         """The documents that will be read before answering, best first; none for the baseline."""
         return () if self.generator == "cm3" else self.library.consult(query, settings, leave_out)
 
-    def _read(self, caption: str, settings: Settings) -> str:
+    def _read(self, caption: str, settings: Settings, *, redrawn: bool = False) -> str:
         """What is read of a caption; an empty or endless one is refused."""
         self.voice.text(caption)
-        return self.library.rephrased(caption, settings)
+        return self.library.rephrased(caption, settings, redrawn=redrawn)
 
     @undivided
     def draw(
@@ -212,7 +212,7 @@ class RACM3:
             raise GenerationError(
                 f"the mask has shape {mask.shape}, the picture {size}; mark its own pixels"
             )
-        read = self._read(caption, settings) if caption.strip() else caption
+        read = self._read(caption, settings, redrawn=True) if caption.strip() else caption
         text = self.voice.text(read) if read.strip() else None
         cells, whole = self.voice.cells(mask), self.voice.segment(picture)
         # What was taken away is not asked about, nor is what answers the question exactly: a query

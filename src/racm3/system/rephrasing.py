@@ -27,6 +27,7 @@ class Rephrasing:
             is `a \g<rest> dyed \g<look>`, but for a red heart.
         whole: By a regular expression of the whole text after that, what is read instead:
             `(.+ dyed red)` is `\1 on white`, say, where a dye would go into an unsaid background.
+            Not where a picture is redrawn, whose rest shows what is not said.
 
     Raises:
         ConfigError: A pattern is no regular expression, or has no `look` where it needs one.
@@ -63,13 +64,21 @@ class Rephrasing:
             said = re.sub(pattern, instead, said)
         return said if said.strip() else text
 
-    def of(self, text: str, things: Sequence[str], known: Callable[[str], str]) -> str:
+    def of(
+        self,
+        text: str,
+        things: Sequence[str],
+        known: Callable[[str], str],
+        *,
+        redrawn: bool = False,
+    ) -> str:
         """A text that asks for one or two `things` in these words; else as it is.
 
         Args:
             text: What people type: `a dog with a cat on a blue background`.
             things: What it asks for, as the retriever divides it: `a dog` and `a cat`.
             known: What the document says that a thing finds.
+            redrawn: Whether it is asked for in a part of a picture.
         """
         if len(things) not in (1, 2):
             return text
@@ -78,7 +87,7 @@ class Rephrasing:
         for thing in things:
             looks = {**self.alone, **self.each} if alone else self.each
             said = self._looking(said, thing, known, looks)
-        for pattern, instead in self.whole.items():
+        for pattern, instead in ({} if redrawn else self.whole).items():
             if found := re.fullmatch(pattern, said):
                 said = found.expand(instead)
         return said
