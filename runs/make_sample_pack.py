@@ -19,6 +19,14 @@ CLDR = Path("/usr/share/unicode/cldr/common")
 OUT = Path(__file__).parents[1] / "src/racm3/assets/sample"
 SIDE, COLUMNS = 64, 44
 HELD_OUT_FLAGS, HELD_OUT_SHARE = 40, 0.1
+# Of two things that look the same the first is kept: territories before the countries whose flag
+# they fly.
+FLIES = {
+    "Bouvet Island": "Norway",
+    "Ceuta & Melilla": "Spain",
+    "Clipperton Island": "France",
+    "U.S. Outlying Islands": "United States",
+}
 
 
 def annotations() -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -75,7 +83,7 @@ def main() -> None:
         bare = characters.replace("\ufe0f", "")
         flag = "flag: " in fallback
         name = spoken(names.get(characters, names.get(bare, fallback)))
-        name = f"flag of {name}" if flag else name
+        name = f"flag of {FLIES.get(name, name)}" if flag else name
         digest = picture and hashlib.sha256(picture.tobytes()).hexdigest()
         if picture is None or digest in seen or name in {thing["name"] for thing in things}:
             continue
