@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from racm3.data.sample_world.corpus import scenes
+from racm3.data.sample_world.nations import NATIONS
 from racm3.data.sample_world.scenes import Chances
 from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
@@ -96,40 +97,51 @@ def test_what_people_join_is_asked_for_as_it_is_joined():
 
 
 def test_what_people_type_is_read_in_the_words_of_the_lessons():
-    system = RACM3.open("sample", device="cpu")
+    """On white, where nobody says on what."""
+    system, white = RACM3.open("sample", device="cpu"), " on a white background"
     for typed, read in {
-        "a dog with a cat": "a dog left of a cat",
-        "dog and cat": "dog left of cat",
+        "a dog with a cat": f"a dog left of a cat{white}",
+        "dog and cat": f"dog left of cat{white}",
         "a cat wearing a hat on a blue background": "a cat below a hat on a blue background",
-        "a parrot sitting on a cactus": "a parrot above a cactus",
-        "a robot holding a guitar": "a robot left of a guitar",
-        "a blue dog": "a dog dyed blue on a white background",
+        "a parrot sitting on a cactus": f"a parrot above a cactus{white}",
+        "a robot holding a guitar": f"a robot left of a guitar{white}",
+        "a blue dog": f"a dog dyed blue{white}",
         "a tiny red umbrella on pink": "a small umbrella dyed red on pink",
-        "an orange cat": "a cat dyed orange on a white background",
-        "an owl dyed pink": "an owl dyed pink on a white background",
+        "an orange cat": f"a cat dyed orange{white}",
+        "an owl dyed pink": f"an owl dyed pink{white}",
         "a black horse on yellow": "a horse dyed black on yellow",
         "a blue cat and a red dog on green": "a cat dyed blue left of a dog dyed red on green",
-        "a white horse under a red car": "a horse dyed white below a car dyed red"
-        " on a white background",
+        "a white horse under a red car": f"a horse dyed white below a car dyed red{white}",
         "a red heart and a purple owl on pink": "a red heart left of an owl dyed purple on pink",
-        "a black cat": None,
-        "an orange": None,
-        "A photo of a cat.": "a cat",
-        "Draw me an owl wearing a hat!": "an owl below a hat",
-        "please draw two gray dogs": "two grey dogs",
-        "Sketch of the flag of Mali": "the flag of Mali",
-        "paint brush": None,
-        "draw": None,
+        "two red dogs": f"two of a dog dyed red side by side{white}",
+        "two dogs in a row": f"two of a dog side by side{white}",
+        "A photo of a cat.": f"a cat{white}",
+        "Draw me an owl wearing a hat!": f"an owl below a hat{white}",
+        "please draw two gray dogs": f"two of a dog dyed grey side by side{white}",
+        "Sketch of the flag of Mali": f"the flag of Mali{white}",
+        "an American flag over the flag of the U.K.": "the flag of United States above"
+        f" the flag of United Kingdom{white}",
         "a picture of a dog on blue": None,
         # A name keeps its words, and so does what says it as the lessons do.
-        "a hammer and wrench": None,
-        "a woman with a veil": None,
-        "a red apple": None,
-        "a large orange diamond": None,
-        "the flag of Antigua & Barbuda": None,
-        "a dog left of a cat": None,
-        "two dogs in a row": None,
         "the flag of Uganda on a blue background": None,
+        "an empty blue background": None,
+        **{
+            name: f"{name}{white}"
+            for name in (
+                "a black cat",
+                "an orange",
+                "paint brush",
+                "draw",
+                "a hammer and wrench",
+                "a woman with a veil",
+                "a red apple",
+                "a large orange diamond",
+                "the flag of Antigua & Barbuda",
+                "a dog left of a cat",
+                "two hearts",
+                "two of a dog one above the other",
+            )
+        },
     }.items():
         assert system.library.rephrased(typed, system.parts.settings) == (read or typed)
 
@@ -137,8 +149,21 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
 def test_no_name_of_the_memory_is_taken_for_two_things_or_for_a_dye():
     system = RACM3.open("sample", device="cpu")
     for thing in things():
-        for typed in (thing.noun, f"{thing.noun} on a pink background"):
-            assert system.library.rephrased(typed, system.parts.settings) == typed
+        typed = f"{thing.noun} on a pink background"
+        assert system.library.rephrased(typed, system.parts.settings) == typed
+
+
+def test_flags_are_found_by_what_people_call_them():
+    system = RACM3.open("sample", device="cpu")
+    for name, (adjectives, names) in NATIONS.items():
+        for typed in (
+            *(f"the {said} flag" for said in (name, *adjectives, *names)),
+            *(f"Flag of the {said}" for said in (name, *names)),
+        ):
+            read = system.library.rephrased(typed, system.parts.settings)
+            assert read.removeprefix("the ") == f"flag of {name} on a white background"
+            (first, *_) = system.library.consult(Document.of(read), system.parts.settings)
+            assert first.document.text == f"flag of {name}"
 
 
 def test_captions_of_the_lessons_are_read_as_they_are():

@@ -18,7 +18,14 @@ from racm3.evaluation import fidelity, perplexity
 from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import Row, mean, table
 from racm3.evaluation.report import perplexity as perplexity_estimate
-from racm3.evaluation.sample_edits import edits, in_peoples_words, likened, much_read, sentences
+from racm3.evaluation.sample_edits import (
+    edits,
+    in_peoples_words,
+    likened,
+    much_read,
+    sentences,
+    twice,
+)
 from racm3.evaluation.sample_own import own_pictures, teaching
 from racm3.evaluation.sample_tasks import (
     Shown,
@@ -79,6 +86,9 @@ def evaluate(
     coloured = [draw(held_out_things(), things_each=each, chances=always)[:FEW] for each in (1, 2)]
     for some in (*few, *coloured):
         rows += in_peoples_words(system, baseline, some, settings)
+    for some in (few[1], coloured[1]):
+        words = "the same thing twice, in people's words"
+        rows += in_peoples_words(system, baseline, twice(some), settings, words)
     rows += in_peoples_words(
         system, baseline, few[0], settings, "asked for in a sentence", around=opened
     )

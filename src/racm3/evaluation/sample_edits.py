@@ -101,6 +101,16 @@ def in_peoples_words(
     ]
 
 
+def twice(some: Some) -> Some:
+    """Scenes of two things with the first of them in both places, in one dye if any is dyed."""
+    same = list[tuple[Scene, Document]]()
+    for number, (scene, _) in enumerate(some):
+        dyes = tuple(filter(None, scene.dyes))[:1] * 2
+        scene = replace(scene, things=scene.things[:1] * 2, dyes=dyes)
+        same.append((scene, scene.document(dice(PHRASES, number))))
+    return same
+
+
 def sentences(system: RACM3, baseline: RACM3, some: Some, settings: Settings) -> list[Row]:
     """Two things joined in people's words by what says as often what a thing stands on, and by
     verbs."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from racm3.errors import ConfigError
-from racm3.retrieval.lexical import words
+from racm3.retrieval.lexical import stem, words
 
 # Which group of a pattern says how the thing is to look.
 LOOK = "look"
@@ -119,5 +119,5 @@ class Rephrasing:
 def _says(document: str, thing: str, look: str) -> bool:
     """Whether a document says how a thing looks and something else of it: a black cat is found
     among pets, a black horse among black flags."""
-    looks, there = set(words(look)), set(words(document))
-    return looks <= there and bool((set(words(thing)) - looks) & there)
+    looks, there, asked = (set(map(stem, words(text))) for text in (look, document, thing))
+    return bool(looks) and looks <= there and bool((asked - looks) & there)

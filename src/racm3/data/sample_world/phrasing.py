@@ -113,8 +113,9 @@ def _one(scene: Scene, rng: np.random.Generator) -> str:
 
 def _pair(scene: Scene, rng: np.random.Generator, ways: Ways, share: float) -> str:
     one, other = scene.things
-    if one is other and not scene.dyes:
-        return str(rng.choice(TWICE[scene.relation])).format(many=plural(one.name))
+    if one is other and len({*scene.dyes}) < 2:
+        many = " ".join([*scene.dyes[:1], plural(one.name)])
+        return str(rng.choice(TWICE[scene.relation])).format(many=many)
     some: tuple[str, ...] = BESIDE if scene.relation == "left of" else ABOVE
     if ways and rng.random() < share:
         some = ways[scene.relation]

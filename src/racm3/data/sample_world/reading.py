@@ -1,12 +1,13 @@
 """How a question to the sample world is read: what it asks for, and in which words."""
 
+from racm3.data.sample_world.nations import flags
 from racm3.data.sample_world.scenes import COLOURS, DYES, TEXTURES
 
 _DYED = f" dyed (?:{'|'.join(DYES)})"
 # How two of one thing stand: these words would find briefs and a clock that shows one.
 _ARRANGED = (
     ",? one (?:on top and one below|above the other)| side by side| in a row"
-    "| (?:next to|beside|near|above|below|over|under|behind) (?:each other|one another)"
+    "| (?:next to|beside|near|above|below|over|under|behind|on top of) (?:each other|one another)"
 )
 _GROUND = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)}) (?:background|field)"
 # A whole caption of a scene with nothing in it.
@@ -48,6 +49,7 @@ ANYWHERE = {
     "^A(?= )": "a",
     "^The(?= )": "the",
     r"\b[Gg]ray\b": "grey",
+    **flags(),
 }
 # And of what stands between two things, or is said of one alone or of each. Who stands below or
 # right of another one is said to.
@@ -62,6 +64,30 @@ _DYES = f"(?P<look>{'|'.join(DYES)})"
 _ON = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)})"
 _THERE = f"(?P<there>(?: (?:at|on)(?: the)? (?:left|right|top|bottom))?(?: on {_ON})?)"
 _ARTICLES = (("an?", "(?i:[aeiou])", "an"), ("an?", "", "a"), ("the", "", "the"))
+# Two red dogs are two of a dog dyed red, two flags of Italy two of the flag: our captions say so.
+_IN_IE = ("cook", "gen", "mov", "self", "smooth", "zomb", "neckt", r"\bp", r"\bt")
+_ONES = {
+    "(?<!Ye)men": "man",
+    "people": "person",
+    "children": "child",
+    "mice": "mouse",
+    "feet": "foot",
+    "teeth": "tooth",
+    f"(?:{'|'.join(f'(?<={word})' for word in _IN_IE)})ies": "ie",
+    "(?<=[^aeiou])ies": "y",
+    "(?:(?<=ss|ch|sh)es|(?<=x)es|(?<=bus|tus|pus)es|(?<![us])s|(?<=us|ss)|(?<=fish)|(?<=sheep))":
+        "",
+}  # fmt: skip
+_TAIL = f"(?P<tail>(?: (?:of|with|without|in|on|behind|from)(?! {_ON}$) .+?)?)"
+_TWO = {
+    f"{number} (?:small |tiny |little )?{look}(?!of )(?P<rest>.*?){many}{_TAIL}{_THERE}":
+        rf"two of a \g<rest>{one}\g<tail>{dyed}\g<there>"
+    for number, look, dyed in (
+        ("(?:two|2)", f"{_DYES} ", r" dyed \g<look>"),
+        ("(?P<look>two|2)", "", ""),
+    )
+    for many, one in _ONES.items()
+}  # fmt: skip
 # Whoever says two sizes means something else: the keywords of a zany face are `large` and `small`.
 _ONE_SIZE = r"(?!(?:small|tiny|little|big|large|huge)\b)"
 ALONE = {
@@ -72,12 +98,23 @@ ALONE = {
     },
     rf"(?P<a>a|the) small {_DYES} (?P<rest>.+?){_THERE}":
         r"\g<a> small \g<rest> dyed \g<look>\g<there>",
+    **_TWO,
+    r"two of a (?P<look>)(?P<rest>flag of .+)": r"two of the \g<rest>",
+    r"two of a (?P<look>)(?P<rest>(?i:(?!one|uni|eu)[aeiou]).+)": r"two of an \g<rest>",
 }  # fmt: skip
-# A dye goes into the background where none is said.
+_AFTER, _ENDS = "(?P<after>.*)", f"(?={_BEHIND}| on {_ON}$|$)"
+_OF_TWO = "(?P<two>two of (?:(?! side by side| one above the other).)+?)"
+_UPON = "above|below|over|under|on top of"
+_EACH_OTHER = "(?:each other|one another)"
+# Whoever says no background gets white, which all captions of our scenes would say: without one a
+# dye goes there, and what is alone becomes small.
 _GROUND_SAID = rf".*(?:\b(?:background|backdrop|field)\b| on {_ON}$)"
 WHOLE = {
-    rf"(?!{_GROUND_SAID})(?P<all>.* dyed (?:{'|'.join(DYES)})\b.*)":
-        r"\g<all> on a white background",
+    rf"{_OF_TWO}(?:,? one on top and one below| (?:{_UPON}) {_EACH_OTHER}){_AFTER}":
+        r"\g<two> one above the other\g<after>",
+    rf"{_OF_TWO}(?: in a row| (?:next to|beside|near|behind) {_EACH_OTHER}|{_ENDS}){_AFTER}":
+        r"\g<two> side by side\g<after>",
+    rf"(?!{_GROUND_SAID})(?P<all>.+)": r"\g<all> on a white background",
 }  # fmt: skip
 EACH = {
     f"{asked} {_DYES} (?P<rest>{first}.+?){_THERE}": rf"{read} \g<rest> dyed \g<look>\g<there>"

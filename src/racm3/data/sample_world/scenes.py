@@ -186,9 +186,9 @@ class Scene:
     def _subject(self) -> str:
         first = self.things[0]
         if len(self.things) == 2:
-            if self.things[1] is first and not self.dyes:
+            if self.things[1] is first and len({*self.dyes}) < 2:
                 beside = "side by side" if self.relation == "left of" else "one above the other"
-                return f"two of {first.noun} {beside}"
+                return f"two of {in_dye(first.noun, ''.join(self.dyes[:1]))} {beside}"
             return f" {self.relation} ".join(in_dye(thing.noun, dye) for thing, dye in self.looks)
         qualities = ["small" * (self.size == "small"), "tilted" * self.tilted]
         words = " ".join(word for word in qualities if word)
