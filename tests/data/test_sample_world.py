@@ -501,7 +501,7 @@ def test_two_of_a_thing_are_read_as_our_captions_say_them():
         scene = replace(Scene.random([thing], rng, count=2), dyes=dyes)
         said = phrased(scene, rng)
         asked = without(Document.of(said), UNASKED).text
-        # A name that is divided; or `on blue` stays in what is asked, and what stood before is gone.
+        # A name that is divided; or `on blue` is asked, too, and what stood before it is not.
         if re.search(f"{SPLITS}|{JOINS}", asked) or asked not in said:
             continue
         read = rephrasing.of(said, [asked], lambda asked: "")

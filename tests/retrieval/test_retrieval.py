@@ -15,7 +15,7 @@ from racm3.retrieval.embedding import Apart, Dropout, embed, embed_memory, embed
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.fusion import by_standard_scores, fused, nearest_way
 from racm3.retrieval.index import Block, ExactIndex, Hits
-from racm3.retrieval.lexical import BM25, Fields, phrases, stem, words
+from racm3.retrieval.lexical import BM25, Fields, phrases, stem, whole, words
 from racm3.retrieval.query import ask, halves, mirrored, one_side, ways_to_ask
 from racm3.retrieval.retriever import Retriever, two_sided
 from racm3.retrieval.selection import select
@@ -258,6 +258,16 @@ def test_phrases_tell_apart_what_the_same_words_do_not():
     alone, paired = (BM25(texts, paired=one).search(asked, 1).ids[:, 0] for one in (False, True))
     assert paired.tolist() == [1, 3]
     assert alone.tolist() != [1, 3]
+
+
+def test_a_name_finds_what_is_called_so_before_what_only_has_the_word():
+    texts = ["houses", "house (home)", "horse face", "horse (race)", "a long story of a house"]
+    asked = ["a house", "House", "the horse"]
+    found = BM25(texts, stems=True, paired=True).search(asked, 1).ids[:, 0]
+    assert found.tolist() == [1, 1, 3]
+    assert BM25(texts, stems=True).search(asked[:1], 1).ids[:, 0] == [0]
+    assert whole("A house (home), red (or not)") == ["=house"]
+    assert whole("one two three four five six seven") == whole("") == []
 
 
 def test_a_retriever_asks_by_phrases_where_it_is_told_to(encoder):

@@ -35,8 +35,9 @@ class RetrieverConfig:
         stems: Words are compared by their English stems, so that `dogs` find `a dog`; an index made
             by `racm3 memory index` compares as it was made.
         phrases: Words are also compared two by two, so that `hourglass not done` is not `hourglass
-            done`. That helps with names; among free captions less is found (docs/log.md). An index
-            made by `racm3 memory index` knows single words alone.
+            done`, and whole names, so that `house` is not `houses`. That helps with names; among
+            free captions less is found (docs/log.md). An index made by `racm3 memory index` knows
+            single words alone.
         columns: Metadata whose words find documents, too: a catalogue's keywords, say. Only the
             search sees them; a memory that has no such column is searched by its texts alone. An
             index has to be made with them (`racm3 memory index --columns`).

@@ -17,6 +17,8 @@ _WORD = re.compile(r"\w+")
 _STOP_WORDS = """a an and are as at be but by for if in into is it no not of on or such that the
 their then there these they this to was will with"""
 _STOP = frozenset(_STOP_WORDS.split())
+# In words that tell documents apart.
+LONGEST_NAME = 6
 
 
 def words(text: str) -> list[str]:
@@ -29,6 +31,13 @@ def phrases(text: str) -> list[str]:
     """Neighbouring words of which one tells documents apart: `not done`, `rainbow flag`."""
     every = _WORD.findall(text.lower())
     return [f"{a} {b}" for a, b in pairwise(every) if not {a, b} <= _STOP]
+
+
+def whole(text: str) -> list[str]:
+    """What a short text calls its document, up to a parenthesis, as one word: a house is `house
+    (home)` rather than `houses`."""
+    name = words(text.partition("(")[0])
+    return ["=" + " ".join(name)] if 0 < len(name) <= LONGEST_NAME else []
 
 
 @lru_cache(maxsize=2**16)
@@ -55,7 +64,8 @@ class BM25:
         ids: What the texts are called; their numbers by default.
         beside: What is said of the same documents elsewhere: its words do not count again.
         stems: Words are compared by their stems.
-        paired: Phrases of two words count as words, too; these are compared as they are.
+        paired: Phrases of two words count as words, too, and so does a whole name; these are
+            compared as they are.
         k1: How soon a word that comes again stops to count.
         b: How much longer texts are held back.
     """
@@ -94,7 +104,7 @@ class BM25:
 
     def terms(self, text: str) -> list[str]:
         single = [stem(word) for word in words(text)] if self.stems else words(text)
-        return single + (phrases(text) if self.paired else [])
+        return single + (phrases(text) + whole(text) if self.paired else [])
 
     def search(self, texts: Sequence[str], count: int) -> Hits:
         """The best of all, those without a shared word last."""
