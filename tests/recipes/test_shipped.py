@@ -121,6 +121,10 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
         "Sketch of the flag of Mali": f"the flag of Mali{white}",
         "an American flag over the flag of the U.K.": "the flag of United States above"
         f" the flag of United Kingdom{white}",
+        "red car": f"car dyed red{white}",
+        "a cat, a dog, pink background": "a cat left of a dog, pink background",
+        "a mouse eating cheese": f"a mouse left of cheese{white}",
+        "an elephant balancing on a ball": f"an elephant above a ball{white}",
         "a picture of a dog on blue": None,
         # A name keeps its words, and so does what says it as the lessons do.
         "the flag of Uganda on a blue background": None,
@@ -135,6 +139,9 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
                 "a hammer and wrench",
                 "a woman with a veil",
                 "a red apple",
+                "red apple",
+                "a black and white cow",
+                "a person wearing turban",
                 "a large orange diamond",
                 "the flag of Antigua & Barbuda",
                 "a dog left of a cat",

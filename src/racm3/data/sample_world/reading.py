@@ -19,7 +19,12 @@ _BEHIND = f"(?:,|{_BEFORE}) {_GROUND}|{_BEFORE} (?:[\\w-]+ ){{0,2}}(?:background
 # What no document is to be found by.
 UNASKED = f"{_DYED}|{_ARRANGED}|{_EMPTY}|{_BEHIND}"
 # What says how a thing is there, and no name does: a cat sleeping on a bed.
-_AS = "(?:(?:sitting|lying|sleeping|leaning|hiding|looking|playing|jumping|flying) )?"
+_AS = (
+    "(?:(?:sitting|lying|sleeping|leaning|hiding|looking|playing|jumping|flying|standing|walking"
+    "|running|dancing|swimming|floating|climbing|balancing|resting|perched|parked) )?"
+)
+# What is done to a thing that has no article: eating cheese. Of names only these are like it.
+_DOING = "(?:wearing|holding|eating|drinking|riding|chasing)(?! (?:turban|hands|back)\\b)"
 # What such words split a question by; `and` may belong to a name (a hammer and wrench) or to two of
 # one thing (one on top and one below).
 SPLITS = (
@@ -27,13 +32,16 @@ SPLITS = (
     r"(?:next to|beside|(?:to the )?(?:left|right) of|above|below|beneath|on top of)"
     r"(?! each| the other) "
 )
+# A black and white cow is one.
+_NO_DYE = "".join(f"(?<!\\b{dye} )" for dye in DYES)
 JOINS = (
-    rf" (?:and|&|{_AS}(?:over|under|near|behind|in front of)"
-    rf"|(?:{_AS}(?:with|on|in|inside|at|by)|(?<!\ba )(?<!\ban )(?<!\bthe )[a-z]+ing)"
+    rf"(?:,(?= (?:an?|the|two|some) )(?! an? {_GROUND})"
+    rf"| (?:{_NO_DYE}and|&|{_DOING}|{_AS}(?:over|under|near|behind|in front of)"
+    rf"|(?:{_AS}(?:with|on|in|inside(?: of)?|at|by)|(?<!\ba )(?<!\ban )(?<!\bthe )[a-z]+ing)"
     r"(?= (?:an?|the|two|some) ))"
     r"(?! each| the (?:other|left|right|top|bottom|middle|corner|cent(?:er|re))\b)"
     r"(?! an? (?:row|line|column)\b)"
-    r"(?! one (?:on|at|in|to|above|below|under|beneath|behind)\b) "
+    r"(?! one (?:on|at|in|to|above|below|under|beneath|behind)\b)) "
 )
 # What is read instead of what people type, since the lessons have no other words for it but in some
 # (docs/log.md): no opening but `a picture of`, no capital, no full stop.
@@ -53,11 +61,12 @@ ANYWHERE = {
 }
 # And of what stands between two things, or is said of one alone or of each. Who stands below or
 # right of another one is said to.
+_LEFT = "(?:to the )?left of"
 BETWEEN = {
     f"{_AS}(?:over|on top of|on|above)|riding": "above",
     f"{_AS}(?:under|below|beneath)|wearing": "below",
-    "and|&|[a-z]+ing": "left of",
-    f"{_AS}(?:next to|beside|near|by|at|behind|in front of|with|in|inside|(?:to the )?left of)":
+    ",|and|&|[a-z]+ing": "left of",
+    f"{_AS}(?:next to|beside|near|by|at|behind|in front of|with|in|inside(?: of)?|{_LEFT})":
         "left of",
 }  # fmt: skip
 _DYES = f"(?P<look>{'|'.join(DYES)})"
@@ -117,6 +126,7 @@ WHOLE = {
     rf"(?!{_GROUND_SAID})(?P<all>.+)": r"\g<all> on a white background",
 }  # fmt: skip
 EACH = {
-    f"{asked} {_DYES} (?P<rest>{first}.+?){_THERE}": rf"{read} \g<rest> dyed \g<look>\g<there>"
-    for asked, first, read in _ARTICLES
-}
+    f"{asked}{_DYES} (?!and )(?P<rest>{first}.+?){_THERE}":
+        rf"{read}\g<rest> dyed \g<look>\g<there>"
+    for asked, first, read in (*((f"{a} ", b, f"{c} ") for a, b, c in _ARTICLES), ("", "", ""))
+}  # fmt: skip
