@@ -125,6 +125,7 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
         "a cat, a dog, pink background": "a cat left of a dog, pink background",
         "a mouse eating cheese": f"a mouse left of cheese{white}",
         "an elephant balancing on a ball": f"an elephant above a ball{white}",
+        "two Italian flags": f"two of the flag of Italy side by side{white}",
         "a picture of a dog on blue": None,
         # A name keeps its words, and so does what says it as the lessons do.
         "the flag of Uganda on a blue background": None,

@@ -234,8 +234,8 @@ def flags() -> dict[str, str]:
     read = {"(?i:(?:gay )?pride flag)": "rainbow flag"}
     for name, (adjectives, names) in NATIONS.items():
         before, after = _any(name, *names, *adjectives), _any(name, *names)
-        asked = rf"(?<![\w-]){_NOT_AFTER}{before} flag\b"
-        read[rf"(?i:{asked}|\bflag of (?:the )?{after}{_NOT_BEFORE})"] = f"flag of {name}"
+        asked = rf"(?<![\w-]){_NOT_AFTER}{before} flag(s?)\b"
+        read[rf"(?i:{asked}|\bflag(s?) of (?:the )?{after}{_NOT_BEFORE})"] = rf"flag\1\2 of {name}"
     return read | {r"\ban? (?=flag of )": "the "}
 
 
