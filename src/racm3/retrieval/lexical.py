@@ -17,8 +17,8 @@ _WORD = re.compile(r"\w+")
 _STOP_WORDS = """a an and are as at be but by for if in into is it no not of on or such that the
 their then there these they this to was will with"""
 _STOP = frozenset(_STOP_WORDS.split())
-# In words that tell documents apart.
-LONGEST_NAME = 6
+# In words that tell documents apart; and in characters, so that no page is read for it.
+LONGEST_NAME, FAR_TOO_LONG = 6, 200
 
 
 def words(text: str) -> list[str]:
@@ -36,7 +36,8 @@ def phrases(text: str) -> list[str]:
 def whole(text: str) -> list[str]:
     """What a short text calls its document, up to a parenthesis, as one word: a house is `house
     (home)` rather than `houses`."""
-    name = words(text.partition("(")[0])
+    head = text.partition("(")[0]
+    name = words(head) if len(head) < FAR_TOO_LONG else []
     return ["=" + " ".join(name)] if 0 < len(name) <= LONGEST_NAME else []
 
 
