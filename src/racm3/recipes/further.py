@@ -2,10 +2,11 @@
 
 import shutil
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from racm3.data.sample_world import corpus
@@ -107,11 +108,7 @@ class Further(Build):
     def beginning(self, name: str, codec: Codec) -> Beginning:
         if self.recipe.keep_codes:
             return Beginning(weights=self.after / name)
-        new = ImageTokenizer.open(self.folder / "tokenizer" / "final")
-        steps = progress(COMPARED, label="comparing codes")
-        pictures = (self.pictures(step) for step in steps)
-        heirs = parents(learnable(self._old), learnable(new), pictures)
-        return Beginning(weights=self.after / name, parents=heirs)
+        return Beginning(weights=self.after / name, parents=self._heirs)
 
     def system(self) -> None:
         """Everything that is still missing, then the system folder, with what was logged before."""
@@ -134,6 +131,14 @@ class Further(Build):
     @property
     def _old(self) -> ImageTokenizer:
         return ImageTokenizer.open(self.after / "tokenizer")
+
+    @cached_property
+    def _heirs(self) -> Int[Tensor, " codes"]:
+        """What stood in the place of each new code."""
+        new = ImageTokenizer.open(self.folder / "tokenizer" / "final")
+        steps = progress(COMPARED, label="comparing codes")
+        pictures = (self.pictures(step) for step in steps)
+        return parents(learnable(self._old), learnable(new), pictures)
 
     def _taken_over(self, part: str, where: str) -> Path:
         place = self.folder / where

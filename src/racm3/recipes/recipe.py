@@ -116,4 +116,6 @@ class SampleRecipe:
 
 
 def loop(steps: int, save_every: int) -> LoopConfig:
-    return LoopConfig(steps=steps, save_every=save_every, validate_every=max(1, steps // 8))
+    """Judged eight times at most, and never more often than saved."""
+    every = max(save_every, steps // 8)
+    return LoopConfig(steps=steps, save_every=save_every, validate_every=every)
