@@ -23,6 +23,16 @@ REPHRASING = Rephrasing(
 )
 
 
+def test_a_document_says_a_look_by_its_stem_and_an_empty_one_never():
+    rules = {r"two (?P<look>hearts|dogs)": r"pair of \g<look>", r"pair(?P<look>) of (.+)": r"\2!"}
+    documents = {"two hearts": "two hearts (love)", "two dogs": "a dog and a dog"}
+    rephrasing = Rephrasing(alone={**rules, r"a (?P<look>reds?) (.+)": r"\2 dyed \g<look>"})
+    for text, read in (("two hearts", "two hearts"), ("two dogs", "dogs!")):
+        assert rephrasing.of(text, [text], lambda thing: documents[thing]) == read
+    assert rephrasing.of("a reds cat", ["a reds cat"], lambda _: "red cats") == "a reds cat"
+    assert rephrasing.of("a reds cat", ["a reds cat"], lambda _: "red dogs") == "cat dyed reds"
+
+
 def found(thing: str) -> str:
     known = {"a red apple": "red apple (fruit)", "a red car": "red heart (love)"}
     return known.get(thing, "dog (pet)")

@@ -22,7 +22,8 @@ class Rephrasing:
             instead: `with|near` is `left of`, say.
         alone: By a regular expression of all that is said of the only thing, what is read instead:
             `a (?P<look>tiny) (?P<rest>.+)` is `a small \g<rest>`. Where the document that is found
-            says the `look` itself, and not that alone, the words stay.
+            says the `look` itself (by its stem), and not that alone, the words stay; an empty one,
+            `(?P<look>)`, none says.
         each: The same for every thing, the only one or one of two: `a (?P<look>red) (?P<rest>.+)`
             is `a \g<rest> dyed \g<look>`, but for a red heart.
         whole: By a regular expression of the whole text after that, what is read instead:
