@@ -31,6 +31,7 @@ SHOWN = (
     ("fidelity[pixels-2x2]", "2 held-out thing(s)"),
     ("fidelity[pixels-2x2]", "1 held-out thing(s), asked for in a sentence"),
     ("fidelity[pixels-2x2]", "2 held-out thing(s), in people's words"),
+    ("fidelity[pixels-2x2]", "2 held-out thing(s), the same thing twice, in people's words"),
     ("fidelity[pixels-2x2]", "2 held-out thing(s), joined by a verb"),
     ("right, and in the dye asked for", "1 held-out thing(s), dyed"),
     ("right, and in the dye asked for", "1 held-out thing(s), dyed, in people's words"),
