@@ -76,7 +76,7 @@ def test_the_gpu_script_trains_what_was_packed_here(run, tmp_path):
 
 def sample_script(recipe: str, folder: Path, **more: str) -> None:
     racm3_ = str(Path(sys.executable).with_name("racm3"))
-    environment = {**os.environ, "RACM3": racm3_, "COUNT": "2", "THREADS": "1", **more}
+    environment = {**os.environ, "RACM3": racm3_, "COUNT": "1", "THREADS": "1", **more}
     command = ["runs/sample.sh", recipe, str(folder)]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
 
