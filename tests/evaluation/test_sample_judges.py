@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from racm3.data.sample_world.phrasing import AS_GROUNDS
-from racm3.data.sample_world.scenes import COLOURS, PLACES, RELATIONS, Chances, Scene
+from racm3.data.sample_world.scenes import COLOURS, PLACES, RELATIONS, Chances, Scene, in_dye
 from racm3.data.sample_world.things import SIZES, held_out_things, things
 from racm3.document import Image
 from racm3.errors import ConfigError
@@ -18,7 +18,7 @@ from racm3.evaluation.attributes import dyes as seen_dyes
 from racm3.evaluation.attributes import in_its_dyes, obeyed, says_dye
 from racm3.evaluation.fidelity import emptied, faithful, nearest_things, thing_box
 from racm3.evaluation.invented import invented_things, recognised, taught
-from racm3.evaluation.sample_edits import edits, in_peoples_words, likened, much_read
+from racm3.evaluation.sample_edits import edits, in_peoples_words, likened, much_read, twice
 from racm3.evaluation.sample_tasks import captions, drawings, faithfully_kept
 from racm3.runtime import dice
 from racm3.system import Drawing, Settings, Writing
@@ -266,6 +266,18 @@ def test_people_do_not_say_what_our_captions_say(system):
     between = [re.search(f"{GUITAR.noun}(.*){pair[1].noun}", text) for text in said]
     assert {way[1].strip() for way in between if way} == {"with", "in", "in front of"}
     assert all(between)
+
+
+def test_the_first_of_two_things_stands_in_both_places_in_the_one_dye_that_is_said():
+    pair = held_out_things()[3], held_out_things()[90]
+    scenes = [Scene(pair, size="small", dyes=dyes) for dyes in (("", "red"), ())]
+    red, plain = twice([(scene, scene.document(dice(1))) for scene in scenes])
+    assert [scene.looks for scene, _ in (red, plain)] == [
+        [(pair[0], "red")] * 2,
+        [(pair[0], "")] * 2,
+    ]
+    assert red[1].images == (red[0].draw(),)
+    assert f"two of {in_dye(pair[0].noun, 'red')} side by side" in red[1].text
 
 
 def test_who_asks_for_a_blue_thing_is_judged_by_its_dye(system):

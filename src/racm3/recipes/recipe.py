@@ -116,6 +116,6 @@ class SampleRecipe:
 
 
 def loop(steps: int, save_every: int) -> LoopConfig:
-    """Judged eight times at most, and never more often than saved."""
+    """Judged some eight times, and never more often than saved."""
     every = max(save_every, steps // 8)
     return LoopConfig(steps=steps, save_every=save_every, validate_every=every)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 
 from racm3.errors import ConfigError
 from racm3.retrieval.lexical import stem, words
@@ -83,7 +84,7 @@ class Rephrasing:
         """
         if len(things) not in (1, 2):
             return text
-        alone = len(things) == 1
+        alone, known = len(things) == 1, cache(known)
         said = text if alone else self._joined(text, *things)
         for thing in things:
             looks = {**self.alone, **self.each} if alone else self.each
@@ -112,7 +113,7 @@ class Rephrasing:
         said = thing
         for pattern, instead in looks.items():
             found = re.fullmatch(pattern, said)
-            if found and not _says(known(thing), thing, found[LOOK]):
+            if found and not (found[LOOK] and _says(known(thing), thing, found[LOOK])):
                 said = found.expand(instead)
         return text.replace(thing, said, 1)
 
@@ -121,4 +122,4 @@ def _says(document: str, thing: str, look: str) -> bool:
     """Whether a document says how a thing looks and something else of it: a black cat is found
     among pets, a black horse among black flags."""
     looks, there, asked = (set(map(stem, words(text))) for text in (look, document, thing))
-    return bool(looks) and looks <= there and bool((asked - looks) & there)
+    return looks <= there and bool((asked - looks) & there)
