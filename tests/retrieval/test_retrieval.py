@@ -316,6 +316,29 @@ def test_metadata_finds_what_the_text_does_not_say(encoder):
     assert found("salty ghost", "tags") == [1, 0, 2]
 
 
+def test_other_names_find_as_a_whole_and_none_of_their_words_alone(encoder):
+    texts = ["a fire engine", "a pickup truck", "a camp fire", "a settee"]
+    called = ["fire truck, red engine", "", "", "couch"]
+    made = [Document.of(text) for text in texts]
+    shelf = ListShelf(made, embed(encoder, made), columns={"called": called})
+
+    def found(text: str, *aliases: str) -> list[int]:
+        config = RetrieverConfig(strategy="bm25", aliases=aliases, too_similar=None)
+        hits = Retriever(encoder, shelf, config).lexical.search([text], 4)
+        return hits.ids[0][hits.scores[0] > 0].tolist()
+
+    assert found("a fire truck", "called") == [0, 1, 2]
+    assert found("a fire truck", "called")[0] != found("a truck", "called")[0] == 1
+    assert found("red", "called") == found("couches") == []
+    assert found("two couches", "called") == [3]
+
+
+def test_however_many_names_a_document_has_each_is_worth_the_same():
+    few, many = BM25(["sofa", "hat", ""], names=True), BM25(["sofa, b, c d", "hat", ""], names=True)
+    np.testing.assert_allclose(few.scores("a sofa"), many.scores("a sofa"))
+    assert few.scores("a sofa").argmax() == 0
+
+
 @given(st.lists(st.text("pqr ", max_size=12), min_size=1, max_size=8), st.text("pqr ", max_size=8))
 def test_what_the_text_says_counts_once(texts, asked):
     """A column that repeats the texts adds nothing, one that shares no word its own BM25."""

@@ -108,6 +108,7 @@ def sample_cpu() -> SampleRecipe:
             unasked=UNASKED,
             phrases=True,
             columns=("keywords",),
+            aliases=("aliases",),
         ),
         settings=_answers(),
         rephrasing=Rephrasing(

@@ -41,6 +41,9 @@ class RetrieverConfig:
         columns: Metadata whose words find documents, too: a catalogue's keywords, say. Only the
             search sees them; a memory that has no such column is searched by its texts alone. An
             index has to be made with them (`racm3 memory index --columns`).
+        aliases: Metadata that lists other names of a document, separated by commas: each of them
+            finds it as a whole, `fire truck` neither trucks nor fires. To an index they are columns
+            as any other.
         resident_gb: Vectors of a memory up to this size stay in RAM between searches; those of a
             larger one are read from disk, block by block, for every batch of queries.
         search: exact looks at every document, indexed asks what `racm3 memory index` made.
@@ -62,10 +65,16 @@ class RetrieverConfig:
     stems: bool = True
     phrases: bool = False
     columns: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     resident_gb: float = 4.0
     search: Search = "exact"
     probes: int = 32
     refine: int = 10
+
+    @property
+    def metadata(self) -> tuple[str, ...]:
+        """All whose words find documents."""
+        return (*self.columns, *self.aliases)
 
     def __post_init__(self) -> None:
         if not 0 <= self.query_dropout < 1:

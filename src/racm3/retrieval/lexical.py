@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
@@ -41,6 +41,21 @@ def whole(text: str) -> list[str]:
     return ["=" + " ".join(name)] if 0 < len(name) <= LONGEST_NAME else []
 
 
+def listed(names: str, *, stems: bool = False) -> list[str]:
+    """The terms of `sofa, fire truck`: a name of one word is that word, one of several is not found
+    by any of them alone."""
+    found = []
+    for name in names.split(","):
+        single = words(name)
+        found += _stemmed(single, stems) if len(single) == 1 else phrases(name)
+        found += whole(name)
+    return found
+
+
+def _stemmed(single: list[str], stems: bool) -> list[str]:
+    return [stem(word) for word in single] if stems else single
+
+
 @lru_cache(maxsize=2**16)
 def stem(word: str) -> str:
     """What `dog` and `dogs` have in common: English Snowball (Porter2)."""
@@ -63,10 +78,13 @@ class BM25:
     Args:
         texts: What is searched.
         ids: What the texts are called; their numbers by default.
-        beside: What is said of the same documents elsewhere: its words do not count again.
+        beside: What is said of the same documents elsewhere: its words do not count again, and
+            these texts name none.
         stems: Words are compared by their stems.
         paired: Phrases of two words count as words, too, and so does a whole name; these are
             compared as they are.
+        names: The texts are lists of names, separated by commas; however many a document has, each
+            is worth the same.
         k1: How soon a word that comes again stops to count.
         b: How much longer texts are held back.
     """
@@ -79,12 +97,15 @@ class BM25:
         beside: Sequence[str] | None = None,
         stems: bool = False,
         paired: bool = False,
+        names: bool = False,
         k1: float = 1.2,
         b: float = 0.75,
     ) -> None:
         self.ids = np.arange(len(texts)) if ids is None else ids
-        self.stems, self.paired = stems, paired
-        counts = [Counter(self.terms(text)) for text in texts]
+        self.stems, self.paired = stems, paired or names
+        b = 0.0 if names else b
+        terms = partial(listed, stems=stems) if names else partial(self.terms, named=not beside)
+        counts = [Counter(terms(text)) for text in texts]
         for count, other in zip(counts, beside or [""] * len(texts), strict=True):
             for term in self.terms(other) if count else ():
                 count.pop(term, None)
@@ -103,9 +124,9 @@ class BM25:
             norms = times + k1 * (1 - b + b * lengths[rows] / average)
             self.postings[word] = (rows, rarity * times * (k1 + 1) / norms)
 
-    def terms(self, text: str) -> list[str]:
-        single = [stem(word) for word in words(text)] if self.stems else words(text)
-        return single + (phrases(text) + whole(text) if self.paired else [])
+    def terms(self, text: str, *, named: bool = True) -> list[str]:
+        single = _stemmed(words(text), self.stems)
+        return single + (phrases(text) + (whole(text) if named else []) if self.paired else [])
 
     def search(self, texts: Sequence[str], count: int) -> Hits:
         """The best of all, those without a shared word last."""

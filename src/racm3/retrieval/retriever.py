@@ -90,12 +90,14 @@ class Retriever:
     @cached_property
     def lexical(self) -> Words:
         if self.config.search == "indexed":
-            return self._indexed.word_index(self.where, self.config.columns)
+            return self._indexed.word_index(self.where, self.config.metadata)
         stems, paired, said = self.config.stems, self.config.phrases, self._said("text")
         fields = [BM25(said, self.ids, stems=stems, paired=paired)]
         for column in self.config.columns:
             texts = self._said(column)
             fields.append(BM25(texts, self.ids, beside=said, stems=stems, paired=paired))
+        for column in self.config.aliases:
+            fields.append(BM25(self._said(column), self.ids, stems=stems, names=True))
         return Fields(fields)
 
     def _said(self, column: str) -> list[str]:

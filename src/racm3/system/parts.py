@@ -117,7 +117,8 @@ def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -
 
 def _retriever(about: dict[str, Any]) -> RetrieverConfig:
     """JSON has lists where the configuration has tuples."""
-    return RetrieverConfig(**{**about, "columns": tuple(about.get("columns", ()))})
+    lists = {name: tuple(about.get(name, ())) for name in ("columns", "aliases")}
+    return RetrieverConfig(**{**about, **lists})
 
 
 def recommended(folder: Path) -> Settings:
@@ -171,6 +172,7 @@ class SampleShelf(ListShelf):
     """The pack's things as a memory, with vectors that were made once and ship beside it."""
 
     def __init__(self, folder: Path, encoder_dim: int) -> None:
+        from racm3.data.sample_world.aliases import aliases
         from racm3.data.sample_world.things import things
 
         vectors = np.load(folder / VECTORS, allow_pickle=False).astype(np.float32)
@@ -182,6 +184,7 @@ class SampleShelf(ListShelf):
         columns = {
             "text": [thing.text for thing in things()],
             "keywords": [thing.metadata["keywords"] for thing in things()],
+            "aliases": [", ".join(aliases().get(thing.name, ())) for thing in things()],
         }
         super().__init__([], vectors, [thing.name for thing in things()], columns)
         self._things = things()

@@ -88,15 +88,16 @@ def test_a_link_says_how_many_documents(service, said, opened):
 
 
 def test_a_copied_memory_keeps_what_answers_look_up_by(system: RACM3):
-    """Its keywords, too: a page must find what the command line finds."""
-    tags = [f"tag{row}" for row in range(len(system.parts.shelf.ids()))]
+    """Its keywords, too, and other names: a page must find what the command line finds."""
+    tags, called = ([f"{one}{row}" for row in system.parts.shelf.ids()] for one in ("tag", "or"))
     parts, known = system.parts, joined(system.parts.shelf.blocks(), system.encoder.dim)
     documents = parts.shelf.documents(known.ids.tolist())
-    shelf = ListShelf(documents, known.vectors, columns={"tags": tags})
-    config = replace(parts.retriever, columns=("tags", "nothing"), strategy="hybrid")
+    shelf = ListShelf(documents, known.vectors, columns={"tags": tags, "called": called})
+    config = replace(parts.retriever, columns=("tags", "nothing"), aliases=("called",))
     copied = changeable(RACM3(replace(parts, shelf=shelf, retriever=config)))
     store = copied.parts.shelf
     assert list(store.texts(column="tags").values()) == tags
+    assert list(store.texts(column="called").values()) == called
     assert store.texts() == shelf.texts()
 
 

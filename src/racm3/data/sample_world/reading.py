@@ -1,6 +1,5 @@
 """How a question to the sample world is read: what it asks for, and in which words."""
 
-from racm3.data.sample_world.nations import flags
 from racm3.data.sample_world.scenes import COLOURS, DYES, TEXTURES
 
 _DYED = f" dyed (?:{'|'.join(DYES)})"
@@ -9,6 +8,7 @@ _ARRANGED = (
     ",? one (?:on top and one below|above the other)| side by side| in a row"
     "| (?:next to|beside|near|above|below|over|under|behind|on top of) (?:each other|one another)"
 )
+_TWICE = r"\btwo of (?=(?:an?|the) )"
 _GROUND = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)}) (?:background|field)"
 # A whole caption of a scene with nothing in it.
 _EMPTY = f"(?i:^(?:an? |an empty |nothing on an? )?{_GROUND}$)"
@@ -17,7 +17,7 @@ _EMPTY = f"(?i:^(?:an? |an empty |nothing on an? )?{_GROUND}$)"
 _BEFORE = "(?: on an?| with an?| in an?| in front of an?| against an?)"
 _BEHIND = f"(?:,|{_BEFORE}) {_GROUND}|{_BEFORE} (?:[\\w-]+ ){{0,2}}(?:background|backdrop|field)"
 # What no document is to be found by.
-UNASKED = f"{_DYED}|{_ARRANGED}|{_EMPTY}|{_BEHIND}"
+UNASKED = f"{_DYED}|{_ARRANGED}|{_TWICE}|{_EMPTY}|{_BEHIND}"
 # What says how a thing is there, and no name does: a cat sleeping on a bed.
 _AS = (
     "(?:(?:sitting|lying|sleeping|leaning|hiding|looking|playing|jumping|flying|standing|walking"
@@ -57,7 +57,6 @@ ANYWHERE = {
     "^A(?= )": "a",
     "^The(?= )": "the",
     r"\b[Gg]ray\b": "grey",
-    **flags(),
 }
 # And of what stands between two things, or is said of one alone or of each. Who stands below or
 # right of another one is said to.

@@ -48,7 +48,7 @@ def search(
     store = MemoryStore.open(memory, snapshot=snapshot)
     parts = [text] if text.strip() else []
     query = Document.of(*parts, *([Image.read(picture)] if picture else [])).require_parts()
-    if unknown := set(retriever.columns) - set(store.columns):
+    if unknown := set(retriever.metadata) - set(store.columns):
         raise MemoryStoreError(
             f"the metadata has no {', '.join(sorted(unknown))}; its columns are "
             f"{', '.join(store.columns) or 'none'}"

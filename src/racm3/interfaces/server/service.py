@@ -160,7 +160,7 @@ def changeable(system: RACM3) -> RACM3:
     store = MemoryStore.create(
         folder / "memory", encoder=known.name, dim=known.dim, sides=known.sides
     )
-    columns = {name: shelf.texts(column=name) for name in system.parts.retriever.columns}
+    columns = {name: shelf.texts(column=name) for name in system.parts.retriever.metadata}
     told = {name: said for name, said in columns.items() if said}
     for block in shelf.blocks():
         for start in range(0, len(block.ids), AT_ONCE):
