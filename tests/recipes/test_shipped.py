@@ -11,10 +11,12 @@ from racm3.data.sample_world.corpus import scenes
 from racm3.data.sample_world.scenes import Chances
 from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
+from racm3.interfaces.cli.answer import show
 from racm3.recipes.samples import SAMPLES
 from racm3.runtime import dice
 from racm3.system import RACM3
 from racm3.system.parts import sample_folder
+from racm3.system.results import Answer
 
 ROOT = Path(__file__).parents[2]
 
@@ -170,10 +172,9 @@ def test_things_are_found_by_whatever_people_call_them():
     known = {thing.name: thing for thing in things()}
     assert set(aliases()) <= set(known)
     asked = [
-        (text, name)
+        (f"two of a {said} side by side" if number % 4 == 3 else f"the {said}", name)
         for name, some in aliases().items()
-        for said in some
-        for text in (f"the {said}", f"two of a {said} side by side")
+        for number, said in enumerate(some)
     ]
     asked += [(thing.noun, name) for name, thing in known.items()]
     queries = [Document.of(text) for text, _ in asked]
@@ -185,6 +186,34 @@ def test_things_are_found_by_whatever_people_call_them():
         if names[one.id] != name
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize("look", ["small", "huge", "cute", "old", "golden"])
+def test_things_are_found_however_they_are_to_look(look):
+    """But for who is called so: an old woman is none that is old."""
+    system = RACM3.open("sample", device="cpu")
+    some = [thing for thing in things() if not thing.name.startswith("flag of")][::3]
+    queries = [Document.of(f"a {look} {thing.name}") for thing in some]
+    retriever = system.library.retriever(None)
+    found = retriever.neighbours(queries, 1, rng=dice(0), each=True)
+    names = [thing.name for thing in things()]
+    wrong = [
+        (thing.name, names[one.id])
+        for thing, (one,) in zip(some, found, strict=True)
+        if names[one.id] != thing.name
+    ]
+    assert len(wrong) <= (5 if look == "old" else 1), wrong
+
+
+def test_an_answer_says_that_nothing_has_a_word_of_what_was_asked(capsys):
+    system = RACM3.open("sample", device="cpu")
+    asked = Document.of("a submarine left of a kitten on a white background")
+    sea, cat = system.library.consult(asked, system.parts.settings)
+    assert (sea.shares_words, cat.shares_words, cat.title) == (False, True, "cat (pet)")
+    show(Answer("a submarine", (sea, cat), "", system.parts.settings), json=False, text="")
+    first, second = capsys.readouterr().out.splitlines()[1:]
+    assert first.endswith(f"{sea.title}\tshares no word with what was asked")
+    assert second.endswith("\tcat (pet)")
 
 
 def test_captions_of_the_lessons_are_read_as_they_are():

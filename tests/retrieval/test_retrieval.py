@@ -15,7 +15,7 @@ from racm3.retrieval.embedding import Apart, Dropout, embed, embed_memory, embed
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.fusion import by_standard_scores, fused, nearest_way
 from racm3.retrieval.index import Block, ExactIndex, Hits
-from racm3.retrieval.lexical import BM25, Fields, phrases, stem, whole, words
+from racm3.retrieval.lexical import BM25, Fields, heads, phrases, stem, whole, words
 from racm3.retrieval.query import ask, halves, mirrored, one_side, ways_to_ask
 from racm3.retrieval.retriever import Retriever, two_sided
 from racm3.retrieval.selection import select
@@ -270,6 +270,20 @@ def test_a_name_finds_what_is_called_so_before_what_only_has_the_word():
     assert whole("one two three four five six seven") == whole("") == []
 
 
+def test_what_a_query_ends_with_is_its_name_and_the_longest_that_is_known_counts():
+    texts = ["old woman (adult)", "woman", "wall", "woman pilot", "clock", "alarm clock"]
+    names = ["granny", "", "", "", "", "wall clock"]
+    told = {"stems": True, "paired": True}
+    both = Fields([BM25(texts, **told), BM25(names, stems=True, names=True)])
+    for asked, found in {
+        "a happy woman": 1, "an old woman": 0, "an old pilot": 3, "the old clock": 4,
+        "a tall wall clock": 5, "a cute granny": 0, "woman at the wall": 2,
+    }.items():  # fmt: skip
+        assert both.search([asked], 1).ids[0, 0] == found
+    assert heads("a dog on the old wall") == ["=dog old wall", "=old wall", "=wall"]
+    assert len(heads("one two three four five six seven")) == 6
+
+
 def test_a_retriever_asks_by_phrases_where_it_is_told_to(encoder):
     shelf = ListShelf(
         made := [Document.of("hourglass done"), Document.of("hourglass not done")],
@@ -331,6 +345,37 @@ def test_other_names_find_as_a_whole_and_none_of_their_words_alone(encoder):
     assert found("a fire truck", "called")[0] != found("a truck", "called")[0] == 1
     assert found("red", "called") == found("couches") == []
     assert found("two couches", "called") == [3]
+
+
+def test_a_thing_is_found_by_what_it_is_and_not_by_how_it_is_to_look(encoder):
+    made = [Document.of(text) for text in ("small shrimp", "man walking", "man running", "boat")]
+    shelf = ListShelf(made, embed(encoder, made))
+
+    def found(text: str, looks: str) -> list[int]:
+        config = RetrieverConfig(strategy="bm25", clauses=" above ", joins=" and ", looks=looks)
+        asked, query = Retriever(encoder, shelf, config), Document.of(text)
+        return [one.id for one in asked.neighbours([query], 2, rng=dice(0), each=True)[0]]
+
+    looks = "(?<=^a )(?:small|red) "
+    assert found("a small man above a small boat", "")[0] == 0
+    assert found("a small man above a small boat", looks) == [1, 3]
+    assert found("a red man and a small boat", looks) == [1, 3]
+    with pytest.raises(ConfigError, match=r"looks .* is no regular expression"):
+        RetrieverConfig(looks="(")
+
+
+def test_it_is_known_which_documents_share_a_word_with_what_was_asked(encoder):
+    made = [Document.of(text) for text in ("a red boat", "two boats", "a kite")]
+    shelf = ListShelf(made, embed(encoder, made))
+
+    def share(text: str, **config) -> list[bool | None]:
+        asked = Retriever(encoder, shelf, RetrieverConfig(unasked=" on red", **config))
+        return asked.share_words(Document.of(text), [0, 1, 2])
+
+    assert share("the boat", strategy="hybrid") == [True, True, False]
+    assert share("a submarine on red", strategy="bm25") == [False] * 3
+    assert share("the boat") == share("", strategy="hybrid") == [None] * 3
+    assert share("the boat", strategy="hybrid", candidates=2) == [True, True, None]
 
 
 def test_however_many_names_a_document_has_each_is_worth_the_same():

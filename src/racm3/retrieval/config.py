@@ -32,12 +32,14 @@ class RetrieverConfig:
         unasked: A regular expression of what a query says that no document is to be found by: how
             something is to look, say, and not what it is. Who asks for nothing else is answered
             without documents. "" asks with all words.
+        looks: The same for each thing by itself, once the query is divided: how it is to look, the
+            `small` of `a small dog`.
         stems: Words are compared by their English stems, so that `dogs` find `a dog`; an index made
             by `racm3 memory index` compares as it was made.
         phrases: Words are also compared two by two, so that `hourglass not done` is not `hourglass
-            done`, and whole names, so that `house` is not `houses`. That helps with names; among
-            free captions less is found (docs/log.md). An index made by `racm3 memory index` knows
-            single words alone.
+            done`, and by the name that a query ends with, so that `old house` is neither `houses`
+            nor an `old man`. That helps with names; among free captions less is found
+            (docs/log.md). An index made by `racm3 memory index` knows single words alone.
         columns: Metadata whose words find documents, too: a catalogue's keywords, say. Only the
             search sees them; a memory that has no such column is searched by its texts alone. An
             index has to be made with them (`racm3 memory index --columns`).
@@ -62,6 +64,7 @@ class RetrieverConfig:
     joins: str = ""
     halves: bool = False
     unasked: str = ""
+    looks: str = ""
     stems: bool = True
     phrases: bool = False
     columns: tuple[str, ...] = ()
@@ -81,7 +84,7 @@ class RetrieverConfig:
             raise ConfigError(f"query_dropout {self.query_dropout} does not lie in [0, 1)")
         if min(self.candidates, self.probes, self.refine) < 1:
             raise ConfigError("candidates, probes and refine must be at least 1")
-        for name in ("clauses", "joins", "unasked"):
+        for name in ("clauses", "joins", "unasked", "looks"):
             pattern = getattr(self, name)
             try:
                 re.compile(pattern)

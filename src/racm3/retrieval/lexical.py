@@ -41,6 +41,12 @@ def whole(text: str) -> list[str]:
     return ["=" + " ".join(name)] if 0 < len(name) <= LONGEST_NAME else []
 
 
+def heads(text: str) -> list[str]:
+    """What a query may call its document, said last: `small house` a small house, else a house."""
+    every = words(text)
+    return ["=" + " ".join(every[-count:]) for count in range(min(len(every), LONGEST_NAME), 0, -1)]
+
+
 def listed(names: str, *, stems: bool = False) -> list[str]:
     """The terms of `sofa, fire truck`: a name of one word is that word, one of several is not found
     by any of them alone."""
@@ -81,8 +87,8 @@ class BM25:
         beside: What is said of the same documents elsewhere: its words do not count again, and
             these texts name none.
         stems: Words are compared by their stems.
-        paired: Phrases of two words count as words, too, and so does a whole name; these are
-            compared as they are.
+        paired: Phrases of two words count as words, too, and so does the name that a query ends
+            with; these are compared as they are.
         names: The texts are lists of names, separated by commas; however many a document has, each
             is worth the same.
         k1: How soon a word that comes again stops to count.
@@ -130,11 +136,12 @@ class BM25:
 
     def search(self, texts: Sequence[str], count: int) -> Hits:
         """The best of all, those without a shared word last."""
-        return _best(self.ids, np.stack([self.scores(text) for text in texts]), count)
+        return Fields([self]).search(texts, count)
 
-    def scores(self, query: str) -> Float32[np.ndarray, " docs"]:
+    def scores(self, query: str, name: str = "") -> Float32[np.ndarray, " docs"]:
+        """What the words of a query are worth in every document, and the `name` it calls one."""
         total = np.zeros(self.size, dtype=np.float32)
-        for word in self.terms(query):
+        for word in [*self.terms(query, named=False), name]:
             if word in self.postings:
                 rows, weights = self.postings[word]
                 total[rows] += weights
@@ -148,8 +155,14 @@ class Fields:
         self.fields = fields
 
     def search(self, texts: Sequence[str], count: int) -> Hits:
-        totals = [sum(field.scores(text) for field in self.fields) for text in texts]
+        totals = [self._scores(text) for text in texts]
         return _best(self.fields[0].ids, np.stack(totals), count)
+
+    def _scores(self, query: str) -> Float32[np.ndarray, " docs"]:
+        """With the longest name that any of them knows."""
+        known = (one for one in heads(query) if any(one in f.postings for f in self.fields))
+        name = next(known, "")
+        return np.sum([field.scores(query, name) for field in self.fields], axis=0)
 
 
 def _best(

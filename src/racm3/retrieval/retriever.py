@@ -200,7 +200,9 @@ class Retriever:
     @property
     def _finder(self) -> Finder:
         asks = {"bm25": self._by_words, "hybrid": self._by_both}
-        return asks.get(self.config.strategy, self._by_meaning)
+        ask = asks.get(self.config.strategy, self._by_meaning)
+        looks = self.config.looks
+        return lambda parts, dropout: ask([without(part, looks) for part in parts], dropout)
 
     def _by_meaning(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
         vectors = embed_queries(self.encoder, queries, dropout=dropout)
@@ -246,6 +248,17 @@ class Retriever:
     def _by_words(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
         asked = [words_of(query, dropout) for query in queries]
         return self.lexical.search(asked, self.config.candidates)
+
+    def share_words(self, query: Document, ids: Sequence[int]) -> list[bool | None]:
+        """Which of these documents have a word of a query; None where no words are searched, or
+        more documents than `candidates` have one."""
+        asked = without(query, self.config.unasked)
+        if self.config.strategy not in ("bm25", "hybrid") or not asked.text.strip():
+            return [None] * len(ids)
+        hits = self._by_words([asked], None)
+        sharing = hits.ids[hits.scores > 0].tolist()
+        other = None if len(sharing) == self.config.candidates else False
+        return [True if id_ in sharing else other for id_ in ids]
 
     def things(self, query: Document) -> list[Document]:
         """What a query asks for, one thing at a time, by its `clauses` and `joins`."""

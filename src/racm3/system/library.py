@@ -81,9 +81,10 @@ class Library:
         )
         found = near_enough(found, query, settings, retriever.config)
         documents = retriever.fetch(found)
+        shares = retriever.share_words(query, [one.id for one in found])
         return tuple(
-            Consulted(neighbour.id, neighbour.score, document)
-            for neighbour, document in zip(found, documents, strict=True)
+            Consulted(neighbour.id, neighbour.score, document, words)
+            for neighbour, document, words in zip(found, documents, shares, strict=True)
         )
 
 

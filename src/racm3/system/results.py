@@ -82,18 +82,34 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Consulted:
-    """A document that was read before answering; `score` is None where the user handed it in."""
+    """A document that was read before answering; `score` is None where the user handed it in.
+
+    `shares_words` says whether it has a word of what was asked, or is only nearest in meaning; None
+    where nobody looked for words.
+    """
 
     id: int | None
     score: float | None
     document: Document
+    shares_words: bool | None = None
 
     @property
     def title(self) -> str:
         return self.document.text or "(a picture without words)"
 
     def to_json(self) -> dict[str, Any]:
-        return {"id": self.id, "score": self.score, "title": self.title}
+        told = {"id": self.id, "score": self.score, "title": self.title}
+        return {**told, "shares_words": self.shares_words}
+
+    @property
+    def found(self) -> str:
+        """How near it is, for people."""
+        return "given" if self.score is None else f"{self.score:.2f}"
+
+    @property
+    def note(self) -> str:
+        """What else is to be known of it."""
+        return "shares no word with what was asked" if self.shares_words is False else ""
 
 
 class Trace(NamedTuple):

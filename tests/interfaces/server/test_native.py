@@ -26,7 +26,8 @@ def test_drawing_is_the_systems_own_with_all_that_it_consulted(client, fresh):
     body = found.json()
     expected = fresh.draw("an apple", Settings(seed=7, candidates=2))
     assert [opened(one) for one in body["images"]] == list(expected.images)
-    assert [one["title"] for one in body["consulted"]] == [c.title for c in expected.consulted]
+    for one, other in zip(body["consulted"], expected.consulted, strict=True):
+        assert one | other.to_json() == one
     assert opened(body["consulted"][0]["pictures"][0]) == expected.consulted[0].document.images[0]
     assert body["snapshot"] == fresh.snapshot
     assert body["settings"]["seed"] == 7

@@ -18,6 +18,12 @@ _BEFORE = "(?: on an?| with an?| in an?| in front of an?| against an?)"
 _BEHIND = f"(?:,|{_BEFORE}) {_GROUND}|{_BEFORE} (?:[\\w-]+ ){{0,2}}(?:background|backdrop|field)"
 # What no document is to be found by.
 UNASKED = f"{_DYED}|{_ARRANGED}|{_TWICE}|{_EMPTY}|{_BEHIND}"
+# Nor by how large it is to be: a man is no shrimp for being small. But for what is called so.
+_SIZES = "small|tiny|little|big|large|huge"
+LOOKS = (
+    f"(?:(?<=^a )|(?<=^an )|(?<=^the )|^)(?:{_SIZES}) "
+    r"(?!airplane|(?:orange|blue) diamond|wheel$|rig$|top$)"
+)
 # What says how a thing is there, and no name does: a cat sleeping on a bed.
 _AS = (
     "(?:(?:sitting|lying|sleeping|leaning|hiding|looking|playing|jumping|flying|standing|walking"
@@ -97,7 +103,7 @@ _TWO = {
     for many, one in _ONES.items()
 }  # fmt: skip
 # Whoever says two sizes means something else: the keywords of a zany face are `large` and `small`.
-_ONE_SIZE = r"(?!(?:small|tiny|little|big|large|huge)\b)"
+_ONE_SIZE = rf"(?!(?:{_SIZES})\b)"
 ALONE = {
     rf"(?P<a>an?|the) (?P<look>tiny|little) {_ONE_SIZE}(?P<rest>.+)": r"\g<a> small \g<rest>",
     **{

@@ -248,8 +248,7 @@ def show(answer: Answer, json: bool, text: str) -> None:
     if isinstance(answer, Drawing) and answer.revised_prompt:
         print(f"  read as\t{answer.revised_prompt}")
     for one in answer.consulted:
-        score = "given" if one.score is None else f"{one.score:.2f}"
-        print(f"  consulted\t{score}\t{one.title}")
+        print("\t".join(filter(None, ("  consulted", one.found, one.title, one.note))))
     if not answer.consulted:
         print("  consulted\tnothing")
 

@@ -45,10 +45,8 @@ def sources(consulted: Sequence[Consulted]) -> list[Tile]:
     """Every consulted picture with its document's words and score."""
     found = []
     for number, one in enumerate(consulted, start=1):
-        score = "yours" if one.score is None else f"{one.score:.2f}"
-        found += [
-            (large(image), f"{number}. {one.title} ({score})") for image in one.document.images
-        ]
+        how = "; ".join(filter(None, (one.found, one.note)))
+        found += [(large(image), f"{number}. {one.title} ({how})") for image in one.document.images]
     return found
 
 

@@ -236,7 +236,7 @@ def answered(system: RACM3, answer: Answer, how: schemas.How) -> schemas.Answere
 
 def shown(one: Read) -> schemas.Consulted:
     pictures = [to_base64(image) for image in one.document.images]
-    return schemas.Consulted(id=one.id, score=one.score, title=one.title, pictures=pictures)
+    return schemas.Consulted(**one.to_json(), pictures=pictures)
 
 
 async def chained(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:

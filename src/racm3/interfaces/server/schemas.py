@@ -230,6 +230,7 @@ class Consulted(BaseModel):
     id: int | None
     score: float | None
     title: str
+    shares_words: bool | None = Field(None, description="whether it has a word of what was asked")
     pictures: list[str] = []
 
 
