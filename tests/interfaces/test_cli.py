@@ -240,6 +240,7 @@ def test_a_system_and_one_that_went_on_from_it_are_averaged(place, tmp_path, cap
 
 def test_a_memory_is_searched_by_its_metadata(place, tmp_path, capsys):
     rows = [{"text": f"thing {n}", "tags": "spooky" if n == 3 else "plain"} for n in range(6)]
+    rows[5]["also"] = "settee, fire truck"
     (tmp_path / "few.jsonl").write_text("\n".join(map(json.dumps, rows)))
     clip = f"--clip {place}/system/clip"
     run(f"memory build {tmp_path}/m {tmp_path}/few.jsonl {clip}")
@@ -247,6 +248,16 @@ def test_a_memory_is_searched_by_its_metadata(place, tmp_path, capsys):
     words = "--retriever.strategy bm25 --retriever.columns"
     run(f"memory search {tmp_path}/m spooky --count 1 --json {clip} {words}", '["tags"]')
     assert json.loads(capsys.readouterr().out)["hits"][0]["id"] == 3
+    words = "--retriever.strategy bm25 --retriever.aliases"
+    run(
+        f"memory search {tmp_path}/m",
+        "a fire truck",
+        "--json",
+        *clip.split(),
+        *words.split(),
+        '["also"]',
+    )
+    assert json.loads(capsys.readouterr().out)["hits"][0]["id"] == 5
 
 
 def test_a_clip_multiplies_as_is_asked_for(place, tmp_path):

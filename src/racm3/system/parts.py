@@ -194,7 +194,9 @@ class SampleShelf(ListShelf):
         return f"sample world, {len(self._things)} things"
 
     def documents(self, ids: Sequence[int]) -> list[Document]:
-        return [self._things[i].document() for i in ids]
+        from racm3.data.sample_world.corpus import displayed
+
+        return [displayed(self._things[i]) for i in ids]
 
 
 class EmptyShelf(ListShelf):

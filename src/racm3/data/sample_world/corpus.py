@@ -26,13 +26,16 @@ FAMILY = 16
 
 
 @cache
+def displayed(thing: Thing) -> Document:
+    """A thing of the pack as the memory holds it, drawn once."""
+    return thing.document()
+
+
+@cache
 def memory(kind: str) -> tuple[Document, ...]:
     """Every thing as the memory holds it; `seen` leaves out the held-out ones."""
-    if kind == "all":
-        return tuple(thing.document() for thing in things())
-    chosen = {"seen": seen_things(), "held_out": held_out_things()}[kind]
-    shown = dict(zip(things(), memory("all"), strict=True))
-    return tuple(shown[thing] for thing in chosen)
+    chosen = {"all": things(), "seen": seen_things(), "held_out": held_out_things()}[kind]
+    return tuple(map(displayed, chosen))
 
 
 def tokenizer_pictures(step: int, *, batch: int) -> Float[Tensor, "batch 3 side side"]:

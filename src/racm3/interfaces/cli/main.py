@@ -131,9 +131,21 @@ def leaf(verb: Verb, settings: Settings) -> ArgumentParser:
     return parser
 
 
-def build_parser(settings: Settings | None = None) -> ArgumentParser:
-    """`settings` are what the options of answering verbs default to."""
+def named(arguments: Sequence[str]) -> Verb | None:
+    """The verb that a command line begins with, if it does."""
+    first, second = (*arguments[:2], "", "")[:2]
+    verb = VERBS.get(first)
+    return verb.get(second) if isinstance(verb, dict) else verb
+
+
+def build_parser(settings: Settings | None = None, only: Verb | None = None) -> ArgumentParser:
+    """`settings` are what the options of answering verbs default to; the options of `only` one verb
+    are a tenth of the work."""
     settings = settings or Settings()
+
+    def options(verb: Verb) -> ArgumentParser:
+        return leaf(verb, settings) if only in (None, verb) else ArgumentParser()
+
     parser = ArgumentParser(
         prog="racm3",
         description="A multimodal model that looks things up before it draws or describes.",
@@ -147,10 +159,10 @@ def build_parser(settings: Settings | None = None) -> ArgumentParser:
             inner = group.add_subcommands(dest="what")
             for inner_name, inner_verb in verb.items():
                 inner.add_subcommand(
-                    inner_name, leaf(inner_verb, settings), help=first_line(inner_verb.__doc__)
+                    inner_name, options(inner_verb), help=first_line(inner_verb.__doc__)
                 )
         else:
-            verbs.add_subcommand(name, leaf(verb, settings), help=first_line(verb.__doc__))
+            verbs.add_subcommand(name, options(verb), help=first_line(verb.__doc__))
     return parser
 
 
@@ -166,7 +178,8 @@ def call(verb: Verb, options: Namespace) -> None:
 def parse(
     arguments: Sequence[str] | None, settings: Settings | None = None
 ) -> tuple[Verb, Namespace]:
-    parser = build_parser(settings)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser(settings, named(arguments))
     parsed = parser.instantiate(parser.parse_args(arguments))
     verb, options = VERBS[parsed.verb], parsed[parsed.verb]
     if isinstance(verb, dict):
