@@ -16,8 +16,11 @@ _EMPTY = f"(?i:^(?:an? |an empty |nothing on an? )?{_GROUND}$)"
 # front.
 _BEFORE = "(?: on an?| with an?| in an?| in front of an?| against an?)"
 _BEHIND = f"(?:,|{_BEFORE}) {_GROUND}|{_BEFORE} (?:[\\w-]+ ){{0,2}}(?:background|backdrop|field)"
+_ON = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)})"
+# Where a thing is, what it is on, and that it is a picture: the last word is to be its name.
+_SAID_AROUND = rf"^an? picture of | at the (?:left|right|top|bottom)(?! of)\b| on {_ON}$"
 # What no document is to be found by.
-UNASKED = f"{_DYED}|{_ARRANGED}|{_TWICE}|{_EMPTY}|{_BEHIND}"
+UNASKED = f"{_DYED}|{_ARRANGED}|{_TWICE}|{_EMPTY}|{_BEHIND}|{_SAID_AROUND}"
 # Nor by how large it is to be: a man is no shrimp for being small. But for what is called so.
 _SIZES = "small|tiny|little|big|large|huge"
 LOOKS = (
@@ -75,7 +78,6 @@ BETWEEN = {
         "left of",
 }  # fmt: skip
 _DYES = f"(?P<look>{'|'.join(DYES)})"
-_ON = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)})"
 _THERE = f"(?P<there>(?: (?:at|on)(?: the)? (?:left|right|top|bottom))?(?: on {_ON})?)"
 _ARTICLES = (("an?", "(?i:[aeiou])", "an"), ("an?", "", "a"), ("the", "", "the"))
 # Two red dogs are two of a dog dyed red, two flags of Italy two of the flag: our captions say so.
