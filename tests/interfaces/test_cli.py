@@ -14,7 +14,7 @@ from racm3.document import Image
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.interfaces.cli import evaluate, main
-from racm3.interfaces.cli.main import VERBS
+from racm3.interfaces.cli.main import VERBS, build_parser, parse
 from racm3.interfaces.cli.waiting import waiting
 from racm3.model.export import open_generator
 from racm3.retrieval.memory import MemoryStore
@@ -236,6 +236,17 @@ def test_a_system_and_one_that_went_on_from_it_are_averaged(place, tmp_path, cap
     failing(line, "cannot be opened", capsys)
     assert not (tmp_path / "other").exists()
     failing(f"average sample {place}/system {tmp_path}/other", "tokenizers of their own", capsys)
+
+
+@pytest.mark.parametrize(
+    "line", ["draw x --seed 3", "memory search m x --count 2", "study list", "many draw a --out b"]
+)
+def test_a_command_line_is_read_as_the_parser_of_every_verb_reads_it(line):
+    parser = build_parser()
+    parsed = parser.instantiate(parser.parse_args(line.split()))
+    options = parsed[parsed.verb]
+    _, read = parse(line.split())
+    assert read == (options[options.what] if "what" in options else options)
 
 
 def test_a_memory_is_searched_by_its_metadata(place, tmp_path, capsys):
