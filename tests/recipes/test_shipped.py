@@ -214,6 +214,7 @@ def test_an_answer_says_that_nothing_has_a_word_of_what_was_asked(capsys):
     first, second = capsys.readouterr().out.splitlines()[1:]
     assert first.endswith(f"{sea.title}\tshares no word with what was asked")
     assert second.endswith("\tcat (pet)")
+    assert sea.told.endswith("; shares no word with what was asked)")
 
 
 def test_captions_of_the_lessons_are_read_as_they_are():

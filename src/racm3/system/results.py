@@ -111,6 +111,11 @@ class Consulted:
         """What else is to be known of it."""
         return "shares no word with what was asked" if self.shares_words is False else ""
 
+    @property
+    def told(self) -> str:
+        """All of this in one line."""
+        return f"{self.title} ({'; '.join(filter(None, (self.found, self.note)))})"
+
 
 class Trace(NamedTuple):
     """What was asked of the generator and what every candidate said, best first."""
@@ -263,6 +268,5 @@ def picture_html(image: Image, side: int) -> str:
 
 def _figure(one: Consulted) -> str:
     pictures = "".join(picture_html(image, 96) for image in one.document.images)
-    score = "" if one.score is None else f" ({one.score:.2f})"
-    caption = f"<figcaption>{html.escape(one.title)}{score}</figcaption>"
+    caption = f"<figcaption>{html.escape(one.told)}</figcaption>"
     return f'<figure style="margin:0;max-width:120px">{pictures}{caption}</figure>'

@@ -170,7 +170,7 @@ def _row(line: Shown) -> str:
 
 def _source(one: Consulted) -> str:
     pictures = "".join(picture_html(image, 96) for image in one.document.images)
-    return f"<figure>{pictures}<figcaption>{html.escape(one.title)} {one.score:.2f}</figure>"
+    return f"<figure>{pictures}<figcaption>{html.escape(one.told)}</figure>"
 
 
 def _result(result: Image | str) -> str:

@@ -45,8 +45,7 @@ def sources(consulted: Sequence[Consulted]) -> list[Tile]:
     """Every consulted picture with its document's words and score."""
     found = []
     for number, one in enumerate(consulted, start=1):
-        how = "; ".join(filter(None, (one.found, one.note)))
-        found += [(large(image), f"{number}. {one.title} ({how})") for image in one.document.images]
+        found += [(large(image), f"{number}. {one.told}") for image in one.document.images]
     return found
 
 
