@@ -28,7 +28,7 @@ lint: .venv/ready-dev  ## ruff and mypy
 	$(BIN)/mypy
 
 test: lint  ## lint, then the test suite on two cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --durations 15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 15
 
 clean:  ## remove what was built, not what was trained
 	rm -rf .venv out build dist src/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
