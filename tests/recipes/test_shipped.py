@@ -104,7 +104,24 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
     system, white = RACM3.open("sample", device="cpu"), " on a white background"
     for typed, read in {
         "a dog with a cat": f"a dog left of a cat{white}",
-        "dog and cat": f"dog left of cat{white}",
+        "dog and cat": f"a dog left of a cat{white}",
+        "Dog And Cat": f"a dog left of a cat{white}",
+        "OWL ABOVE FLAG OF ITALY": f"an owl above the flag of Italy{white}",
+        "Cat with hat": f"a cat left of a hat{white}",
+        "cat with stripes": f"cat with stripes{white}",
+        "a cake with candles": f"a cake left of candles{white}",
+        "a fork and knife and a bomb": f"a fork and knife left of a bomb{white}",
+        "a boy and his dog": f"a boy left of his dog{white}",
+        "dog playing guitar": f"a dog left of a guitar{white}",
+        "a cat on the left and a dog on the right": f"a cat left of a dog{white}",
+        "Cat at the bottom, dog at the top": f"a cat below a dog{white}",
+        "Two small red dogs": f"two of a dog dyed red side by side{white}",
+        "Tiny owl on blue background": "small owl on a blue background",
+        "owl on orange background": "owl on an orange background",
+        "Can you draw me a cat, please?": f"a cat{white}",
+        "I would like a picture of a cat": f"a picture of a cat{white}",
+        "SUN AND MOON AND STARS": "sun and moon and stars",
+        "An Empty Blue Background": "an empty blue background",
         "a cat wearing a hat on a blue background": "a cat below a hat on a blue background",
         "a parrot sitting on a cactus": f"a parrot above a cactus{white}",
         "a robot holding a guitar": f"a robot left of a guitar{white}",
@@ -125,7 +142,7 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
         "an American flag over the British flag": f"an American flag above the British flag{white}",
         "red car": f"car dyed red{white}",
         "a cat, a dog, pink background": "a cat left of a dog, pink background",
-        "a mouse eating cheese": f"a mouse left of cheese{white}",
+        "a mouse eating cheese": f"a mouse left of a cheese{white}",
         "an elephant balancing on a ball": f"an elephant above a ball{white}",
         "two Italian flags": f"two of an Italian flag side by side{white}",
         "two kittens": f"two of a kitten side by side{white}",
@@ -159,8 +176,9 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
 
 def test_no_name_of_the_memory_is_taken_for_two_things_or_for_a_dye():
     system = RACM3.open("sample", device="cpu")
-    for thing in things():
-        for typed in (thing.noun, f"{thing.noun} on a pink background"):
+    for number, thing in enumerate(things()):
+        ground = " on a pink background"
+        for typed in [thing.noun] + [f"{thing.noun}{ground}"] * (number % 8 == 0):
             read = system.library.rephrased(typed, system.parts.settings)
             assert read.removesuffix(" on a white background") == typed
 

@@ -347,21 +347,24 @@ def test_other_names_find_as_a_whole_and_none_of_their_words_alone(encoder):
     assert found("two couches", "called") == [3]
 
 
-def test_a_thing_is_found_by_what_it_is_and_not_by_how_it_is_to_look(encoder):
-    made = [Document.of(text) for text in ("small shrimp", "man walking", "man running", "boat")]
-    shelf = ListShelf(made, embed(encoder, made))
-
-    def found(text: str, looks: str) -> list[int]:
-        config = RetrieverConfig(strategy="bm25", clauses=" above ", joins=" and ", looks=looks)
-        asked, query = Retriever(encoder, shelf, config), Document.of(text)
-        return [one.id for one in asked.neighbours([query], 2, rng=dice(0), each=True)[0]]
-
-    looks = "(?<=^a )(?:small|red) "
-    assert found("a small man above a small boat", "")[0] == 0
-    assert found("a small man above a small boat", looks) == [1, 3]
-    assert found("a red man and a small boat", looks) == [1, 3]
-    with pytest.raises(ConfigError, match=r"looks .* is no regular expression"):
-        RetrieverConfig(looks="(")
+def test_a_name_is_found_by_its_plural_and_before_what_is_said_of_it(encoder):
+    """Of all the words of a question it is its name that counts most."""
+    texts = ["a wine glass", "reading glasses", "a cherry", "a dog", "a spotted giraffe with spots"]
+    fields = Fields([BM25(texts, stems=True, paired=True)])
+    for text, name in {
+        "two small wine glasses": "=wine glass",
+        "cherries": "=cherry",
+        "reading glasses": "=reading glasses",
+        "many old glasses": "",
+        "a dog with spots": "=dog",
+        "a cherry on a dog": "=dog",
+        "Dog In Love": "=dog",
+        "spots": "",
+    }.items():
+        assert fields.named(text) == name
+    found = fields.search(["two wine glasses", "a dog with spots", "giraffe with spots"], 1)
+    assert found.ids[:, 0].tolist() == [0, 3, 4]
+    assert Fields([BM25(texts, paired=True)]).named("cherries") == ""
 
 
 def test_it_is_known_which_documents_share_a_word_with_what_was_asked(encoder):

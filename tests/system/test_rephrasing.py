@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from racm3.document import Document
 from racm3.errors import ConfigError, GenerationError
 from racm3.retrieval.config import RetrieverConfig
 from racm3.system import RACM3, Settings
 from racm3.system.parts import EmptyShelf
-from racm3.system.rephrasing import Rephrasing
+from racm3.system.rephrasing import Rephrasing, speller
 from tests.conftest import picture
 
 REPHRASING = Rephrasing(
@@ -31,6 +33,46 @@ def test_a_document_says_a_look_by_its_stem_and_an_empty_one_never():
         assert rephrasing.of(text, [text], lambda thing: documents[thing]) == read
     assert rephrasing.of("a reds cat", ["a reds cat"], lambda _: "red cats") == "a reds cat"
     assert rephrasing.of("a reds cat", ["a reds cat"], lambda _: "red dogs") == "cat dyed reds"
+
+
+@pytest.mark.parametrize(
+    ("text", "documents", "read"),
+    [
+        ("Two Dogs On A Cat", ["dog (pet)", "cat (pet)"], "two dogs on a cat"),
+        ("A DOG", [], "a dog"),
+        ("flag of italy and santa", ["flag of Italy", "Santa Claus"], "flag of Italy and Santa"),
+        ("The FLAG of ITALY", ["flag of Italy"], "the flag of Italy"),
+        # Whoever begins some words with capitals means it.
+        ("An American flag", ["flag of the US"], "an American flag"),
+        ("a dog from Paris", ["dog"], "a dog from Paris"),
+        # What a document says stays as it is typed, and no article becomes a letter.
+        ("A button and a NEW one", ["A button", "NEW button"], "A button and a NEW one"),
+        ("a button", ["A button"], "a button"),
+        ("", ["dog"], ""),
+        ("!", [], "!"),
+    ],
+)
+def test_words_are_spelt_as_documents_spell_them(text, documents, read):
+    assert speller(text, documents)(text) == read
+    names = [document.split(" (")[0] for document in documents]
+    assert [speller(name, documents)(name) for name in names] == names
+
+
+@given(st.text("aB 1", max_size=9), st.lists(st.text("Ab 1", max_size=9), max_size=3))
+def test_spelling_changes_nothing_but_letters_and_has_an_end(text, documents):
+    once = speller(text, documents)(text)
+    assert once.lower() == text.lower()
+    assert speller(text, [text])(text) == text
+    assert speller(once, documents)(once) == once
+
+
+def test_things_are_told_apart_by_what_was_typed_and_read_as_they_are_spelt():
+    rephrasing = replace(REPHRASING, spelt=True)
+    known = {"A Tiny Dog": "dog (pet)", "A RED Heart": "red heart"}.get
+    read = rephrasing.of("A Tiny Dog With A RED Heart", ["A Tiny Dog", "A RED Heart"], known)
+    assert read == "a tiny dog left of a red heart"
+    assert rephrasing.of("A Tiny Dog", ["A Tiny Dog"], known) == "a small dog"
+    assert REPHRASING.of("A Tiny Dog", ["A Tiny Dog"], known) == "A Tiny Dog"
 
 
 def found(thing: str) -> str:

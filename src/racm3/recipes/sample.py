@@ -6,9 +6,9 @@ from racm3.data.sample_world.reading import (
     ALONE,
     ANYWHERE,
     BETWEEN,
+    BOTH,
     EACH,
     JOINS,
-    LOOKS,
     SPLITS,
     UNASKED,
     WHOLE,
@@ -107,14 +107,19 @@ def sample_cpu() -> SampleRecipe:
             joins=JOINS,
             halves=True,
             unasked=UNASKED,
-            looks=LOOKS,
             phrases=True,
             columns=("keywords",),
             aliases=("aliases",),
         ),
         settings=_answers(),
         rephrasing=Rephrasing(
-            anywhere=ANYWHERE, between=BETWEEN, alone=ALONE, each=EACH, whole=WHOLE
+            anywhere=ANYWHERE,
+            between=BETWEEN,
+            alone=ALONE,
+            both=BOTH,
+            each=EACH,
+            whole=WHOLE,
+            spelt=True,
         ),
     )
 

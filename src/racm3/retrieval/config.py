@@ -26,14 +26,14 @@ class RetrieverConfig:
             their neighbours take turns. "" asks with the whole text.
         joins: A regular expression that splits what `clauses` leaves once more, but for what the
             nearest document says itself: `a dog and a cat` are two, `hammer and wrench` is one.
+            What its group `named` matches splits only before the name of a document: `cat with hat`
+            is two where one is called a hat, `cat with stripes` is one.
         halves: A picture that asks alone is also looked at half by half, the rest painted over; two
             halves, side by side or one above the other, that are both nearer to documents than the
             whole is, and not to the same one, ask each for itself.
         unasked: A regular expression of what a query says that no document is to be found by: how
             something is to look, say, and not what it is. Who asks for nothing else is answered
             without documents. "" asks with all words.
-        looks: The same for each thing by itself, once the query is divided: how it is to look, the
-            `small` of `a small dog`.
         stems: Words are compared by their English stems, so that `dogs` find `a dog`; an index made
             by `racm3 memory index` compares as it was made.
         phrases: Words are also compared two by two, so that `hourglass not done` is not `hourglass
@@ -64,7 +64,6 @@ class RetrieverConfig:
     joins: str = ""
     halves: bool = False
     unasked: str = ""
-    looks: str = ""
     stems: bool = True
     phrases: bool = False
     columns: tuple[str, ...] = ()
@@ -84,7 +83,7 @@ class RetrieverConfig:
             raise ConfigError(f"query_dropout {self.query_dropout} does not lie in [0, 1)")
         if min(self.candidates, self.probes, self.refine) < 1:
             raise ConfigError("candidates, probes and refine must be at least 1")
-        for name in ("clauses", "joins", "unasked", "looks"):
+        for name in ("clauses", "joins", "unasked"):
             pattern = getattr(self, name)
             try:
                 re.compile(pattern)

@@ -12,25 +12,26 @@ from jaxtyping import Float32, Int64
 
 from racm3.retrieval.index import Hits
 
-_WORD = re.compile(r"\w+")
+WORD = re.compile(r"\w+")
 # Lucene's English list. A document called "A button" would answer every query that has an article.
-_STOP_WORDS = """a an and are as at be but by for if in into is it no not of on or such that the
+_ENGLISH = """a an and are as at be but by for if in into is it no not of on or such that the
 their then there these they this to was will with"""
-_STOP = frozenset(_STOP_WORDS.split())
+STOP = frozenset(_ENGLISH.split())
+_PREPOSITION = re.compile(r"\b(?:with|without|in|on|at)\b", re.IGNORECASE)
 # In words that tell documents apart; and in characters, so that no page is read for it.
 LONGEST_NAME, FAR_TOO_LONG = 6, 200
 
 
 def words(text: str) -> list[str]:
     """The words that tell documents apart; all of them where there are no others."""
-    every = _WORD.findall(text.lower())
-    return [word for word in every if word not in _STOP] or every
+    every = WORD.findall(text.lower())
+    return [word for word in every if word not in STOP] or every
 
 
 def phrases(text: str) -> list[str]:
     """Neighbouring words of which one tells documents apart: `not done`, `rainbow flag`."""
-    every = _WORD.findall(text.lower())
-    return [f"{a} {b}" for a, b in pairwise(every) if not {a, b} <= _STOP]
+    every = WORD.findall(text.lower())
+    return [f"{a} {b}" for a, b in pairwise(every) if not {a, b} <= STOP]
 
 
 def whole(text: str) -> list[str]:
@@ -45,6 +46,11 @@ def heads(text: str) -> list[str]:
     """What a query may call its document, said last: `small house` a small house, else a house."""
     every = words(text)
     return ["=" + " ".join(every[-count:]) for count in range(min(len(every), LONGEST_NAME), 0, -1)]
+
+
+def plurals(name: str) -> list[str]:
+    """What several of a name may be called, as English spells most: glasses, cherries."""
+    return [f"{name}s", f"{name}es", *([f"{name[:-1]}ies"] if name.endswith("y") else [])]
 
 
 def listed(names: str, *, stems: bool = False) -> list[str]:
@@ -134,6 +140,11 @@ class BM25:
         single = _stemmed(words(text), self.stems)
         return single + (phrases(text) + (whole(text) if named else []) if self.paired else [])
 
+    @property
+    def names(self) -> list[str]:
+        """What its documents are called, as `whole` has it."""
+        return [term for term in self.postings if term.startswith("=")]
+
     def search(self, texts: Sequence[str], count: int) -> Hits:
         """The best of all, those without a shared word last."""
         return Fields([self]).search(texts, count)
@@ -153,15 +164,26 @@ class Fields:
 
     def __init__(self, fields: Sequence[BM25]) -> None:
         self.fields = fields
+        names = [name for field in fields if field.stems for name in field.names]
+        self._several = {many: name for name in names for many in plurals(name)}
 
     def search(self, texts: Sequence[str], count: int) -> Hits:
         totals = [self._scores(text) for text in texts]
         return _best(self.fields[0].ids, np.stack(totals), count)
 
+    def named(self, query: str) -> str:
+        """The longest name that a query ends with and any of them knows, or its plural; that what
+        stands before a preposition ends with where there is none (a dog with spots); "" for none.
+        """
+        for one in (*heads(query), *heads(_PREPOSITION.split(query, maxsplit=1)[0])):
+            if any(one in field.postings for field in self.fields):
+                return one
+            if one in self._several:
+                return self._several[one]
+        return ""
+
     def _scores(self, query: str) -> Float32[np.ndarray, " docs"]:
-        """With the longest name that any of them knows."""
-        known = (one for one in heads(query) if any(one in f.postings for f in self.fields))
-        name = next(known, "")
+        name = self.named(query)
         return np.sum([field.scores(query, name) for field in self.fields], axis=0)
 
 

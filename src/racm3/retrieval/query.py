@@ -1,6 +1,7 @@
 """What asks: a side of a document, its clauses or halves, its words."""
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -10,7 +11,6 @@ from racm3.document import Document, Image, Text, reduced
 from racm3.errors import DocumentError
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Dropout
-from racm3.retrieval.lexical import words
 
 Side = Literal["text", "image", "both"]
 # Each is a list of what asks for itself.
@@ -37,22 +37,6 @@ def _asked(query: Document, pattern: str) -> str:
     return re.sub(pattern, "", query.text) if pattern else query.text
 
 
-def says_joined(known: str, asked: str, pattern: str) -> bool:
-    """Whether a document's text has the words that `pattern` joins in a question: `hammer and
-    wrench` those of `a hammer and a wrench`, and not of `a hammer and a cat`.
-
-    These are the last word before and the first after that was not said before: `flag of Chad` does
-    not have those of `the flag of Chad and the flag of Mali`.
-    """
-    said = set(words(known))
-    for one in re.finditer(pattern, asked):
-        before, after = words(asked[: one.start()]), words(asked[one.end() :])
-        new = [word for word in after if word not in before]
-        if not said.issuperset(before[-1:] + new[:1]):
-            return False
-    return True
-
-
 def ways_to_ask(query: Document, config: RetrieverConfig) -> Ways:
     """Ways to look for what a query shows or says, each a list of what asks for itself: as a whole
     first. A text asks by its clauses, and a picture alone may ask by two of its halves."""
@@ -63,11 +47,14 @@ def ways_to_ask(query: Document, config: RetrieverConfig) -> Ways:
 
 def clauses(query: Document, pattern: str) -> list[Document]:
     """What a query asks for, one thing at a time; pictures are asked for on their own beside it."""
-    if not query.text.strip():
-        return [query]
-    parts = [part.strip() for part in re.split(pattern, query.text) if part and part.strip()]
+    return apart(query, re.split(pattern, query.text)) if query.text.strip() else [query]
+
+
+def apart(query: Document, parts: Iterable[str]) -> list[Document]:
+    """Parts of a query's text, and its pictures, on their own."""
     pictures = query.only(Image)
-    return [Document.of(part) for part in parts] + ([pictures] if pictures.parts else [])
+    said = [Document.of(part.strip()) for part in parts if part and part.strip()]
+    return said + ([pictures] if pictures.parts else [])
 
 
 def halves(picture: Image) -> list[list[Document]]:

@@ -1,6 +1,5 @@
 """From a query to neighbours: one deciding function for training, preparing and generating."""
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -11,19 +10,12 @@ from jaxtyping import Float32, Int64
 from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError
 from racm3.retrieval.config import RetrieverConfig
+from racm3.retrieval.division import by_joins
 from racm3.retrieval.embedding import Apart, Dropout, Encoder, embed, embed_queries
 from racm3.retrieval.fusion import fused, nearest_way, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits, Index
 from racm3.retrieval.lexical import BM25, Fields, Words
-from racm3.retrieval.query import (
-    Ways,
-    ask,
-    clauses,
-    says_joined,
-    ways_to_ask,
-    without,
-    words_of,
-)
+from racm3.retrieval.query import Ways, ask, ways_to_ask, without, words_of
 from racm3.retrieval.selection import select
 from racm3.retrieval.shelf import Indexed, Shelf, Table, joined
 
@@ -175,34 +167,25 @@ class Retriever:
         return taking_turns(*nearest_way(hits, sizes))
 
     def _divided(self, wanted: list[Ways], by: Finder, dropout: Dropout | None) -> list[Ways]:
-        """The same with every text divided where `joins` say, but for what the nearest document
-        says as it stands."""
+        def nearest(queries: list[Document]) -> list[str]:
+            ids = by(queries, dropout).ids[:, 0].tolist()
+            found = [id_ for id_ in ids if id_ >= 0]
+            texts = [one.text for one in self.shelf.documents(found)]
+            known = dict(zip(found, texts, strict=True))
+            return [known.get(id_, "") for id_ in ids]
+
         joins = self.config.joins
-        if not joins:
-            return wanted
-        every = [part for ways in wanted for way in ways for part in way]
-        joined = [part for part in every if part.text and re.search(joins, part.text)]
-        if not joined:
-            return wanted
-        nearest = by(joined, dropout).ids[:, 0].tolist()
-        found = [id_ for id_ in nearest if id_ >= 0]
-        known = dict(zip(found, (one.text for one in self.shelf.documents(found)), strict=True))
-        divided = {
-            id(part): clauses(part, joins)  # pictures beside the same words are other ones
-            for part, id_ in zip(joined, nearest, strict=True)
-            if not says_joined(known.get(id_, ""), part.text, joins)
-        }
-        return [
-            [[one for part in way for one in divided.get(id(part), [part])] for way in ways]
-            for ways in wanted
-        ]
+        return by_joins(wanted, joins, nearest, self._names) if joins else wanted
+
+    def _names(self, text: str) -> bool:
+        """Whether a text ends with the name of a document."""
+        by_words = self.config.strategy in ("bm25", "hybrid")
+        return by_words and isinstance(self.lexical, Fields) and bool(self.lexical.named(text))
 
     @property
     def _finder(self) -> Finder:
         asks = {"bm25": self._by_words, "hybrid": self._by_both}
-        ask = asks.get(self.config.strategy, self._by_meaning)
-        looks = self.config.looks
-        return lambda parts, dropout: ask([without(part, looks) for part in parts], dropout)
+        return asks.get(self.config.strategy, self._by_meaning)
 
     def _by_meaning(self, queries: Sequence[Document], dropout: Dropout | None) -> Hits:
         vectors = embed_queries(self.encoder, queries, dropout=dropout)

@@ -51,16 +51,17 @@ class Library:
         ones than were typed; of a whole picture, or of a part that is `redrawn`."""
         if settings.as_typed or not self.parts.rephrasing:
             return caption
-        retriever, text = self.retriever(settings.where), self.parts.rephrasing.cleared(caption)
-        if retriever.empty or asks_nothing(Document.of(text), self.parts.retriever.unasked):
-            return text
+        rephrasing, retriever = self.parts.rephrasing, self.retriever(settings.where)
+        text = rephrasing.cleared(caption)
 
         def known(thing: str) -> str:
             (found,) = retriever.neighbours([Document.of(thing)], 1, rng=dice(settings.seed, 1))
             return "".join(one.text for one in retriever.fetch(found))
 
-        things = [one.text for one in retriever.things(Document.of(text))]
-        return self.parts.rephrasing.of(text, things, known, redrawn=redrawn)
+        query = Document.of(text)
+        asks = not retriever.empty and not asks_nothing(query, self.parts.retriever.unasked)
+        things = [one.text for one in retriever.things(query)] if asks else []
+        return rephrasing.of(text, things, known, redrawn=redrawn)
 
     def consult(
         self, query: Document, settings: Settings, leave_out: Collection[int] = ()

@@ -117,6 +117,7 @@ def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -
 
 def _retriever(about: dict[str, Any]) -> RetrieverConfig:
     """JSON has lists where the configuration has tuples."""
+    about.pop("looks", None)  # what names said last made needless, in systems saved before
     lists = {name: tuple(about.get(name, ())) for name in ("columns", "aliases")}
     return RetrieverConfig(**{**about, **lists})
 

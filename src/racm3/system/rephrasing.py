@@ -1,12 +1,12 @@
 """Words that generators were taught with, read in the place of those that people type."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 
 from racm3.errors import ConfigError
-from racm3.retrieval.lexical import stem, words
+from racm3.retrieval.lexical import STOP, WORD, stem, words
 
 # Which group of a pattern says how the thing is to look.
 LOOK = "look"
@@ -25,11 +25,15 @@ class Rephrasing:
             `a (?P<look>tiny) (?P<rest>.+)` is `a small \g<rest>`. Where the document that is found
             says the `look` itself (by its stem), and not that alone, the words stay; an empty one,
             `(?P<look>)`, none says.
+        both: The same for each of two things.
         each: The same for every thing, the only one or one of two: `a (?P<look>red) (?P<rest>.+)`
             is `a \g<rest> dyed \g<look>`, but for a red heart.
         whole: By a regular expression of the whole text after that, what is read instead:
             `(.+ dyed red)` is `\1 on white`, say, where a dye would go into an unsaid background.
             Not where a picture is redrawn, whose rest shows what is not said.
+        spelt: Whether words are read as the documents that are found spell them, and no capital
+            begins a text or all of its words: `Two DOGS` is `two dogs`, `flag of italy` is `flag of
+            Italy`.
 
     Raises:
         ConfigError: A pattern is no regular expression, or has no `look` where it needs one.
@@ -38,11 +42,13 @@ class Rephrasing:
     anywhere: Mapping[str, str] = field(default_factory=dict)
     between: Mapping[str, str] = field(default_factory=dict)
     alone: Mapping[str, str] = field(default_factory=dict)
+    both: Mapping[str, str] = field(default_factory=dict)
     each: Mapping[str, str] = field(default_factory=dict)
     whole: Mapping[str, str] = field(default_factory=dict)
+    spelt: bool = False
 
     def __post_init__(self) -> None:
-        looks = (*self.alone, *self.each)
+        looks = (*self.alone, *self.both, *self.each)
         for pattern in (*self.anywhere, *self.between, *looks, *self.whole):
             try:
                 groups = re.compile(pattern).groupindex
@@ -56,7 +62,7 @@ class Rephrasing:
     def __bool__(self) -> bool:
         return any(asdict(self).values())
 
-    def to_json(self) -> dict[str, dict[str, str]]:
+    def to_json(self) -> dict[str, dict[str, str] | bool]:
         return asdict(self)
 
     def cleared(self, text: str) -> str:
@@ -74,7 +80,7 @@ class Rephrasing:
         *,
         redrawn: bool = False,
     ) -> str:
-        """A text that asks for one or two `things` in these words; else as it is.
+        """A text that asks for one or two `things` in these words; else as it is, but `spelt`.
 
         Args:
             text: What people type: `a dog with a cat on a blue background`.
@@ -82,12 +88,18 @@ class Rephrasing:
             known: What the document says that a thing finds.
             redrawn: Whether it is asked for in a part of a picture.
         """
+        known = cache(known)
+        if self.spelt:
+            documents = [known(thing) for thing in things]
+            spell = speller(text, documents)
+            text, things = spell(text), [spell(thing) for thing in things]
+            known = dict(zip(things, documents, strict=True)).__getitem__
         if len(things) not in (1, 2):
             return text
-        alone, known = len(things) == 1, cache(known)
+        alone = len(things) == 1
         said = text if alone else self._joined(text, *things)
+        looks = {**(self.alone if alone else self.both), **self.each}
         for thing in things:
-            looks = {**self.alone, **self.each} if alone else self.each
             said = self._looking(said, thing, known, looks)
         for pattern, instead in ({} if redrawn else self.whole).items():
             if found := re.fullmatch(pattern, said):
@@ -116,6 +128,18 @@ class Rephrasing:
             if found and not (found[LOOK] and _says(known(thing), thing, found[LOOK])):
                 said = found.expand(instead)
         return text.replace(thing, said, 1)
+
+
+def speller(text: str, documents: Iterable[str]) -> Callable[[str], str]:
+    """What spells the words of a text as some documents do. Of words that none of them says the
+    first has small letters, and so have all where a capital begins every word of the text."""
+    said = {word for document in documents for word in WORD.findall(document)}
+    known = {word.lower(): word for word in sorted(said) if word.lower() not in STOP}
+    asked = WORD.findall(text)
+    titled = not any(word[0].islower() for word in text.split() if word not in STOP)
+    small = {word: word.lower() for word in (asked if titled else asked[:1])}
+    spelt = {w: w if w in said else known.get(w.lower(), small.get(w, w)) for w in asked}
+    return lambda part: WORD.sub(lambda word: spelt.get(word[0], word[0]), part)
 
 
 def _says(document: str, thing: str, look: str) -> bool:

@@ -5,28 +5,28 @@ from racm3.data.sample_world.scenes import COLOURS, DYES, TEXTURES
 _DYED = f" dyed (?:{'|'.join(DYES)})"
 # How two of one thing stand: these words would find briefs and a clock that shows one.
 _ARRANGED = (
-    ",? one (?:on top and one below|above the other)| side by side| in a row"
+    ",? one (?:on top and one below|above the other)| side by side| in (?:a )?row"
     "| (?:next to|beside|near|above|below|over|under|behind|on top of) (?:each other|one another)"
 )
 _TWICE = r"\btwo of (?=(?:an?|the) )"
-_GROUND = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)}) (?:background|field)"
+_FIELD = r"field\b(?! hockey)"
+_GROUND = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)}) (?:background|{_FIELD})"
 # A whole caption of a scene with nothing in it.
-_EMPTY = f"(?i:^(?:an? |an empty |nothing on an? )?{_GROUND}$)"
+_EMPTY = f"^(?:an? |an empty |nothing on an? )?{_GROUND}$"
 # What is behind a thing, of whatever colour, would find hearts, and a baby chick that faces the
 # front.
-_BEFORE = "(?: on an?| with an?| in an?| in front of an?| against an?)"
-_BEHIND = f"(?:,|{_BEFORE}) {_GROUND}|{_BEFORE} (?:[\\w-]+ ){{0,2}}(?:background|backdrop|field)"
+_BEFORE = " (?:on|with|in|in front of|against)"
+_BEHIND = (
+    f"(?:,|{_BEFORE}(?: an?| the)?) {_GROUND}"
+    f"|{_BEFORE} (?:an?|the) (?:[\\w-]+ ){{0,2}}(?:background|backdrop|{_FIELD})"
+)
 _ON = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)})"
 # Where a thing is, what it is on, and that it is a picture: the last word is to be its name.
-_SAID_AROUND = rf"^an? picture of | at the (?:left|right|top|bottom)(?! of)\b| on {_ON}$"
+_AT = "(?:at|on)(?: the)?"
+_PLACED = rf" {_AT} (?:left|right|top|bottom)(?! of)\b"
+_SAID_AROUND = f"^an? picture of |{_PLACED}| on {_ON}$"
 # What no document is to be found by.
-UNASKED = f"{_DYED}|{_ARRANGED}|{_TWICE}|{_EMPTY}|{_BEHIND}|{_SAID_AROUND}"
-# Nor by how large it is to be: a man is no shrimp for being small. But for what is called so.
-_SIZES = "small|tiny|little|big|large|huge"
-LOOKS = (
-    f"(?:(?<=^a )|(?<=^an )|(?<=^the )|^)(?:{_SIZES}) "
-    r"(?!airplane|(?:orange|blue) diamond|wheel$|rig$|top$)"
-)
+UNASKED = f"(?i:{_DYED}|{_ARRANGED}|{_TWICE}|{_EMPTY}|{_BEHIND}|{_SAID_AROUND})"
 # What says how a thing is there, and no name does: a cat sleeping on a bed.
 _AS = (
     "(?:(?:sitting|lying|sleeping|leaning|hiding|looking|playing|jumping|flying|standing|walking"
@@ -34,46 +34,61 @@ _AS = (
 )
 # What is done to a thing that has no article: eating cheese. Of names only these are like it.
 _DOING = "(?:wearing|holding|eating|drinking|riding|chasing)(?! (?:turban|hands|back)\\b)"
+_TO = "carrying|catching|cooking|driving|hugging|kicking|playing(?! card)|pulling|pushing|reading"
 # What such words split a question by; `and` may belong to a name (a hammer and wrench) or to two of
 # one thing (one on top and one below).
 SPLITS = (
-    rf"(?<! one) {_AS}"
-    r"(?:next to|beside|(?:to the )?(?:left|right) of|above|below|beneath|on top of)"
-    r"(?! each| the other) "
+    rf"(?i:(?<! one) {_AS}"
+    r"(?:next to|beside|(?:to (?:the )?)?(?:left|right) of|above|below|beneath|on top of)"
+    r"(?! each| the other) )"
 )
 # A black and white cow is one.
 _NO_DYE = "".join(f"(?<!\\b{dye} )" for dye in DYES)
+# What is done, and not how something is: a sleeping cat.
+_BARE = r"(?<!\ba )(?<!\ban )(?<!\bthe )"
+_THESE = "an?|the|two|some|my|your|his|her|its|our|their"
 JOINS = (
-    rf"(?:,(?= (?:an?|the|two|some) )(?! an? {_GROUND})"
-    rf"| (?:{_NO_DYE}and|&|{_DOING}|{_AS}(?:over|under|near|behind|in front of)"
-    rf"|(?:{_AS}(?:with|on|in|inside(?: of)?|at|by)|(?<!\ba )(?<!\ban )(?<!\bthe )[a-z]+ing)"
-    r"(?= (?:an?|the|two|some) ))"
+    rf"(?i:(?:,(?= (?:{_THESE}) )(?! an? {_GROUND})"
+    rf"| (?:{_NO_DYE}and|&|\+|{_DOING}|{_AS}(?:over|under|near|behind|in front of)"
+    rf"|(?:{_AS}(?:with|on|in|inside(?: of)?|at|by)|{_BARE}[a-z]+ing)"
+    rf"(?= (?:{_THESE}) )"
+    # Without an article before what has a name: a cat with hat, not a dog with spots.
+    rf"|(?P<named>{_AS}(?:with|on|in|inside(?: of)?)|{_BARE}(?:{_TO})))"
     r"(?! each| the (?:other|left|right|top|bottom|middle|corner|cent(?:er|re))\b)"
-    r"(?! an? (?:row|line|column)\b)"
-    r"(?! one (?:on|at|in|to|above|below|under|beneath|behind)\b)) "
+    r"(?! (?:an? )?(?:row|line|column)\b)"
+    r"(?! one (?:on|at|in|to|above|below|under|beneath|behind)\b)) )"
 )
 # What is read instead of what people type, since the lessons have no other words for it but in some
 # (docs/log.md): no opening but `a picture of`, no capital, no full stop.
 _KINDS = "photo|photograph|image|drawing|painting|illustration|sketch|icon|emoji|sticker"
 _MAKE = (
-    "(?:please )?(?:draw|paint|sketch|show|make|create|generate)(?: me)? "
-    f"(?=(?:an?|the|two|some|{_KINDS}) )"
+    "(?:(?:can|could|would|will) you )?(?:please )?"
+    "(?:draw|paint|sketch|show|make|create|generate|give|I want|I need|I(?: woul|')d like)"
+    f"(?: me| us)? (?=(?:{_THESE}|{_KINDS}|picture) )"
 )
+_WAYS = {("left", "right"): "left of", ("right", "left"): "right of"}
+_WAYS |= {("top", "bottom"): "above", ("bottom", "top"): "below"}
 ANYWHERE = {
     rf"(?i:^\s*(?:{_MAKE})?(?:(?:an? |the )?(?:{_KINDS}) of )?)": "",
-    r"[\s.!]+$": "",
-    "^An(?= )": "an",
-    "^A(?= )": "a",
-    "^The(?= )": "the",
+    r"(?i:,? please)?[\s.!?]*$": "",
+    **{
+        rf"(?i:(?<! one) {_AT} {here},?(?: and)? (?P<rest>(?!one\b).+) {_AT} {there}\b)": (
+            rf" {way} \g<rest>"
+        )
+        for (here, there), way in _WAYS.items()
+    },
+    r"(?i:(?<! one) (?:at|on) (?=(?:left|right|top|bottom)(?! of)\b))": " at the ",
     r"\b[Gg]ray\b": "grey",
+    rf"(?i:(?P<how>{_BEFORE}) (?={_GROUND}$)(?=orange))": r"\g<how> an ",
+    rf"(?i:(?P<how>{_BEFORE}) (?={_GROUND}$))": r"\g<how> a ",
 }
 # And of what stands between two things, or is said of one alone or of each. Who stands below or
 # right of another one is said to.
-_LEFT = "(?:to the )?left of"
+_LEFT = "(?:to (?:the )?)?left of"
 BETWEEN = {
     f"{_AS}(?:over|on top of|on|above)|riding": "above",
     f"{_AS}(?:under|below|beneath)|wearing": "below",
-    ",|and|&|[a-z]+ing": "left of",
+    r",|and|&|\+|[a-z]+ing": "left of",
     f"{_AS}(?:next to|beside|near|by|at|behind|in front of|with|in|inside(?: of)?|{_LEFT})":
         "left of",
 }  # fmt: skip
@@ -104,16 +119,19 @@ _TWO = {
     )
     for many, one in _ONES.items()
 }  # fmt: skip
+_SIZES = "small|tiny|little|big|large|huge"
 # Whoever says two sizes means something else: the keywords of a zany face are `large` and `small`.
 _ONE_SIZE = rf"(?!(?:{_SIZES})\b)"
 ALONE = {
-    rf"(?P<a>an?|the) (?P<look>tiny|little) {_ONE_SIZE}(?P<rest>.+)": r"\g<a> small \g<rest>",
+    rf"(?P<a>(?:(?:an?|the) )?)(?P<look>tiny|little) {_ONE_SIZE}(?P<rest>.+)":
+        r"\g<a>small \g<rest>",
     **{
         f"{asked} (?P<look>big|large|huge) {_ONE_SIZE}(?P<rest>{first}.+)": rf"{read} \g<rest>"
         for asked, first, read in _ARTICLES
     },
-    rf"(?P<a>a|the) small {_DYES} (?P<rest>.+?){_THERE}":
-        r"\g<a> small \g<rest> dyed \g<look>\g<there>",
+    rf"(?P<look>big|large|huge) {_ONE_SIZE}(?P<rest>.+)": r"\g<rest>",
+    rf"(?P<a>(?:(?:a|the) )?)small {_DYES} (?P<rest>.+?){_THERE}":
+        r"\g<a>small \g<rest> dyed \g<look>\g<there>",
     **_TWO,
     r"two of a (?P<look>)(?P<rest>flag of .+)": r"two of the \g<rest>",
     r"two of a (?P<look>)(?P<rest>(?i:(?!one|uni|eu)[aeiou]).+)": r"two of an \g<rest>",
@@ -124,14 +142,23 @@ _UPON = "above|below|over|under|on top of"
 _EACH_OTHER = "(?:each other|one another)"
 # Whoever says no background gets white, which all captions of our scenes would say: without one a
 # dye goes there, and what is alone becomes small.
-_GROUND_SAID = rf".*(?:\b(?:background|backdrop|field)\b| on {_ON}$)"
+_GROUND_SAID = rf".*(?:\b(?:background\b|backdrop\b|{_FIELD})| on {_ON}$)"
 WHOLE = {
     rf"{_OF_TWO}(?:,? one on top and one below| (?:{_UPON}) {_EACH_OTHER}){_AFTER}":
         r"\g<two> one above the other\g<after>",
-    rf"{_OF_TWO}(?: in a row| (?:next to|beside|near|behind) {_EACH_OTHER}|{_ENDS}){_AFTER}":
+    rf"{_OF_TWO}(?: in (?:a )?row| (?:next to|beside|near|behind) {_EACH_OTHER}|{_ENDS}){_AFTER}":
         r"\g<two> side by side\g<after>",
     rf"(?!{_GROUND_SAID})(?P<all>.+)": r"\g<all> on a white background",
 }  # fmt: skip
+# Our captions say an article of everything, and two things are told apart by theirs; who says
+# several of a thing, or whose they are, has said something else.
+_NO_ARTICLE = rf"(?!(?:{_THESE}|two|three|four|\d+|many|several) )(?!.*(?<![su])s$)"
+_MANY = r"(?!(?:people|men|women|children|mice|feet|teeth)\b(?!’))"
+BOTH = {
+    rf"(?P<look>){_NO_ARTICLE}(?P<rest>flag of .+)": r"the \g<rest>",
+    rf"(?P<look>){_NO_ARTICLE}{_MANY}(?P<rest>(?i:(?!one|uni|eu)[aeiou]).*)": r"an \g<rest>",
+    rf"(?P<look>){_NO_ARTICLE}{_MANY}(?P<rest>.+)": r"a \g<rest>",
+}
 EACH = {
     f"{asked}{_DYES} (?!and )(?P<rest>{first}.+?){_THERE}":
         rf"{read}\g<rest> dyed \g<look>\g<there>"
