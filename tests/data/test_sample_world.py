@@ -10,6 +10,7 @@ from racm3.data.sample_world.catalogue import told
 from racm3.data.sample_world.fictional import fictional_things
 from racm3.data.sample_world.phrasing import (
     AS_GROUNDS,
+    CARELESS,
     DOING,
     NO_WAYS,
     OPENINGS,
@@ -22,6 +23,7 @@ from racm3.data.sample_world.reading import (
     ALONE,
     ANYWHERE,
     BETWEEN,
+    BOTH,
     EACH,
     JOINS,
     SPLITS,
@@ -390,6 +392,31 @@ def test_what_people_say_is_read_as_our_captions_say_it_or_as_its_mirror_image(w
         assert read in {f"{first} {scene.relation} {second}", *back}
 
 
+@pytest.mark.parametrize("form", range(len(CARELESS)))
+def test_what_is_typed_carelessly_is_read_as_what_is_typed_well(form):
+    plain = [thing for thing in held_out_things() if not re.search(JOINS, f"a {thing.name} a b")]
+    plain = [thing for thing in plain if not re.search(r"(?<![su])s$|\b(?:a|the)\b", thing.name)]
+    rephrasing = Rephrasing(
+        anywhere=ANYWHERE, between=BETWEEN, both=BOTH, each=EACH, whole=WHOLE, spelt=True
+    )
+    rng, known = np.random.default_rng(7), {thing.noun.lower(): thing.text for thing in plain}
+    known |= {thing.name.lower(): thing.text for thing in plain}
+    for _ in range(200):
+        scene = Scene.random(plain, rng, count=2)
+        first, second = (thing.noun for thing in scene.things)
+        if first == second:
+            continue
+        said = phrased(scene, rng)
+        things = [first, second] if said.startswith(f"{first} ") else [second, first]
+        typed, begun = CARELESS[form](said), CARELESS[form](things[0])
+        after = next(one for one in (CARELESS[form](things[1]), things[1]) if one in typed)
+        well, careless = (
+            rephrasing.of(rephrasing.cleared(text), some, lambda thing: known[thing.lower()])
+            for text, some in ((said, things), (typed, [begun, after]))
+        )
+        assert re.sub(r"\bto the ", "to ", well) == re.sub(r"\bto the ", "to ", careless)
+
+
 @pytest.mark.parametrize(
     ("said", "read"),
     [
@@ -412,10 +439,11 @@ def test_sizes_and_dyes_are_read_as_our_captions_say_them(said, read):
 
 
 def test_what_people_put_around_it_is_taken_off():
-    rephrasing, rng = Rephrasing(anywhere=ANYWHERE), np.random.default_rng(5)
+    rephrasing, rng = Rephrasing(anywhere=ANYWHERE, spelt=True), np.random.default_rng(5)
     said = {opened("an owl near a cat", rng) for _ in range(60)}
     assert len(said) == len(OPENINGS)
-    assert {rephrasing.cleared(one) for one in said} == {"an owl near a cat"}
+    said = {rephrasing.cleared(one) for one in said}
+    assert {rephrasing.of(one, [one], lambda _: "") for one in said} == {"an owl near a cat"}
 
 
 def test_a_dyed_scene_is_read_as_its_own_caption():

@@ -10,7 +10,7 @@ import numpy as np
 
 from racm3 import __version__
 from racm3.data.sample_world.corpus import memory, scenes
-from racm3.data.sample_world.phrasing import opened
+from racm3.data.sample_world.phrasing import carelessly, opened
 from racm3.data.sample_world.scenes import Chances, Scene
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.document import Document, Image
@@ -92,6 +92,9 @@ def evaluate(
     rows += in_peoples_words(
         system, baseline, few[0], settings, "asked for in a sentence", around=opened
     )
+    for some in (*few, coloured[0]):
+        words = "in people's words, in capitals or without articles"
+        rows += in_peoples_words(system, baseline, some, settings, words, around=carelessly)
     rows += sentences(system, baseline, few[1], settings)
     rows += teaching(system, settings, count=min(count, 24))
     rows += own_pictures(system, baseline, settings, count=min(count, FEW))

@@ -1,5 +1,6 @@
 """What people say of a scene who do not know our captions: a dog and a cat, a tiny crown."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -152,3 +153,21 @@ def plural(name: str) -> str:
     else:
         many = f"{noun}{'es' if noun.endswith(('ss', 'x', 'ch', 'sh')) else 's'}"
     return before + space + many + name[len(head) :]
+
+
+def carelessly(text: str, rng: np.random.Generator) -> str:
+    """The same as some type it: see `CARELESS`."""
+    return str(rng.choice([form(text) for form in CARELESS]))
+
+
+def _begun(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# A capital begins it, or every word; nothing but capitals; no articles.
+CARELESS = (
+    _begun,
+    lambda text: " ".join(map(_begun, text.split(" "))),
+    str.upper,
+    lambda text: re.sub(r"\b(?:an?|the) ", "", text),
+)
