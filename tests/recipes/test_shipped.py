@@ -1,5 +1,6 @@
 """What ships says what its recipes say."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 
 from racm3.data.sample_world.aliases import aliases
 from racm3.data.sample_world.corpus import scenes
-from racm3.data.sample_world.scenes import Chances
+from racm3.data.sample_world.reading import JOINS, SPLITS
+from racm3.data.sample_world.scenes import DYES, Chances
 from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
 from racm3.interfaces.cli.answer import show
@@ -175,9 +177,13 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
 
 
 def test_no_name_of_the_memory_is_taken_for_two_things_or_for_a_dye():
-    system = RACM3.open("sample", device="cpu")
+    """None that has a word for it; of the others every fourth."""
+    system, ground = RACM3.open("sample", device="cpu"), " on a pink background"
+    words = rf"{SPLITS}|{JOINS}|\b(?:{'|'.join(DYES)}|two|small|large)\b|[A-Z]"
     for number, thing in enumerate(things()):
-        ground = " on a pink background"
+        named = thing.name.startswith("flag of") or not re.search(words, thing.noun)
+        if named and number % 4:
+            continue
         for typed in [thing.noun] + [f"{thing.noun}{ground}"] * (number % 8 == 0):
             read = system.library.rephrased(typed, system.parts.settings)
             assert read.removesuffix(" on a white background") == typed

@@ -350,10 +350,12 @@ def test_other_names_find_as_a_whole_and_none_of_their_words_alone(encoder):
 def test_a_name_is_found_by_its_plural_and_before_what_is_said_of_it(encoder):
     """Of all the words of a question it is its name that counts most."""
     texts = ["a wine glass", "reading glasses", "a cherry", "a dog", "a spotted giraffe with spots"]
+    texts += ["a fir", "a fire"]
     fields = Fields([BM25(texts, stems=True, paired=True)])
     for text, name in {
         "two small wine glasses": "=wine glass",
         "cherries": "=cherry",
+        "two fires": "=fire",
         "reading glasses": "=reading glasses",
         "many old glasses": "",
         "a dog with spots": "=dog",

@@ -48,9 +48,10 @@ def heads(text: str) -> list[str]:
     return ["=" + " ".join(every[-count:]) for count in range(min(len(every), LONGEST_NAME), 0, -1)]
 
 
-def plurals(name: str) -> list[str]:
-    """What several of a name may be called, as English spells most: glasses, cherries."""
-    return [f"{name}s", f"{name}es", *([f"{name[:-1]}ies"] if name.endswith("y") else [])]
+def singulars(name: str) -> list[str]:
+    """What one of a name may be called, as English spells most: a glass, a cherry."""
+    ends = {"s": "", "es": "", "ies": "y"}
+    return [name.removesuffix(end) + one for end, one in ends.items() if name.endswith(end)]
 
 
 def listed(names: str, *, stems: bool = False) -> list[str]:
@@ -140,11 +141,6 @@ class BM25:
         single = _stemmed(words(text), self.stems)
         return single + (phrases(text) + (whole(text) if named else []) if self.paired else [])
 
-    @property
-    def names(self) -> list[str]:
-        """What its documents are called, as `whole` has it."""
-        return [term for term in self.postings if term.startswith("=")]
-
     def search(self, texts: Sequence[str], count: int) -> Hits:
         """The best of all, those without a shared word last."""
         return Fields([self]).search(texts, count)
@@ -164,8 +160,6 @@ class Fields:
 
     def __init__(self, fields: Sequence[BM25]) -> None:
         self.fields = fields
-        names = [name for field in fields if field.stems for name in field.names]
-        self._several = {many: name for name in names for many in plurals(name)}
 
     def search(self, texts: Sequence[str], count: int) -> Hits:
         totals = [self._scores(text) for text in texts]
@@ -178,8 +172,9 @@ class Fields:
         for one in (*heads(query), *heads(_PREPOSITION.split(query, maxsplit=1)[0])):
             if any(one in field.postings for field in self.fields):
                 return one
-            if one in self._several:
-                return self._several[one]
+            for single in singulars(one):
+                if any(single in field.postings for field in self.fields if field.stems):
+                    return single
         return ""
 
     def _scores(self, query: str) -> Float32[np.ndarray, " docs"]:

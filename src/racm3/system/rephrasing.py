@@ -60,7 +60,7 @@ class Rephrasing:
                 raise ConfigError(f"rephrasing {pattern!r} has no group (?P<{LOOK}>...)")
 
     def __bool__(self) -> bool:
-        return any(asdict(self).values())
+        return any(vars(self).values())
 
     def to_json(self) -> dict[str, dict[str, str] | bool]:
         return asdict(self)
