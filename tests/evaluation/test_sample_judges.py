@@ -201,20 +201,26 @@ def test_the_square_of_a_thing_holds_all_that_tells_it_from_its_ground():
         assert not (apart & ~np.logical_or.reduce(boxes)).any()
 
 
-def test_edits_are_right_where_the_thing_asked_for_stands_and_nothing_where_none_is(system):
+@pytest.mark.parametrize("each", [1, 2])
+def test_edits_are_right_where_the_thing_asked_for_stands_and_nothing_where_none_is(system, each):
     """One system does all that is asked, one leaves pictures as they are."""
-    scenes = [Scene((thing,), colour="pink") for thing in (GUITAR, held_out_things()[3])]
+    held = held_out_things()[3:7]
+    scenes = [Scene(held[i * each :][:each], colour="pink", size="small") for i in (0, 1)]
     some = [(scene, scene.document(dice(6))) for scene in scenes]
     obedient, lazy = copy(system), copy(system)
 
     def obey(picture, mask, words, settings):
-        scene = scenes[settings.seed]
-        named = [thing for thing in (one.things[0] for one in scenes) if thing.name in words]
-        return SimpleNamespace(image=scene.showing(*named).draw())
+        scene, which = scenes[settings.seed], int(each == 2 and not mask[32, 8])
+        kept = list(scene.things)
+        new = [one for one in held if one.name in words and one not in kept]
+        kept[which : which + 1] = new
+        return SimpleNamespace(image=scene.showing(*kept).draw())
 
     obedient.infill = obey
     lazy.infill = lambda picture, mask, words, settings: SimpleNamespace(image=picture)
-    for row in edits(obedient, lazy, some, Settings()):
+    rows = edits(obedient, lazy, some, Settings())
+    assert len(rows) == (3 if each == 1 else 2)
+    for row in rows:
         assert (row.racm3.value, row.cm3 and row.cm3.value) == (1, 0)
 
 

@@ -14,6 +14,7 @@ from racm3.retrieval.config import RetrieverConfig
 from racm3.system import RACM3, Settings
 from racm3.system.parts import EmptyShelf
 from racm3.system.rephrasing import Rephrasing, speller
+from racm3.system.surroundings import Part
 from tests.conftest import picture
 
 REPHRASING = Rephrasing(
@@ -157,7 +158,8 @@ def test_a_document_is_looked_for_only_where_its_words_decide():
 def test_what_is_not_said_is_read_of_the_whole_text_at_last(text, things, read):
     rephrasing = replace(REPHRASING, whole={r"(?!.* on )(.* dyed .*)": r"\1 on white"})
     assert rephrasing.of(text, things, found) == read
-    assert rephrasing.of(text, things, found, redrawn=True) == read.removesuffix(" on white")
+    part = Part.of(picture(0), np.eye(16, dtype=bool))
+    assert rephrasing.of(text, things, found, redrawn=part) == read.removesuffix(" on white")
 
 
 @pytest.mark.parametrize("which", ["anywhere", "between", "alone", "each", "whole"])

@@ -80,7 +80,8 @@ def evaluate(
         rows += gaps(system, baseline, some, settings, where)
     rows += infills(system, baseline, large, settings)
     few = [draw(held_out_things(), things_each=each)[:FEW] for each in (1, 2)]
-    rows += [*edits(system, baseline, few[0], settings), likened(system, few[0], settings)]
+    rows += [row for some in few for row in edits(system, baseline, some, settings)]
+    rows += [likened(system, few[0], settings)]
     rows += [row for some in few for row in much_read(system, some, settings)]
     always = Chances(dyed=1.0, coloured=1.0)
     coloured = [draw(held_out_things(), things_each=each, chances=always)[:FEW] for each in (1, 2)]

@@ -24,37 +24,43 @@ Judge = Callable[[RACM3, int, Settings], bool]
 
 
 def edits(system: RACM3, baseline: RACM3, some: Some, settings: Settings) -> list[Row]:
-    """The thing of a picture exchanged for the next one's, said in full and by its name alone, and
-    taken out; all that is redrawn is the square that it stood in."""
+    """A thing of a picture exchanged for one of the next one's, said in full and by its name alone;
+    or taken out, where it is the only one. All that is redrawn is the square that it stood in."""
+    each = len(some[0][0].things)
 
     def asked(one: RACM3, number: int, words: str, mine: Settings) -> Image:
         scene, document = some[number]
         picture = document.images[0]
-        box = fidelity.thing_box(scene, picture.width)
+        box = fidelity.thing_box(scene, picture.width, number % each)
         return one.infill(picture, box, words, mine).image
 
     def wanted(number: int) -> Scene:
-        other = some[(number + 1) % len(some)][0]
-        return some[number][0].showing(other.things[0])
+        scene, other = some[number][0], some[(number + 1) % len(some)][0]
+        kept = list(scene.things)
+        kept[number % each] = other.things[0]
+        return scene.showing(*kept)
 
     def in_full(one: RACM3, number: int, mine: Settings) -> bool:
         words = wanted(number).captions()[0]
         return fidelity.faithful(asked(one, number, words, mine), wanted(number))
 
     def by_name(one: RACM3, number: int, mine: Settings) -> bool:
-        words = wanted(number).things[0].noun
+        words = wanted(number).things[number % each].noun
         return fidelity.faithful(asked(one, number, words, mine), wanted(number))
 
     def taken_out(one: RACM3, number: int, mine: Settings) -> bool:
         scene = some[number][0]
         return fidelity.emptied(asked(one, number, scene.showing().captions()[0], mine), scene)
 
-    both, thing = (system, baseline), "1 held-out thing"
-    return [
-        _row("thing exchanged is right", f"{thing}, said in full", in_full, both, some, settings),
-        _row("thing exchanged is right", f"{thing}, its name alone", by_name, both, some, settings),
-        _row("thing is taken out", thing, taken_out, both, some, settings),
+    both = (system, baseline)
+    thing, exchanged = ("1 held-out thing", "one of 2 held-out things")[each - 1], "thing exchanged"
+    rows = [
+        _row(f"{exchanged} is right", f"{thing}, said in full", in_full, both, some, settings),
+        _row(f"{exchanged} is right", f"{thing}, its name alone", by_name, both, some, settings),
     ]
+    if each == 1:
+        rows.append(_row("thing is taken out", thing, taken_out, both, some, settings))
+    return rows
 
 
 def likened(system: RACM3, some: Some, settings: Settings) -> Row:

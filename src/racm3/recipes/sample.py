@@ -8,7 +8,11 @@ from racm3.data.sample_world.reading import (
     BETWEEN,
     BOTH,
     EACH,
+    GROUND_SAID,
+    GROUNDS,
     JOINS,
+    MIDDLES,
+    SMALLER,
     SPLITS,
     UNASKED,
     WHOLE,
@@ -23,6 +27,7 @@ from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Sides
 from racm3.system.rephrasing import Rephrasing
 from racm3.system.results import Settings
+from racm3.system.surroundings import Surroundings
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.training.clip import ClipTraining
 from racm3.training.generator import GeneratorTraining
@@ -119,6 +124,9 @@ def sample_cpu() -> SampleRecipe:
             both=BOTH,
             each=EACH,
             whole=WHOLE,
+            surroundings=Surroundings(
+                grounds=GROUNDS, places=MIDDLES, small=SMALLER, unless=GROUND_SAID
+            ),
             spelt=True,
         ),
     )

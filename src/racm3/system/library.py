@@ -11,6 +11,7 @@ from racm3.retrieval.retriever import Neighbour, Retriever
 from racm3.runtime import dice
 from racm3.system.parts import Parts
 from racm3.system.results import Consulted, Settings
+from racm3.system.surroundings import Part
 
 # Each filter has its documents' vectors in RAM.
 MOST_FILTERS = 8
@@ -46,7 +47,7 @@ class Library:
         """Look at the memory again: call it after documents were added or removed."""
         self._retrievers = {}  # a new one: what is being made for the old one stays there
 
-    def rephrased(self, caption: str, settings: Settings, *, redrawn: bool = False) -> str:
+    def rephrased(self, caption: str, settings: Settings, *, redrawn: Part | None = None) -> str:
         """A caption in the words that the generators were taught with, where the system knows other
         ones than were typed; of a whole picture, or of a part that is `redrawn`."""
         if settings.as_typed or not self.parts.rephrasing:

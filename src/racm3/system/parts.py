@@ -111,7 +111,7 @@ def open_parts(folder: Path, shelf: Shelf | Path | None, device: torch.device) -
         align=about["align"],
         settings=recommended(folder),
         sizes=tuple(about.get("sizes", (1.0,))),
-        rephrasing=Rephrasing(**about.get("rephrasing", {})),
+        rephrasing=Rephrasing.of_json(about.get("rephrasing", {})),
     )
 
 

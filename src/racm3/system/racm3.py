@@ -17,7 +17,6 @@ from racm3.generation.engine import Engine
 from racm3.generation.ranking import best_first
 from racm3.generation.tasks import caption_task, complete_task, draw_task
 from racm3.retrieval.config import Search
-from racm3.retrieval.query import mirrored
 from racm3.retrieval.shelf import Shelf
 from racm3.runtime import device as find_device
 from racm3.system.cores import undivided
@@ -38,6 +37,7 @@ from racm3.system.results import (
     Writing,
     traced,
 )
+from racm3.system.surroundings import Part
 from racm3.system.voice import LONGEST_TEXT, Voice, Watch
 from racm3.tokens.placing import Placing
 
@@ -111,7 +111,7 @@ class RACM3:
         """The documents that will be read before answering, best first; none for the baseline."""
         return () if self.generator == "cm3" else self.library.consult(query, settings, leave_out)
 
-    def _read(self, caption: str, settings: Settings, *, redrawn: bool = False) -> str:
+    def _read(self, caption: str, settings: Settings, *, redrawn: Part | None = None) -> str:
         """What is read of a caption; an empty or endless one is refused."""
         self.voice.text(caption)
         return self.library.rephrased(caption, settings, redrawn=redrawn)
@@ -209,12 +209,12 @@ class RACM3:
         """
         settings, size = settings or self.parts.settings, (picture.height, picture.width)
         if mask.shape != size:
-            raise GenerationError(
-                f"the mask has shape {mask.shape}, the picture {size}; mark its own pixels"
-            )
-        read = self._read(caption, settings, redrawn=True) if caption.strip() else caption
-        text = self.voice.text(read) if read.strip() else None
+            told = f"the mask has shape {mask.shape}, the picture {size}; mark its own pixels"
+            raise GenerationError(told)
         cells, whole = self.voice.cells(mask), self.voice.segment(picture)
+        part, caption = self.voice.part(picture, cells), caption.strip()
+        read = self._read(caption, settings, redrawn=part) if caption else caption
+        text = self.voice.text(read) if read else None
         # What was taken away is not asked about, nor is what answers the question exactly: a query
         # of words and picture would be nearest to the right document, which is then redundant.
         if documents:
@@ -222,7 +222,7 @@ class RACM3:
         elif text:
             consulted = self.consult(Document.of(read), settings)
         else:
-            rest = Rest(mirrored(picture, mask), whole, cells)
+            rest = Rest.of(picture, mask, whole, cells)
             consulted = rest.consulted(self.consult, self.voice, settings, watch)
         found = redrawings(self.voice, text, whole, cells, consulted, settings, watch)
         return Drawing(

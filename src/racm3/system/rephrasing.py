@@ -4,9 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from typing import Any
 
 from racm3.errors import ConfigError
 from racm3.retrieval.lexical import STOP, WORD, stem, words
+from racm3.system.surroundings import Part, Surroundings
 
 # Which group of a pattern says how the thing is to look.
 LOOK = "look"
@@ -30,7 +32,8 @@ class Rephrasing:
             is `a \g<rest> dyed \g<look>`, but for a red heart.
         whole: By a regular expression of the whole text after that, what is read instead:
             `(.+ dyed red)` is `\1 on white`, say, where a dye would go into an unsaid background.
-            Not where a picture is redrawn, whose rest shows what is not said.
+            Not where a part of a picture is redrawn.
+        surroundings: What is said of such a part instead, by what the rest of the picture shows.
         spelt: Whether words are read as the documents that are found spell them, and no capital
             begins a text or all of its words: `Two DOGS` is `two dogs`, `flag of italy` is `flag of
             Italy`.
@@ -45,6 +48,7 @@ class Rephrasing:
     both: Mapping[str, str] = field(default_factory=dict)
     each: Mapping[str, str] = field(default_factory=dict)
     whole: Mapping[str, str] = field(default_factory=dict)
+    surroundings: Surroundings = field(default_factory=Surroundings)
     spelt: bool = False
 
     def __post_init__(self) -> None:
@@ -60,10 +64,15 @@ class Rephrasing:
                 raise ConfigError(f"rephrasing {pattern!r} has no group (?P<{LOOK}>...)")
 
     def __bool__(self) -> bool:
-        return any(vars(self).values())
+        return self != Rephrasing()
 
-    def to_json(self) -> dict[str, dict[str, str] | bool]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def of_json(cls, about: Mapping[str, Any]) -> "Rephrasing":
+        around = Surroundings.of_json(about.get("surroundings", {}))
+        return cls(**{**about, "surroundings": around})
 
     def cleared(self, text: str) -> str:
         """A text with other words `anywhere`; as it is where none would be left."""
@@ -78,7 +87,7 @@ class Rephrasing:
         things: Sequence[str],
         known: Callable[[str], str],
         *,
-        redrawn: bool = False,
+        redrawn: Part | None = None,
     ) -> str:
         """A text that asks for one or two `things` in these words; else as it is, but `spelt`.
 
@@ -86,7 +95,7 @@ class Rephrasing:
             text: What people type: `a dog with a cat on a blue background`.
             things: What it asks for, as the retriever divides it: `a dog` and `a cat`.
             known: What the document says that a thing finds.
-            redrawn: Whether it is asked for in a part of a picture.
+            redrawn: The part of a picture that it is asked for in.
         """
         known = cache(known)
         if self.spelt:
@@ -101,7 +110,9 @@ class Rephrasing:
         looks = {**(self.alone if alone else self.both), **self.each}
         for thing in things:
             said = self._looking(said, thing, known, looks)
-        for pattern, instead in ({} if redrawn else self.whole).items():
+        if redrawn:
+            return self.surroundings.said(said, redrawn) if alone else said
+        for pattern, instead in self.whole.items():
             if found := re.fullmatch(pattern, said):
                 said = found.expand(instead)
         return said

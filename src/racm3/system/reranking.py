@@ -10,6 +10,7 @@ from jaxtyping import Bool
 from racm3.document import Document, Image
 from racm3.generation.ranking import best_first
 from racm3.generation.tasks import draw_task
+from racm3.retrieval.query import mirrored
 from racm3.system.results import Consulted, Settings
 from racm3.system.voice import Voice, Watch
 from racm3.tokens.codec import Segment
@@ -21,6 +22,17 @@ class Rest(NamedTuple):
     guess: Image
     picture: Segment
     mask: Bool[np.ndarray, "rows columns"]
+
+    @classmethod
+    def of(
+        cls,
+        picture: Image,
+        gone: Bool[np.ndarray, "height width"],
+        whole: Segment,
+        mask: Bool[np.ndarray, "rows columns"],
+    ) -> "Rest":
+        """Of a picture, whose pixels and cells are masked."""
+        return cls(mirrored(picture, gone), whole, mask)
 
     def consulted(
         self,

@@ -14,6 +14,7 @@ from racm3.generation.ranking import text_score
 from racm3.generation.talk import Request, Said, Watcher
 from racm3.generation.tasks import AT_ONCE, Task, passes, streams
 from racm3.system.results import Consulted, Settings
+from racm3.system.surroundings import Part
 from racm3.tokens.codec import Codec, Kind, Segment, Segments
 
 LONGEST_PROMPT = 2000
@@ -154,12 +155,19 @@ class Voice:
         blocks = square.reshape(rows, square.shape[0] // rows, columns, square.shape[1] // columns)
         return np.asarray(blocks.any(axis=(1, 3)))
 
+    def part(self, picture: Image, cells: Bool[np.ndarray, "rows columns"]) -> Part | None:
+        """What is redrawn of a picture, after it is made square; None where nothing is."""
+        whole = fit(picture, self.codec.image.side)
+        return Part.of(whole, self._pixels(cells)) if cells.any() else None
+
+    def _pixels(self, cells: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "side side"]:
+        patch = self.codec.image.config.downsampling
+        return np.kron(cells, np.ones((patch, patch), dtype=bool))
+
     def pasted(
         self, picture: Image, codes: Sequence[int], cells: Bool[np.ndarray, "rows columns"]
     ) -> Image:
         """The redrawn cells laid into the original: what was not masked keeps its pixels."""
         drawn = self.codec.picture(codes)
         original = fit(picture, self.codec.image.side)
-        patch = self.codec.image.config.downsampling
-        keep = np.kron(cells, np.ones((patch, patch), dtype=bool))[..., None]
-        return Image(np.where(keep, drawn.pixels, original.pixels))
+        return Image(np.where(self._pixels(cells)[..., None], drawn.pixels, original.pixels))

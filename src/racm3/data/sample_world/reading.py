@@ -1,6 +1,6 @@
 """How a question to the sample world is read: what it asks for, and in which words."""
 
-from racm3.data.sample_world.scenes import COLOURS, DYES, TEXTURES
+from racm3.data.sample_world.scenes import COLOURS, DYES, PLACES, TEXTURES
 
 _DYED = f" dyed (?:{'|'.join(DYES)})"
 # How two of one thing stand: these words would find briefs and a clock that shows one.
@@ -142,14 +142,29 @@ _UPON = "above|below|over|under|on top of"
 _EACH_OTHER = "(?:each other|one another)"
 # Whoever says no background gets white, which all captions of our scenes would say: without one a
 # dye goes there, and what is alone becomes small.
-_GROUND_SAID = rf".*(?:\b(?:background\b|backdrop\b|{_FIELD})| on {_ON}$)"
+GROUND_SAID = rf".*(?:\b(?:background\b|backdrop\b|{_FIELD})| on {_ON}$)"
 WHOLE = {
     rf"{_OF_TWO}(?:,? one on top and one below| (?:{_UPON}) {_EACH_OTHER}){_AFTER}":
         r"\g<two> one above the other\g<after>",
     rf"{_OF_TWO}(?: in (?:a )?row| (?:next to|beside|near|behind) {_EACH_OTHER}|{_ENDS}){_AFTER}":
         r"\g<two> side by side\g<after>",
-    rf"(?!{_GROUND_SAID})(?P<all>.+)": r"\g<all> on a white background",
+    rf"(?!{GROUND_SAID})(?P<all>.+)": r"\g<all> on a white background",
 }  # fmt: skip
+# What our captions say of a part that is redrawn in a picture, which people leave to the picture.
+_SMALL = rf"(?!.*\b(?:{_SIZES})\b)"
+GROUNDS = {
+    f"on a{'n' * (colour[0] in 'aeiou')} {colour} background": rgb
+    for colour, rgb in COLOURS.items()
+}
+MIDDLES = {
+    f"at the {place}" * (place != "centre"): (0.25 + x / 2, 0.25 + y / 2)
+    for place, (x, y) in PLACES.items()
+}
+SMALLER = {
+    rf"{_SMALL}an? (?P<rest>.+)": r"a small \g<rest>",
+    rf"{_SMALL}the (?P<rest>.+)": r"the small \g<rest>",
+    rf"{_SMALL}(?!two of )(?P<rest>.+)": r"small \g<rest>",
+}
 # Our captions say an article of everything, and two things are told apart by theirs; who says
 # several of a thing, or whose they are, has said something else.
 _NO_ARTICLE = rf"(?!(?:{_THESE}|two|three|four|\d+|many|several) )(?!.*(?<![su])s$)"

@@ -1,0 +1,114 @@
+"""What the rest of a picture says of a part that is redrawn."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from racm3.data.sample_world.reading import GROUND_SAID, GROUNDS, MIDDLES, SMALLER
+from racm3.data.sample_world.scenes import COLOURS, PLACES, Scene
+from racm3.data.sample_world.things import held_out_things
+from racm3.document import Image
+from racm3.errors import ConfigError
+from racm3.evaluation.fidelity import thing_box
+from racm3.recipes.sample import sample_cpu
+from racm3.system import RACM3, Settings
+from racm3.system.rephrasing import Rephrasing
+from racm3.system.surroundings import Part, Surroundings
+from tests.conftest import picture
+
+OURS = Surroundings(grounds=GROUNDS, places=MIDDLES, small=SMALLER, unless=GROUND_SAID)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_small_thing_is_said_as_our_captions_say_it(place, colour):
+    """By its name alone, of whatever stood in its place."""
+    for number, thing in enumerate(held_out_things()[:20]):
+        scene = Scene((thing,), colour=colour, size="small", place=place)
+        other = scene.showing(held_out_things()[number + 1])
+        part = Part.of(scene.draw(), thing_box(scene, 64))
+        assert OURS.said(other.things[0].noun, part) == other.captions()[0]
+
+
+@pytest.mark.parametrize("relation", ["left of", "above"])
+def test_one_of_two_stands_where_it_is_seen_to_stand(relation):
+    one, other, new = held_out_things()[:3]
+    scene = Scene((one, other), colour="blue", size="small", relation=relation)
+    places = ("left", "right") if relation == "left of" else ("top", "bottom")
+    for which, place in enumerate(places):
+        part = Part.of(scene.draw(), thing_box(scene, 64, which))
+        alone = Scene((new,), colour="blue", size="small", place=place)
+        assert OURS.said(new.noun, part) == alone.captions()[0]
+        assert OURS.said(f"{new.name}", part) == f"small {alone.captions()[0].split(' ', 2)[2]}"
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("an owl", "a small owl at the left on a pink background"),
+        ("the flag of Mali", "the small flag of Mali at the left on a pink background"),
+        ("a tiny owl", "a tiny owl at the left on a pink background"),
+        ("an owl at the right", "a small owl at the right on a pink background"),
+        ("two of an owl", "two of an owl at the left on a pink background"),
+        ("an owl on a blue background", "an owl on a blue background"),
+        ("an owl on blue", "an owl on blue"),
+    ],
+)
+def test_what_is_said_already_is_not_said_again(said, read):
+    mask = np.zeros((64, 64), dtype=bool)
+    mask[16:48, 2:30] = True
+    pink = Image(np.full((64, 64, 3), COLOURS["pink"], dtype=np.uint8))
+    assert OURS.said(said, Part.of(pink, mask)) == read
+    mask[2:62, 2:62] = True
+    large = "an owl on a pink background"
+    assert OURS.said("an owl", Part.of(pink, mask)) == large
+    # A world that says neither sizes nor places.
+    plain = Surroundings(grounds={"on pink": COLOURS["pink"]})
+    assert plain.said("an owl", Part.of(pink, mask)) == "an owl on pink"
+
+
+def test_nothing_is_said_of_a_ground_that_has_no_name():
+    mask = np.zeros((64, 64), dtype=bool)
+    mask[:32, :32] = True
+    for seed in range(20):
+        assert OURS.said("an owl", Part.of(picture(seed, 64, 64), mask)) == "an owl"
+    noise = np.random.default_rng(0).integers(-20, 20, (64, 64, 3))
+    noisy = Image((np.array(COLOURS["green"]) + noise).astype(np.uint8))
+    assert OURS.ground(Part.of(noisy, mask)) == "on a green background"
+    # Nor where nothing is left to be seen.
+    assert OURS.said("an owl", Part.of(noisy, np.ones((64, 64), dtype=bool))) == "an owl"
+
+
+def test_a_part_is_its_box_in_shares_of_the_sides():
+    mask = np.zeros((8, 8), dtype=bool)
+    mask[1, 2] = mask[4, 5] = True
+    part = Part.of(Image(np.zeros((8, 8, 3), dtype=np.uint8)), mask)
+    assert part[:3] == (0.5, 0.5, (0.5, 0.375))
+    assert part.rest.shape == (62, 3)
+
+
+def test_a_pattern_that_is_none_is_refused():
+    for wrong in ({"unless": "("}, {"small": {"(": ""}}):
+        with pytest.raises(ConfigError, match=r"surroundings '\(' is no regular expression"):
+            Surroundings(**wrong)
+
+
+def test_they_are_saved_with_a_system_and_said_where_a_part_is_redrawn(system, tmp_path):
+    grounds = {"on grey": (100, 100, 100)}
+    rephrasing = Rephrasing(surroundings=Surroundings(grounds=grounds), whole={"(.+)": r"\1 on no"})
+    RACM3(replace(system.parts, rephrasing=rephrasing)).save(tmp_path / "one")
+    saved = RACM3.open(tmp_path / "one", device="cpu").parts.rephrasing
+    assert saved == rephrasing
+    again = RACM3(replace(system.parts, rephrasing=saved))
+    side = system.codec.image.side
+    grey, mask = Image(np.full((side, side, 3), 100, np.uint8)), np.zeros((side, side), dtype=bool)
+    mask[:4] = True
+    for name, revised in (("a guitar", "a guitar on grey"), ("", None), ("  ", None)):
+        assert again.infill(grey, mask, name, Settings()).revised_prompt == revised
+    assert again.infill(picture(1, side, side), mask, "a guitar").revised_prompt is None
+    typed = again.infill(grey, mask, "a guitar", Settings(as_typed=True))
+    assert typed.revised_prompt is None
+    # Older systems know none.
+    assert Rephrasing.of_json({"alone": {}}) == Rephrasing()
+    assert sample_cpu().rephrasing.surroundings == OURS
