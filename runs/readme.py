@@ -17,6 +17,7 @@ STUDIES = {
     "photographs, a GPU": ("photographs-gpu",),
 }
 HELD_OUT, OWN = "scenes of held-out things", "invented things, one picture each, among all"
+CARELESS = "in people's words, in capitals or without articles"
 # What a newcomer needs to believe; everything else stands in sample.md.
 SHOWN = (
     ("fidelity[pixels-2x2]", "held-out scenes, tokenizer alone"),
@@ -31,6 +32,7 @@ SHOWN = (
     ("fidelity[pixels-2x2]", "2 held-out thing(s)"),
     ("fidelity[pixels-2x2]", "1 held-out thing(s), asked for in a sentence"),
     ("fidelity[pixels-2x2]", "2 held-out thing(s), in people's words"),
+    ("fidelity[pixels-2x2]", f"2 held-out thing(s), {CARELESS}"),
     ("fidelity[pixels-2x2]", "2 held-out thing(s), the same thing twice, in people's words"),
     ("fidelity[pixels-2x2]", "2 held-out thing(s), joined by a verb"),
     ("right, and in the dye asked for", "1 held-out thing(s), dyed"),
@@ -42,6 +44,7 @@ SHOWN = (
     ("infilled half is right", "held-out flags, large, without words"),
     ("thing exchanged is right", "1 held-out thing, said in full"),
     ("thing exchanged is right", "1 held-out thing, its name alone"),
+    ("thing exchanged is right", "one of 2 held-out things, its name alone"),
     ("thing is taken out", "1 held-out thing"),
     ("caption names the thing", "1 held-out thing"),
     ("caption names both things", "2 held-out things"),

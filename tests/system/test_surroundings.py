@@ -43,6 +43,25 @@ def test_one_of_two_stands_where_it_is_seen_to_stand(relation):
         assert OURS.said(f"{new.name}", part) == f"small {alone.captions()[0].split(' ', 2)[2]}"
 
 
+@pytest.mark.parametrize("relation", ["left of", "above"])
+def test_whoever_paints_over_a_half_means_one_of_two_where_no_thing_goes_on(relation):
+    some, cut = held_out_things()[8:40], 0 if relation == "above" else 1
+    said = {"left of": ("left", "right"), "above": ("top", "bottom")}[relation]
+    for number, thing in enumerate(some[1:]):
+        scene = Scene((thing, some[number]), colour="green", size="small", relation=relation)
+        for which, place in enumerate(said):
+            mask = np.zeros((64, 64), dtype=bool)
+            mask[(slice(None),) * cut + (slice(32 * which, 32 * which + 32),)] = True
+            read = OURS.said("an owl", Part.of(scene.draw(), mask))
+            assert read == f"a small owl at the {place} on a green background"
+            blank = OURS.said("an owl", Part.of(scene.background(), mask))
+            assert blank == read
+            # A large flag goes through the middle.
+            flag = next(one for one in held_out_things() if one.name == "flag of Uganda")
+            part = Part.of(Scene((flag,), colour="green").draw(), mask)
+            assert OURS.said("an owl", part) in ("an owl", "an owl on a green background")
+
+
 @pytest.mark.parametrize(
     ("said", "read"),
     [
@@ -86,6 +105,7 @@ def test_a_part_is_its_box_in_shares_of_the_sides():
     part = Part.of(Image(np.zeros((8, 8, 3), dtype=np.uint8)), mask)
     assert part[:3] == (0.5, 0.5, (0.5, 0.375))
     assert part.rest.shape == (62, 3)
+    assert part.edge.shape == (16, 3)
 
 
 def test_a_pattern_that_is_none_is_refused():

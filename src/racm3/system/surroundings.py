@@ -11,28 +11,34 @@ from jaxtyping import Bool, UInt8
 from racm3.document import Image
 from racm3.errors import ConfigError
 
-# A part is small where neither side of its box has more than this share of the picture's.
-SMALL = 0.75
+# A part is small where a side of its box has no more than this share of the picture's, and its
+# edge is the ground for the most part: else it goes through a large thing.
+SMALL, CLEAR = 0.75, 0.5
 # A ground is what this share of the rest has, no channel of a pixel further than so many of 255.
 MOSTLY, ALIKE = 0.4, 24
 
 
 class Part(NamedTuple):
-    """What is redrawn of a picture: its box, in shares of the sides, and the pixels of the rest."""
+    """What is redrawn of a picture: its box, in shares of the sides, the pixels of the rest, and
+    those of them that touch it."""
 
     width: float
     height: float
     middle: tuple[float, float]
     rest: UInt8[np.ndarray, "pixels 3"]
+    edge: UInt8[np.ndarray, "some 3"]
 
     @classmethod
     def of(cls, picture: Image, mask: Bool[np.ndarray, "height width"]) -> "Part":
+        from scipy.ndimage import binary_dilation
+
         (left, right), (top, bottom) = (
             np.flatnonzero(mask.any(axis=axis))[[0, -1]] / mask.shape[1 - axis] for axis in (0, 1)
         )
         width, height = right - left + 1 / mask.shape[1], bottom - top + 1 / mask.shape[0]
         middle = (left + width / 2, top + height / 2)
-        return cls(width, height, middle, picture.pixels[~mask])
+        edge = binary_dilation(mask, np.ones((3, 3))) & ~mask
+        return cls(width, height, middle, picture.pixels[~mask], picture.pixels[edge])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,8 @@ class Surroundings:
         ground = self.ground(part)
         if not ground or (self.unless and re.search(self.unless, text)):
             return text
-        if max(part.width, part.height) > SMALL:
+        clear = _share(part.edge, self.grounds[ground])
+        if min(part.width, part.height) > SMALL or clear < CLEAR:
             return f"{text} {ground}"
         for pattern, instead in self.small.items():
             if found := re.fullmatch(pattern, text):
@@ -96,9 +103,13 @@ class Surroundings:
 
     def ground(self, part: Part) -> str:
         """What is said of the ground that the rest mostly has; "" where it has none of them."""
-        shares = {
-            one: float((np.abs(part.rest.astype(int) - colour) <= ALIKE).all(axis=1).mean())
-            for one, colour in (self.grounds.items() if len(part.rest) else ())
-        }
+        shares = {one: _share(part.rest, colour) for one, colour in self.grounds.items()}
         best = max(shares, key=lambda one: shares[one], default="")
         return best if shares.get(best, 0.0) >= MOSTLY else ""
+
+
+def _share(pixels: UInt8[np.ndarray, "some 3"], colour: tuple[int, int, int]) -> float:
+    """How many of some pixels have nearly this colour; of none, none."""
+    if not len(pixels):
+        return 0.0
+    return float((np.abs(pixels.astype(int) - colour) <= ALIKE).all(axis=1).mean())
