@@ -15,7 +15,7 @@ from racm3.errors import ConfigError
 # edge is the ground for the most part: else it goes through a large thing.
 SMALL, CLEAR = 0.75, 0.5
 # A ground is what this share of the rest has, no channel of a pixel further than so many of 255.
-MOSTLY, ALIKE = 0.4, 24
+MOSTLY, ALIKE = 0.4, 26
 
 
 class Part(NamedTuple):
