@@ -9,11 +9,14 @@ from racm3.document import Document
 from racm3.retrieval.lexical import stem, words
 from racm3.retrieval.query import Ways, apart
 
+# Of so many documents any may say what is joined without an article; else the nearest.
+FEW = 3
+
 
 def by_joins(
     wanted: Sequence[Ways],
     pattern: str,
-    nearest: Callable[[list[Document]], list[str]],
+    nearest: Callable[[list[Document]], list[list[str]]],
     name: Callable[[str], bool],
 ) -> list[Ways]:
     """The same with every text divided where a pattern joins, but for what a document says joined.
@@ -21,7 +24,7 @@ def by_joins(
     Args:
         wanted: What every query asks for, in its ways.
         pattern: See `RetrieverConfig.joins`.
-        nearest: The texts of the documents that are nearest to some queries; "" for none.
+        nearest: The texts of the few documents that are nearest to each of some queries.
         name: Whether a text ends with the name of a document.
     """
     every = [part for ways in wanted for way in ways for part in way]
@@ -34,10 +37,9 @@ def by_joins(
     parts = {}
     for part, some in zip(every, places, strict=True):
         kept = [
-            one.said_by(said[one.text])
-            or one.said_by(said[one.whole])
+            any(one.said_by(text) for text in (*said[one.text][:few], *said[one.whole][:few]))
             or (one.named and not name(one.after))
-            for one in some
+            for one, few in ((one, FEW if one.named else 1) for one in some)
         ]
         # By the part itself: pictures beside the same words are other ones.
         parts[id(part)] = [part] if all(kept) else apart(part, divided(some, kept))

@@ -10,7 +10,7 @@ from jaxtyping import Float32, Int64
 from racm3.document import Document, Image, Text
 from racm3.errors import ConfigError
 from racm3.retrieval.config import RetrieverConfig
-from racm3.retrieval.division import by_joins
+from racm3.retrieval.division import FEW, by_joins
 from racm3.retrieval.embedding import Apart, Dropout, Encoder, embed, embed_queries
 from racm3.retrieval.fusion import fused, nearest_way, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits, Index
@@ -167,12 +167,10 @@ class Retriever:
         return taking_turns(*nearest_way(hits, sizes))
 
     def _divided(self, wanted: list[Ways], by: Finder, dropout: Dropout | None) -> list[Ways]:
-        def nearest(queries: list[Document]) -> list[str]:
-            ids = by(queries, dropout).ids[:, 0].tolist()
-            found = [id_ for id_ in ids if id_ >= 0]
-            texts = [one.text for one in self.shelf.documents(found)]
-            known = dict(zip(found, texts, strict=True))
-            return [known.get(id_, "") for id_ in ids]
+        def nearest(queries: list[Document]) -> list[list[str]]:
+            every = by(queries, dropout).ids[:, :FEW].tolist()
+            found = [[id_ for id_ in ids if id_ >= 0] for ids in every]
+            return [[one.text for one in self.shelf.documents(ids)] for ids in found]
 
         joins = self.config.joins
         return by_joins(wanted, joins, nearest, self._names) if joins else wanted
