@@ -61,6 +61,19 @@ def _answers() -> Settings:
     )
 
 
+# What is read instead of what people type.
+READ = Rephrasing(
+    anywhere=ANYWHERE,
+    between=BETWEEN,
+    alone=ALONE,
+    both=BOTH,
+    each=EACH,
+    whole=WHOLE,
+    surroundings=Surroundings(grounds=GROUNDS, places=MIDDLES, small=SMALLER, unless=GROUND_SAID),
+    spelt=True,
+)
+
+
 def sample_cpu() -> SampleRecipe:
     """About four hours on two cores: what ships with the package."""
     return SampleRecipe(
@@ -117,18 +130,7 @@ def sample_cpu() -> SampleRecipe:
             aliases=("aliases",),
         ),
         settings=_answers(),
-        rephrasing=Rephrasing(
-            anywhere=ANYWHERE,
-            between=BETWEEN,
-            alone=ALONE,
-            both=BOTH,
-            each=EACH,
-            whole=WHOLE,
-            surroundings=Surroundings(
-                grounds=GROUNDS, places=MIDDLES, small=SMALLER, unless=GROUND_SAID
-            ),
-            spelt=True,
-        ),
+        rephrasing=READ,
     )
 
 
