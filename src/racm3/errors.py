@@ -1,5 +1,7 @@
 """Mistakes that a user can act on: every message says found, expected, and what to do."""
 
+import re
+
 
 class Racm3Error(Exception):
     """The family of errors shown to people as one sentence, without a traceback."""
@@ -37,3 +39,15 @@ class VocabularyMismatch(Racm3Error):
             f"the generator was trained with {checkpoint} ids but these tokenizers make "
             f"{tokenizer}; open the tokenizers saved beside the generator instead"
         )
+
+
+def require_pattern(name: str, pattern: str) -> re.Pattern[str]:
+    """A regular expression of a configuration, compiled.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"{name} {pattern!r} is no regular expression: {error}") from error

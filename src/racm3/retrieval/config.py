@@ -1,10 +1,9 @@
 """What counts as a good neighbour: values alone, so that whoever chooses them opens no index."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
-from racm3.errors import ConfigError
+from racm3.errors import ConfigError, require_pattern
 
 Search = Literal["exact", "indexed"]
 
@@ -84,10 +83,4 @@ class RetrieverConfig:
         if min(self.candidates, self.probes, self.refine) < 1:
             raise ConfigError("candidates, probes and refine must be at least 1")
         for name in ("clauses", "joins", "unasked"):
-            pattern = getattr(self, name)
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ConfigError(
-                    f"{name} {pattern!r} is no regular expression: {error}"
-                ) from error
+            require_pattern(name, getattr(self, name))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
-from racm3.errors import ConfigError
+from racm3.errors import ConfigError, require_pattern
 from racm3.retrieval.lexical import STOP, WORD, stem, words
 from racm3.system.surroundings import Part, Surroundings
 
@@ -54,12 +54,7 @@ class Rephrasing:
     def __post_init__(self) -> None:
         looks = (*self.alone, *self.both, *self.each)
         for pattern in (*self.anywhere, *self.between, *looks, *self.whole):
-            try:
-                groups = re.compile(pattern).groupindex
-            except re.error as error:
-                raise ConfigError(
-                    f"rephrasing {pattern!r} is no regular expression: {error}"
-                ) from error
+            groups = require_pattern("rephrasing", pattern).groupindex
             if pattern in looks and LOOK not in groups:
                 raise ConfigError(f"rephrasing {pattern!r} has no group (?P<{LOOK}>...)")
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from racm3.document import Image
-from racm3.errors import ConfigError
+from racm3.errors import require_pattern
 
 # A part is small where a side of its box has no more than this share of the picture's, and its
 # edge is the ground for the most part: else it goes through a large thing.
@@ -65,12 +65,7 @@ class Surroundings:
 
     def __post_init__(self) -> None:
         for pattern in (*self.small, self.unless):
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ConfigError(
-                    f"surroundings {pattern!r} is no regular expression: {error}"
-                ) from error
+            require_pattern("surroundings", pattern)
 
     @classmethod
     def of_json(cls, about: Mapping[str, Any]) -> "Surroundings":
