@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from racm3.document import Image
+from racm3.document import Document, Image
 from racm3.errors import GenerationError
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import GREEDY
@@ -30,6 +30,23 @@ def test_a_drawings_influence_is_the_difference_that_reading_makes(system: RACM3
         np.testing.assert_allclose(first.cells.ravel(), first.nats)
         assert second.consulted == drawing.consulted[1]
     assert codec.picture(drawing.trace.said[0]) == drawing.image
+
+
+def test_a_document_of_each_of_several_things_is_read_at_once(system: RACM3):
+    shown = [Document.of(f"thing {number}", picture(number)) for number in range(3)]
+    drawing = system.draw("an apple", replace(SETTINGS, documents="each"), like=shown)
+    read, codec = system.codec.encode(shown), system.codec
+    prompt, ids = drawing.trace.task.conditional, drawing.trace.said[0]
+    request = system.voice.request(drawing.trace.task, drawing.consulted, drawing.settings)
+    assert request.streams == [preamble(read, codec.vocabulary) + prompt]
+    two = system.voice.request(drawing.trace.task, drawing.consulted, SETTINGS)
+    assert len(two.streams) == 2
+    whole = system.engine.score(preamble(read, codec.vocabulary) + prompt, ids)
+    for number, one in enumerate(system.influences(drawing)):
+        rest = [*read[:number], *read[number + 1 :]]
+        without = system.engine.score(preamble(rest, codec.vocabulary) + prompt, ids)
+        np.testing.assert_allclose(one.nats, (whole - without).numpy(), atol=1e-4)
+    assert number == 2
 
 
 def test_an_infilling_has_influence_only_where_it_drew(system: RACM3):

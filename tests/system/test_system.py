@@ -103,8 +103,8 @@ def test_each_thing_asked_for_may_be_consulted_by_one_document(system):
     mine, each = RACM3(replace(system.parts, retriever=config)), Settings(documents="each")
     questions = ["an apple", "an apple above a guitar", "an apple above a guitar on a table"]
     for number, question in enumerate(questions, start=1):
-        two = mine.consult(Document.of(question), Settings(documents=2))
-        assert mine.consult(Document.of(question), each) == two[:number]
+        four = mine.consult(Document.of(question), Settings(documents=4))
+        assert mine.consult(Document.of(question), each) == four[:number]
     (one,) = mine.consult(Document.of("an apple"), each)
     (other,) = mine.draw("an apple", each, leave_out=[one.id]).consulted
     assert other == mine.consult(Document.of("an apple"), Settings(documents=2))[1]
@@ -259,6 +259,15 @@ def test_label_probabilities_are_a_distribution_and_follow_the_labels(system, by
     assert result.label in examples
     with pytest.raises(GenerationError, match="equally many"):
         system.classify(picture(1), {"X": [picture(1)], "Y": []})
+
+
+@pytest.mark.parametrize("by", ["picture", "label"])
+def test_an_example_of_every_label_is_read(system, by):
+    examples = {label: [picture(number)] for number, label in enumerate("XYZ")}
+    found = system.classify(picture(9), examples, by=by).probabilities
+    for label in examples:
+        other = system.classify(picture(9), {**examples, label: [picture(7)]}, by=by).probabilities
+        assert other[label] != pytest.approx(found[label])
 
 
 @pytest.mark.parametrize("by", ["picture", "label"])

@@ -14,7 +14,8 @@ from racm3.tokens.context import preamble
 from racm3.tokens.masking import Span, contents, lay
 from racm3.tokens.vocabulary import MASKS, Vocabulary
 
-AT_ONCE = 2
+# Documents of one pass: of any number of them (RA-CM3 §A), and where each is of another thing.
+AT_ONCE, EACH = 2, 4
 Read = TypeVar("Read")
 
 
@@ -38,8 +39,8 @@ class Task(NamedTuple):
 
 
 def passes(documents: Sequence[Read], *, at_once: int = AT_ONCE) -> list[list[Read]]:
-    """Groups of at most two documents, or of what is known of each; more than one group is an
-    ensemble (RA-CM3 §A)."""
+    """Groups of a few documents, or of what is known of each; more than one group is an ensemble
+    (RA-CM3 §A)."""
     groups = [list(documents[i : i + at_once]) for i in range(0, len(documents), at_once)]
     return groups or [[]]
 

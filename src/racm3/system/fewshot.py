@@ -84,7 +84,7 @@ def _after(
     watch: Watch | None,
 ) -> dict[str, float]:
     answers = [[*voice.ids(label), voice.codec.vocabulary.eoss] for label in labels]
-    scores = voice.scores(task, pair, answers, watch)
+    scores = voice.scores(task, pair, answers, watch, at_once=len(pair))
     found = {
         label: float(one.double().sum().exp()) for label, one in zip(labels, scores, strict=True)
     }

@@ -94,7 +94,10 @@ def fillings(
     spaced = [one for one, told in words.items() if told.startswith(" ")]
     some = spaced if gap.spaced and spaced else list(words)
     told = [(*head, *one, *tail, end) for one in some]
-    losses = [one.tolist() for one in voice.scores(whole, consulted, told, watch)]
+    losses = [
+        one.tolist()
+        for one in voice.scores(whole, consulted, told, watch, at_once=settings.at_once)
+    ]
     best = best_first([sum(one) for one in losses])[: settings.candidates]
     return Fillings(
         tuple(gap.around(words[some[i]]) for i in best),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Float
 from racm3.document import Image
 from racm3.errors import GenerationError
 from racm3.generation.constraints import OneGrid, Spans
-from racm3.generation.tasks import AT_ONCE, Task
+from racm3.generation.tasks import Task
 from racm3.system.results import Answer, Consulted
 from racm3.system.voice import Voice
 from racm3.tokens.codec import Codec
@@ -57,7 +58,7 @@ class Influence:
 
 
 def influences(voice: Voice, answer: Answer, which: int = 0) -> list[Influence]:
-    """For the documents that were read together first, at most two of them.
+    """For the documents that were read together first.
 
     Args:
         voice: Of the system that answered.
@@ -67,12 +68,13 @@ def influences(voice: Voice, answer: Answer, which: int = 0) -> list[Influence]:
     if answer.trace is None:
         raise GenerationError("this answer does not say how it was made; answer again")
     task, ids = answer.trace.task, list(answer.trace.said[which])
-    read = answer.consulted[:AT_ONCE]
-    whole, own = voice.score(task, read, ids), _own(task, len(ids))
+    at_once = answer.settings.at_once
+    read, score = answer.consulted[:at_once], partial(voice.score, at_once=at_once)
+    whole, own = score(task, read, ids), _own(task, len(ids))
     found = []
     for number, one in enumerate(read):
         rest = [*read[:number], *read[number + 1 :]]
-        nats = (whole - voice.score(task, rest, ids)).double().numpy() * own
+        nats = (whole - score(task, rest, ids)).double().numpy() * own
         cells = over_cells(voice.codec, task, nats)
         words = by_word(voice.codec, ids, nats) if cells is None else ()
         found.append(Influence(one, nats, cells, words))

@@ -158,7 +158,7 @@ class RACM3:
         vocabulary = self.codec.vocabulary
         task = caption_task(self.voice.segment(picture), vocabulary, longest=LONGEST_TEXT)
         said = self.voice.say(task, consulted, settings, watch)
-        scores = self.voice.means(task, consulted, [one.ids for one in said], watch)
+        scores = self.voice.means(task, consulted, [one.ids for one in said], settings, watch)
         texts = [self.codec.text.decode(one.ids[:-1]) for one in said]
         order = best_first(scores)
         return Writing(
@@ -254,7 +254,7 @@ class RACM3:
         size, vocabulary = len(self.codec.image.grid), self.codec.vocabulary
         task = complete_task(segments, size, vocabulary, more=more, longest=LONGEST_TEXT)
         said = self.voice.say(task, consulted, settings, watch)
-        scores = self.voice.means(task, consulted, [one.ids for one in said], watch)
+        scores = self.voice.means(task, consulted, [one.ids for one in said], settings, watch)
         parts = [self.codec.decode(one.ids).parts for one in said]
         order = best_first(scores)
         return Completion(

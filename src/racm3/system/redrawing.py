@@ -51,7 +51,7 @@ def redrawings(
         last = int(np.flatnonzero(mask)[-1]) + 1
         said = voice.say(whole._replace(longest=last - start), consulted, settings, watch)
         found += [(*codes[:start], *one.ids, *codes[last:]) for one in said]
-    scores = voice.means(whole, consulted, [one[start:] for one in found], watch)
+    scores = voice.means(whole, consulted, [one[start:] for one in found], settings, watch)
     best = best_first(scores)[: settings.candidates]
     return Redrawn(
         tuple(found[i] for i in best),

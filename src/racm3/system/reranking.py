@@ -9,7 +9,7 @@ from jaxtyping import Bool
 
 from racm3.document import Document, Image
 from racm3.generation.ranking import best_first
-from racm3.generation.tasks import draw_task
+from racm3.generation.tasks import AT_ONCE, draw_task
 from racm3.retrieval.query import mirrored
 from racm3.system.results import Consulted, Settings
 from racm3.system.voice import Voice, Watch
@@ -48,7 +48,8 @@ class Rest(NamedTuple):
             return consult(query, settings)
         many = max(settings.most, settings.rerank)
         found = consult(query, replace(settings, documents=many, least=None))
-        return explaining(voice, self, found, watch)[: settings.most]
+        read = AT_ONCE if settings.documents == "each" else settings.most
+        return explaining(voice, self, found, watch)[:read]
 
 
 def explaining(

@@ -15,7 +15,7 @@ from racm3.errors import ConfigError
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling
 from racm3.generation.talk import Said
-from racm3.generation.tasks import AT_ONCE, Task
+from racm3.generation.tasks import AT_ONCE, EACH, Task
 from racm3.tokens.markup import paragraph, to_html
 
 
@@ -26,7 +26,7 @@ class Settings:
     Args:
         seed: Decides every throw of the dice.
         documents: How many documents to consult, of which more than two are read two at a time; or
-            `each`: one for each thing that is asked for, two at most.
+            `each`: one for each thing that is asked for, four at most, all read at once.
         candidates: How many answers to make; the best by CLIP (pictures) or by perplexity
             (text) comes first.
         sampling: How ids are drawn.
@@ -58,7 +58,12 @@ class Settings:
     @property
     def most(self) -> int:
         """No more documents than these are consulted."""
-        return AT_ONCE if self.documents == "each" else self.documents
+        return EACH if self.documents == "each" else self.documents
+
+    @property
+    def at_once(self) -> int:
+        """How many documents a pass reads."""
+        return EACH if self.documents == "each" else AT_ONCE
 
     @property
     def saying(self) -> "Settings":

@@ -39,19 +39,19 @@ class Voice:
     sizes: tuple[float, ...] = (1.0,)
 
     def request(self, task: Task, consulted: Sequence[Consulted], settings: Settings) -> Request:
-        """Every stream's prompt, with at most two documents in each pass (RA-CM3 §A)."""
-        guidance = settings.guidance
+        """Every stream's prompt, with a few documents in each pass (RA-CM3 §A)."""
+        guidance, at_once = settings.guidance, settings.at_once
         if not consulted:  # nothing to weigh
             guidance = replace(guidance, context_weight=1.0)
         weights = guidance.documents
-        if weights and (len(weights) != len(consulted) or len(weights) > AT_ONCE):
+        if weights and (len(weights) != len(consulted) or len(weights) > at_once):
             raise GenerationError(
                 f"{len(weights)} document weights were given for {len(consulted)} consulted "
-                f"documents; give one for each, for at most {AT_ONCE} documents"
+                f"documents; give one for each, for at most {at_once} documents"
             )
         prompts = streams(
             task,
-            passes(self.read([one.document for one in consulted])),
+            passes(self.read([one.document for one in consulted]), at_once=at_once),
             self.codec.vocabulary,
             count=guidance.streams(settings.sampling),
             keep_documents=guidance.keep_documents,
@@ -66,7 +66,7 @@ class Voice:
             sampling=settings.sampling,
             guidance=guidance,
             seed=settings.seed,
-            shares=guidance.shares(passes([one.score for one in consulted])),
+            shares=guidance.shares(passes([one.score for one in consulted], at_once=at_once)),
         )
 
     def say(
@@ -79,10 +79,16 @@ class Voice:
         return self.speaker.generate(self.request(task, consulted, settings), watch)
 
     def score(
-        self, task: Task, consulted: Sequence[Consulted], ids: Sequence[int]
+        self,
+        task: Task,
+        consulted: Sequence[Consulted],
+        ids: Sequence[int],
+        *,
+        at_once: int = AT_ONCE,
     ) -> Float[Tensor, " seq"]:
-        """Log-probability of every id as the task's answer, after the first two documents."""
-        return next(self.scores(task, consulted, [ids]))
+        """Log-probability of every id as the task's answer, after the first documents, as many as
+        are read at once."""
+        return next(self.scores(task, consulted, [ids], at_once=at_once))
 
     def scores(
         self,
@@ -90,6 +96,8 @@ class Voice:
         consulted: Sequence[Consulted],
         answers: Sequence[Sequence[int]],
         watch: Watch | None = None,
+        *,
+        at_once: int = AT_ONCE,
     ) -> Iterator[Float[Tensor, " seq"]]:
         """The same of several answers, one after the other, before which everything is read once.
 
@@ -97,7 +105,7 @@ class Voice:
         it is told nothing.
         """
         shown, vocabulary = [one.document for one in consulted], self.codec.vocabulary
-        group = passes(self.read(shown))[:1]
+        group = passes(self.read(shown), at_once=at_once)[:1]
         (prompt,) = streams(task, group, vocabulary, count=1, keep_documents=True)
         found = self.speaker.scores(prompt, answers)
         for _ in answers:
@@ -110,10 +118,11 @@ class Voice:
         task: Task,
         consulted: Sequence[Consulted],
         answers: Sequence[Sequence[int]],
+        settings: Settings,
         watch: Watch | None = None,
     ) -> list[float]:
         """The mean log-probability of an id of each answer, by which answers are ordered."""
-        known = self.scores(task, consulted, answers, watch)
+        known = self.scores(task, consulted, answers, watch, at_once=settings.at_once)
         return [text_score(one.tolist()) for one in known]
 
     def read(self, documents: Sequence[Document]) -> list[Segments]:

@@ -4,13 +4,13 @@ from typing import Any
 
 import gradio as gr
 
-from racm3.generation.tasks import AT_ONCE
+from racm3.generation.tasks import EACH
 from racm3.interfaces.server.schemas import MOST_CANDIDATES
 from racm3.system import Settings
 
 NEWEST, MOST_STATES = 0, 50
 # Documents that have a weight of their own on the page.
-SLOTS = AT_ONCE
+SLOTS = EACH
 
 
 def gallery(

@@ -14,7 +14,6 @@ from PIL import Image as PIL
 
 from racm3.document import Image
 from racm3.errors import GenerationError
-from racm3.generation.tasks import AT_ONCE
 from racm3.system import Consulted, Settings
 from racm3.system.influence import Influence
 from racm3.system.results import Answer, Drawing, picture_html, save_png
@@ -87,7 +86,7 @@ def count(said: str) -> int | Literal["each"]:
 def weighed(base: Settings, weights: Sequence[float], count: int) -> Settings:
     """With a weight for each of the first documents, where any of them is not 1."""
     chosen = tuple(float(one) for one in weights[:count])
-    if all(one == 1 for one in chosen) or count > AT_ONCE:
+    if all(one == 1 for one in chosen) or count > base.at_once:
         return base
     return replace(base, guidance=replace(base.guidance, documents=chosen))
 

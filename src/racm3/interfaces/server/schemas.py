@@ -75,7 +75,7 @@ class How(BaseModel):
     generator: Literal["racm3", "cm3"] = "racm3"
     seed: int | None = Field(None, ge=0, lt=2**32)
     documents: Count | None = Field(
-        None, description="how many to consult; `each`: one for each thing asked for, two at most"
+        None, description="how many to consult; `each`: one for each thing asked for, four at most"
     )
     candidates: int | None = Field(None, ge=1, le=MOST_CANDIDATES)
     temperature: float | None = Field(None, ge=0, le=10)
