@@ -30,7 +30,17 @@ from racm3.data.sample_world.reading import (
     UNASKED,
     WHOLE,
 )
-from racm3.data.sample_world.scenes import COLOURS, DYES, TEXTURES, Chances, Scene, dyed, in_dye
+from racm3.data.sample_world.scenes import (
+    COLOURS,
+    DYES,
+    NUMBERS,
+    TEXTURES,
+    Chances,
+    Scene,
+    dyed,
+    in_dye,
+    listed,
+)
 from racm3.data.sample_world.things import held_out_things, seen_things, things
 from racm3.data.sample_world.wording import worded
 from racm3.document import Document
@@ -167,6 +177,36 @@ def test_two_things_are_said_in_their_order():
     caption = Scene((first, second), size="small").caption(dice(1))
     assert f"{first.noun} left of {second.noun}" in caption
     assert "two of" in Scene((first, first), size="small").caption(dice(1))
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_several_things_stand_apart_in_the_order_in_which_they_are_said(count):
+    shown = things()[10 : 10 + count]
+    scene = Scene(shown, size="small")
+    assert scene.captions()[0] == f"{listed([one.noun for one in shown])} on a white background"
+    covered = np.zeros((64, 64), dtype=int)
+    for left, top in scene.corners(64):
+        covered[top : top + 32, left : left + 32] += 1
+    assert covered.max() == 1
+    assert scene.corners(64) == sorted(scene.corners(64), key=lambda one: one[::-1])
+    for one, (left, top) in zip(shown, scene.corners(64), strict=True):
+        alone = Scene((one,), size="small", place="centre").draw().pixels[16:48, 16:48]
+        assert (scene.draw().pixels[top : top + 32, left : left + 32] == alone).all()
+    same = replace(scene, things=shown[:1] * count, dyes=("red",) * count)
+    assert f"{NUMBERS[count]} of {shown[0].noun} dyed red on" in same.captions()[0]
+    assert NUMBERS[count] not in replace(same, dyes=("",) * (count - 1) + ("red",)).captions()[0]
+
+
+def test_some_of_several_things_are_the_same_and_all_may_be():
+    rng = np.random.default_rng(0)
+    scenes = [
+        Scene.random(seen_things(), rng, count=4, chances=Chances(coloured=0.5)) for _ in range(600)
+    ]
+    kinds = np.bincount([len({*scene.things}) for scene in scenes], minlength=5)[1:] / 600
+    assert kinds == pytest.approx([0.075, 0, 0.075, 0.85], abs=0.04)
+    assert {scene.size for scene in scenes} == {"small"}
+    assert not any(scene.dyes for scene in scenes if scene.things[0] is scene.things[1])
+    assert {len(scene.dyes) for scene in scenes} == {0, 4}
 
 
 def test_a_scene_of_nothing_is_its_background():
@@ -534,6 +574,46 @@ def test_two_of_a_thing_are_read_as_our_captions_say_them():
             continue
         read = rephrasing.of(said, [asked], lambda asked: "")
         assert read.startswith(scene.captions()[0].split(" on a")[0])
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_what_people_say_of_several_things_is_read_as_our_captions_say_it(count):
+    plain = [thing for thing in seen_things() if not re.search(JOINS, f"a {thing.name} a b")]
+    plain = [thing for thing in plain if not re.search("s$|^small ", thing.name)]
+    rng, rephrasing = np.random.default_rng(3), sample_cpu().rephrasing
+    for _ in range(200):
+        scene = Scene.random(plain, rng, count=count, chances=Chances(rare=0, coloured=0.3))
+        if len({*scene.looks}) == 2:
+            continue
+        said = phrased(replace(scene, colour="white"), rng).removesuffix(" on a white background")
+        if re.search("background|field| on white$", said):
+            continue
+        asked = [one for one in re.split(JOINS, said) if one and not one.isspace()]
+        typed = [one.strip() for one in asked if one.strip() not in (",", "and")]
+        read = rephrasing.of(said, typed, lambda thing: "")
+        assert read == f"{scene.captions()[0].split(' on a')[0]} on a white background"
+
+
+@pytest.mark.parametrize(
+    ("said", "things", "read"),
+    [
+        ("two cats and a dog", ["two cats", "a dog"], "a cat, a cat and a dog"),
+        ("an owl with three red foxes", ["an owl", "three red foxes"],
+         "an owl, a fox dyed red, a fox dyed red and a fox dyed red"),
+        ("a big red car, a huge owl and cat", ["a big red car", "a huge owl", "cat"],
+         "a car dyed red, an owl and a cat"),
+        # More than four of all were in no lesson.
+        ("three cats and two dogs", ["three cats", "two dogs"], "three cats left of two dogs"),
+        ("three owls in a row", ["three owls"], "three of an owl"),
+        ("4 flags of Italy", ["four flags of Italy"], "four of the flag of Italy"),
+        ("a cat, a dog, and an owl", ["a cat", "a dog", "an owl"], "a cat, a dog and an owl"),
+        ("a cat so a dog and an owl", ["a cat", "a dog", "an owl"], "a cat so a dog and an owl"),
+    ],
+)  # fmt: skip
+def test_several_of_one_thing_beside_others_are_read_one_by_one(said, things, read):
+    rephrasing = sample_cpu().rephrasing
+    text = rephrasing.cleared(said)
+    assert rephrasing.of(text, things, lambda _: "") == f"{read} on a white background"
 
 
 def test_sizes_places_and_grounds_are_said_in_other_words_too():

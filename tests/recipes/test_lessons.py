@@ -173,6 +173,32 @@ def test_an_empty_picture_has_one_ground_and_its_words_say_which(codec, encoder)
     assert (made.neighbours >= 0).any()  # something is found that must not be believed
 
 
+def test_several_things_are_drawn_beside_all_of_them_in_their_order(codec, encoder):
+    fiction = Fiction(40)
+    some = lessons.gathered(60, fiction, encoder.dim)
+    other = beside.paired(4, fiction, encoder.dim)
+    made = lessons.prepare_lessons(codec, encoder, [some, other], RetrieverConfig(), draws=1)
+    assert made.neighbours.shape == (64, 1, 4)
+    assert (made.words[:60] == Words.GIVEN).all()
+    familiar = []
+    for row, document in enumerate(some.documents):
+        shown = [made.memory[int(n)] for n in made.neighbours[row, 0] if n >= 0]
+        names = [said(codec, one).split(" (")[0] for one in shown]
+        known = [name for name in names if name in document.text or plural(name) in document.text]
+        # Words that never were have strange plurals.
+        familiar.append(known == names and names[0] not in {one.name for one in fiction.things})
+        places = [document.text.find(name) for name in known]
+        assert places == sorted(places)
+        assert len({*names}) == len(names)
+    assert 0.1 < np.mean(familiar) < 0.5
+    assert np.mean((made.neighbours[:60, 0] >= 0).sum(axis=1)) > 2.5
+    assert (made.neighbours[60:, 0, 2:] == -1).all()
+    # The others' rows are those of their own memory, behind this one's.
+    for row, document in enumerate(other.documents, start=60):
+        first = said(codec, made.memory[int(made.neighbours[row, 0, 0])]).split(" (")[0]
+        assert first in document.text
+
+
 def test_two_things_are_described_beside_both_in_their_order(codec, encoder):
     some = beside.paired(60, Fiction(12), encoder.dim)
     made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from racm3.document import Document
 from racm3.retrieval.division import by_joins, divided, joints
 
-JOINS = r" and (?!one )| (?P<named>with|on) "
+JOINS = r" and (?!one )| (?P<named>with|on) |(?P<listed>,) "
 DOCUMENTS = (
     "fork and knife",
     "flag of Chad",
@@ -65,6 +65,11 @@ def nearest(queries: list[Document]) -> list[list[str]]:
         # Before a name, and only there.
         ("a dog with hat", ["a dog", "hat"]),
         ("a dog with spots", None),
+        # Between two names.
+        ("hat, box and cat", ["hat", "box", "cat"]),
+        ("a big, old box", None),
+        ("box, red and cat", ["box, red", "cat"]),
+        ("cat with box, knife", ["cat", "box", "knife"]),
         # Of what has no article one of the nearest few may say it.
         ("two faces with wry smiles", None),
         ("a dog with spots and a hat", ["a dog with spots", "a hat"]),

@@ -108,10 +108,12 @@ class Prepared:
     def __add__(self, other: "Prepared") -> "Prepared":
         """The documents of both, each with its own memory's neighbours."""
         theirs = np.where(other.neighbours < 0, -1, other.neighbours + len(self.memory))
+        depth = max(self.neighbours.shape[2], theirs.shape[2])
+        mine, theirs = (_as_deep(some, depth) for some in (self.neighbours, theirs))
         return Prepared(
             self.documents + other.documents,
             self.memory + other.memory,
-            np.concatenate([self.neighbours, theirs]),
+            np.concatenate([mine, theirs]),
             self.about,
             np.concatenate([self.words, other.words]),
         )
@@ -153,6 +155,14 @@ class Prepared:
             load_json(folder / "about.json"),
             _mapped(words) if words.exists() else None,
         )
+
+
+def _as_deep(
+    neighbours: Int64[np.ndarray, "docs draws depth"], depth: int
+) -> Int64[np.ndarray, "docs draws deeper"]:
+    """With nobody in the further places."""
+    room = (0, depth - neighbours.shape[2])
+    return np.pad(neighbours, ((0, 0), (0, 0), room), constant_values=-1)
 
 
 class Remembered(Sequence[Document]):
@@ -247,11 +257,13 @@ def prepare(
     seed: int = 0,
     neighbours: Int64[np.ndarray, "docs draws depth"] | None = None,
     words: Words = Words.OPEN,
+    encoded: TokenTable | None = None,
 ) -> Prepared:
     """Encode documents and memory and look up everyone's neighbours (RA-CM3 §3.2, offline).
 
     Where `neighbours` are there, as rows of the retriever's memory, nothing is looked up.
-    `words` says what becomes of these documents' words.
+    `words` says what becomes of these documents' words. `encoded` is the retriever's memory as ids,
+    where that is known.
 
     Raises:
         Racm3Error: There is no document, or `neighbours` are not those of these documents.
@@ -277,8 +289,8 @@ def prepare(
     }
     table = encode_all(codec, lambda a, b: documents[a:b], len(documents), label="documents")
     ids = retriever.ids.tolist()
-    memory = table
-    if not _of_the_memory(documents, retriever):
+    memory = table if _of_the_memory(documents, retriever) else encoded
+    if memory is None:
         memory = encode_all(codec, lambda a, b: retriever.read(ids[a:b]), len(ids), label="memory")
     return Prepared(
         table, memory, neighbours, about, np.full(len(documents), words, dtype=np.uint8)

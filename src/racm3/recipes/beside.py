@@ -6,7 +6,7 @@ from racm3.data.sample_world import corpus
 from racm3.data.sample_world.scenes import USUAL, Chances, Scene
 from racm3.data.sample_world.things import SHOWN, Thing
 from racm3.document import Document, Image
-from racm3.recipes.lessons import Fiction, Lessons, unseen_by_clip
+from racm3.recipes.lessons import Fiction, Lessons
 from racm3.retrieval.embedding import Encoder, embed, embed_memory
 from racm3.retrieval.index import ExactIndex
 from racm3.retrieval.shelf import ListShelf
@@ -55,7 +55,7 @@ def paired(
     both = [[place[thing.name] for thing in scene.things] for scene, _ in drawn]
     neighbours = [(one, -1 if one == other else other) for one, other in both]
     documents = [document for _, document in drawn]
-    memory, found = unseen_by_clip(fiction.things, dim), np.array(neighbours)[:, None]
+    memory, found = fiction.memory(dim), np.array(neighbours)[:, None]
     return Lessons(documents, memory, neighbours=found, words=Words.ASKED)
 
 

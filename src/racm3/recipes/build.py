@@ -95,6 +95,7 @@ def prepare_training(
         (course.paired, beside.paired, 6),
         (course.likened, beside.likened, 4),
         (course.phrased, lessons.phrased, 10),
+        (course.gathered, lessons.gathered, 9),
     ):
         if count:
             taught.append(make(count, worded, dim, seed=first + offset, chances=chances))

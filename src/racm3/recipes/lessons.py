@@ -8,10 +8,10 @@ from operator import add
 import numpy as np
 from jaxtyping import Int64
 
-from racm3.data.prepare import Prepared, prepare
+from racm3.data.prepare import Prepared, TokenTable, prepare
 from racm3.data.sample_world import corpus, phrasing
 from racm3.data.sample_world.fictional import Namer, fictional_things, no_name
-from racm3.data.sample_world.scenes import USUAL, Chances
+from racm3.data.sample_world.scenes import USUAL, Chances, Scene
 from racm3.data.sample_world.things import Thing, seen_things
 from racm3.data.sample_world.wording import worded
 from racm3.document import Document
@@ -23,9 +23,11 @@ from racm3.runtime import dice
 from racm3.tokens.codec import Codec
 from racm3.tokens.masking import Words
 
-OWN, HINTS, EMPTY, PHRASED = 69, 74, 75, 78
+OWN, HINTS, EMPTY, PHRASED, GATHERED = 69, 74, 75, 78, 80
 # How many of the scenes in people's words show two things, and how many show seen ones.
 IN_PAIRS, FAMILIAR = 0.7, 0.3
+# How many of the scenes of more than two things show three, and in how many some are dyed.
+THREES, COLOURED = 0.67, 0.2
 # How often these are joined by words that backgrounds have.
 SO_JOINED = 0.4
 # How often a picture stands on white whose words do not say on what.
@@ -80,6 +82,19 @@ class Fiction:
                 made[row] = worded(thing, rng)
         return tuple(made)
 
+    def memory(self, dim: int, *, and_seen: bool = False) -> ListShelf:
+        """A memory of these, and of the seen ones, that no vector looks up; each is made once."""
+        if (made := self._memories.get((dim, and_seen))) is None:
+            every = (*self.things, *(seen_things() if and_seen else ()))
+            vectors = np.zeros((len(every), dim), np.float32)
+            made = ListShelf([thing.document() for thing in every], vectors)
+            self._memories[dim, and_seen] = made
+        return made
+
+    @cached_property
+    def _memories(self) -> dict[tuple[int, bool], ListShelf]:
+        return {}
+
 
 def seen(count: int, memory: ListShelf, *, seed: int = 0, chances: Chances = USUAL) -> Lessons:
     """Scenes of the sample world's seen things beside the memory of these."""
@@ -94,7 +109,7 @@ def fictional(
     A made-up name means nothing to a frozen CLIP, so these are looked up by their words.
     """
     drawn = corpus.lessons(fiction.things, count, seed=seed, chances=chances)
-    return Lessons(drawn, unseen_by_clip(fiction.things, dim), worded=True)
+    return Lessons(drawn, fiction.memory(dim), worded=True)
 
 
 def dyed(
@@ -114,8 +129,8 @@ def dyed(
     """
     always = replace(chances, dyed=1.0, coloured=1.0)
     drawn = corpus.scenes(fiction.things, count, seed=seed, pairs=pairs, chances=always)
-    memory = unseen_by_clip(fiction.things, dim)
-    return Lessons([document for _, document in drawn], memory, worded=True, words=Words.GIVEN)
+    documents = [document for _, document in drawn]
+    return Lessons(documents, fiction.memory(dim), worded=True, words=Words.GIVEN)
 
 
 def hinted(
@@ -130,8 +145,7 @@ def hinted(
         if rng.random() < WHITE:
             scene = replace(scene, colour="white", texture="plain")
         documents.append(Document.of(str(rng.choice(scene.hints())), scene.draw()))
-    memory = unseen_by_clip(fiction.things, dim)
-    return Lessons(documents, memory, worded=True, words=Words.GIVEN)
+    return Lessons(documents, fiction.memory(dim), worded=True, words=Words.GIVEN)
 
 
 def empty(
@@ -144,7 +158,7 @@ def empty(
         scene.showing().document(dice(seed, EMPTY, number))
         for number, (scene, _) in enumerate(drawn)
     ]
-    return Lessons(documents, unseen_by_clip(fiction.things, dim), worded=True)
+    return Lessons(documents, fiction.memory(dim), worded=True)
 
 
 def phrased(
@@ -161,14 +175,30 @@ def phrased(
         Document.of(say(scene, dice(seed, PHRASED, number)), scene.draw())
         for number, (scene, _) in enumerate(drawn)
     ]
-    memory = unseen_by_clip((*fiction.things, *known), dim)
+    memory = fiction.memory(dim, and_seen=True)
     return Lessons(documents, memory, worded=True, words=Words.GIVEN)
 
 
-def unseen_by_clip(things: Sequence[Thing], dim: int) -> ListShelf:
-    """A memory of these that no vector looks up."""
-    documents = [thing.document() for thing in things]
-    return ListShelf(documents, np.zeros((len(things), dim), np.float32))
+def gathered(
+    count: int, fiction: Fiction, dim: int, *, seed: int = 9, chances: Chances = USUAL
+) -> Lessons:
+    """Scenes of three or four things each, fictional or seen ones, to be drawn after a document of
+    each; half of them in people's words."""
+    known, chances = seen_things(), replace(chances, coloured=COLOURED)
+    every = (*fiction.things, *known)
+    place = {id(thing): row for row, thing in enumerate(every)}
+    documents, neighbours = list[Document](), np.full((count, 1, 4), -1)
+    for number in range(count):
+        rng = dice(seed, GATHERED, number)
+        which = known if rng.random() < FAMILIAR else fiction.things
+        each = 3 if rng.random() < THREES else 4
+        scene = Scene.random(which, rng, count=each, chances=chances)
+        say = phrasing.phrased if rng.random() < 0.5 else Scene.caption
+        documents.append(Document.of(say(scene, rng), scene.draw()))
+        rows = list(dict.fromkeys(place[id(thing)] for thing in scene.things))
+        neighbours[number, 0, : len(rows)] = rows
+    memory = fiction.memory(dim, and_seen=True)
+    return Lessons(documents, memory, neighbours=neighbours, words=Words.GIVEN)
 
 
 def prepare_lessons(
@@ -180,21 +210,21 @@ def prepare_lessons(
     draws: int,
     depth: int = 2,
 ) -> Prepared:
-    """All of them as one training material."""
+    """All of them as one training material; a memory that several have is encoded once."""
     worded = replace(config, strategy="bm25", query="text")
-    return reduce(
-        add,
-        (
-            prepare(
-                codec,
-                some.documents,
-                Retriever(encoder, some.memory, worded if some.worded else config),
-                groups=some.groups,
-                draws=draws,
-                depth=depth,
-                neighbours=some.neighbours,
-                words=some.words,
-            )
-            for some in lessons
-        ),
-    )
+    made, known = list[Prepared](), dict[int, TokenTable]()
+    for some in lessons:
+        one = prepare(
+            codec,
+            some.documents,
+            Retriever(encoder, some.memory, worded if some.worded else config),
+            groups=some.groups,
+            draws=draws,
+            depth=depth if some.neighbours is None else some.neighbours.shape[2],
+            neighbours=some.neighbours,
+            words=some.words,
+            encoded=known.get(id(some.memory)),
+        )
+        known[id(some.memory)] = one.memory
+        made.append(one)
+    return reduce(add, made)

@@ -82,3 +82,13 @@ def coloured_cpu() -> SampleRecipe:
         base.courses[0], dyed=24_000, coloured=0.5, training=schedule(1450, lr=1e-3),
     )  # fmt: skip
     return replace(base, courses=(course,))
+
+
+def gathering_cpu() -> SampleRecipe:
+    """A course for what `coloured_cpu` made: three things and four, read at once."""
+    base = coloured_cpu()
+    course = replace(
+        base.courses[0], dyed=7_000, gathered=10_000, phrased=4_300,
+    )  # fmt: skip
+    stream = replace(base.stream, counts=(0, 1, 4, 4))
+    return replace(base, stream=stream, courses=(course,))

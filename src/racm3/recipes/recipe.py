@@ -39,6 +39,7 @@ class Course:
         paired: Scenes of two fictional things each whose words are asked for, beside both.
         likened: Scenes of one fictional thing each, to be drawn after another scene of it.
         phrased: Scenes of fictional things, two in most, to be drawn, in words that people use.
+        gathered: Scenes of three or four things each, to be drawn, after a document of each.
         things: How many fictional things there are to look up by words, and by the picture.
         chances: How often a scene is striped, checked or tilted.
         own: The share of fictional things that people have made their own: worded, one picture.
@@ -63,6 +64,7 @@ class Course:
     paired: int = 0
     likened: int = 0
     phrased: int = 0
+    gathered: int = 0
     things: tuple[int, int]
     chances: Chances = USUAL
     own: float = 0.0

@@ -12,8 +12,10 @@ from racm3.data.sample_world.reading import (
     GROUNDS,
     JOINS,
     MIDDLES,
+    SEVERAL,
     SMALLER,
     SPLITS,
+    TIMES,
     UNASKED,
     WHOLE,
 )
@@ -65,6 +67,8 @@ def _answers() -> Settings:
 READ = Rephrasing(
     anywhere=ANYWHERE,
     between=BETWEEN,
+    several=SEVERAL,
+    times=TIMES,
     alone=ALONE,
     both=BOTH,
     each=EACH,

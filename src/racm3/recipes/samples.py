@@ -19,6 +19,7 @@ from racm3.recipes.courses import (
 from racm3.recipes.parts import contrast_cpu, decoder_cpu, words_cpu
 from racm3.recipes.phrasing import (
     coloured_cpu,
+    gathering_cpu,
     lettered_cpu,
     phrasing_cpu,
     spaced_cpu,
@@ -48,6 +49,7 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "spelt_cpu": spelt_cpu,
     "lettered_cpu": lettered_cpu,
     "coloured_cpu": coloured_cpu,
+    "gathering_cpu": gathering_cpu,
     "comparing_gpu": comparing_gpu,
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,

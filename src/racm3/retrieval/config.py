@@ -26,7 +26,8 @@ class RetrieverConfig:
         joins: A regular expression that splits what `clauses` leaves once more, but for what the
             nearest document says itself: `a dog and a cat` are two, `hammer and wrench` is one.
             What its group `named` matches splits only before the name of a document: `cat with hat`
-            is two where one is called a hat, `cat with stripes` is one.
+            is two where one is called a hat, `cat with stripes` is one. What `listed` matches
+            splits between two names.
         halves: A picture that asks alone is also looked at half by half, the rest painted over; two
             halves, side by side or one above the other, that are both nearer to documents than the
             whole is, and not to the same one, ask each for itself.

@@ -38,8 +38,8 @@ def by_joins(
     for part, some in zip(every, places, strict=True):
         kept = [
             any(one.said_by(text) for text in (*said[one.text][:few], *said[one.whole][:few]))
-            or (one.named and not name(one.after))
-            for one, few in ((one, FEW if one.named else 1) for one in some)
+            or not all(map(name, one.names))
+            for one, few in ((one, FEW if one.names else 1) for one in some)
         ]
         # By the part itself: pictures beside the same words are other ones.
         parts[id(part)] = [part] if all(kept) else apart(part, divided(some, kept))
@@ -49,14 +49,15 @@ def by_joins(
 class Joint(NamedTuple):
     """Where words join two parts of a whole question: `a dog`, ` and `, `a cat`.
 
-    Where only a name may follow (a group `named` of the pattern), `named` is true.
+    `names` are those of the parts that have to end with a document's name: the second where the
+    pattern's group `named` matches, both where `listed` does.
     """
 
     whole: str
     before: str
     join: slice
     after: str
-    named: bool
+    names: tuple[str, ...]
 
     @property
     def text(self) -> str:
@@ -84,11 +85,17 @@ def joints(text: str, pattern: str) -> list[Joint]:
     joins = [slice(*one.span()) for one in found]
     ends, starts = [0, *(join.stop for join in joins)], [*(j.start for j in joins), len(text)]
     parts = [text[end:start] for end, start in zip(ends, starts, strict=True)]
-    named = [bool(one.groupdict().get("named")) for one in found]
     return [
-        Joint(text, before, join, after, only)
-        for (before, after), join, only in zip(pairwise(parts), joins, named, strict=True)
+        Joint(text, before, join, after, _names(one, before, after))
+        for (before, after), join, one in zip(pairwise(parts), joins, found, strict=True)
     ]
+
+
+def _names(found: re.Match[str], before: str, after: str) -> tuple[str, ...]:
+    groups = found.groupdict()
+    if groups.get("listed"):
+        return before, after
+    return (after,) if groups.get("named") else ()
 
 
 def divided(places: Sequence[Joint], kept: Sequence[bool]) -> list[str]:

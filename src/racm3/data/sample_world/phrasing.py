@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from racm3.data.sample_world.scenes import Scene
+from racm3.data.sample_world.scenes import NUMBERS, Scene
 
 Ways = Mapping[str, tuple[str, ...]]
 NO_WAYS: Ways = {}
@@ -55,6 +55,8 @@ TWICE = {
     ),
     "above": ("two {many} one above the other", "two {many}, one on top and one below"),
 }
+# What joins three things or four, and the last of them.
+SEVERAL = ((", ", " and "), (", ", " and "), (", ", ", and "), (" and ", " and "), (", ", ", "))
 SIZED = {"small": ("small", "tiny", "little"), "large": ("", "big", "large")}
 PLACED = {
     "left": ("on the left", "at the left"),
@@ -89,7 +91,7 @@ AFTER_A_NOUN = (" of ", " with ", " without ", " in ", " on ", " behind ", " fro
 def phrased(
     scene: Scene, rng: np.random.Generator, *, ways: Ways = NO_WAYS, share: float = 1.0
 ) -> str:
-    """One of many ways to say what a scene of one or two things shows.
+    """One of many ways to say what a scene of up to four things shows.
 
     Args:
         scene: It.
@@ -97,7 +99,10 @@ def phrased(
         ways: What joins two things by how they stand, `share` of the time; else as all do.
         share: See `ways`.
     """
-    what = _pair(scene, rng, ways, share) if len(scene.things) == 2 else _one(scene, rng)
+    if len(scene.things) == 1:
+        what = _one(scene, rng)
+    else:
+        what = _pair(scene, rng, ways, share) if len(scene.things) == 2 else _several(scene, rng)
     if scene.colour == "white" and scene.texture == "plain" and rng.random() < UNSAID:
         return what
     ground = scene.colour if scene.texture == "plain" else f"{scene.texture} {scene.colour}"
@@ -122,6 +127,15 @@ def _pair(scene: Scene, rng: np.random.Generator, ways: Ways, share: float) -> s
         some = ways[scene.relation]
     left, right = (looking(thing.noun, dye) for thing, dye in scene.looks)
     return str(rng.choice(some)).format(a=left, b=right)
+
+
+def _several(scene: Scene, rng: np.random.Generator) -> str:
+    first, many = scene.things[0], NUMBERS[len(scene.things)]
+    if len({*scene.looks}) == 1:
+        return " ".join([many, *scene.dyes[:1], plural(first.name)])
+    between, before_last = SEVERAL[rng.integers(len(SEVERAL))]
+    *some, last = (looking(thing.noun, dye) for thing, dye in scene.looks)
+    return f"{between.join(some)}{before_last}{last}"
 
 
 def looking(noun: str, look: str) -> str:

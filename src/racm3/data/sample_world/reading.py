@@ -1,6 +1,6 @@
 """How a question to the sample world is read: what it asks for, and in which words."""
 
-from racm3.data.sample_world.scenes import COLOURS, DYES, PLACES, TEXTURES
+from racm3.data.sample_world.scenes import COLOURS, DYES, NUMBERS, PLACES, TEXTURES
 
 _DYED = f" dyed (?:{'|'.join(DYES)})"
 # How two of one thing stand: these words would find briefs and a clock that shows one.
@@ -8,7 +8,7 @@ _ARRANGED = (
     ",? one (?:on top and one below|above the other)| side by side| in (?:a )?row"
     "| (?:next to|beside|near|above|below|over|under|behind|on top of) (?:each other|one another)"
 )
-_TWICE = r"\btwo of (?=(?:an?|the) )"
+_TWICE = r"\b(?:two|three|four) of (?=(?:an?|the) )"
 _FIELD = r"field\b(?! hockey)"
 _GROUND = f"(?:(?:{'|'.join(TEXTURES)}) )?(?:{'|'.join(COLOURS)}) (?:background|{_FIELD})"
 # A whole caption of a scene with nothing in it.
@@ -46,17 +46,19 @@ SPLITS = (
 _NO_DYE = "".join(f"(?<!\\b{dye} )" for dye in DYES)
 # What is done, and not how something is: a sleeping cat.
 _BARE = r"(?<!\ba )(?<!\ban )(?<!\bthe )"
-_THESE = "an?|the|two|some|my|your|his|her|its|our|their"
+_THESE = "an?|the|two|three|four|some|my|your|his|her|its|our|their"
 JOINS = (
     rf"(?i:(?:,(?= (?:{_THESE}) )(?! an? {_GROUND})"
-    rf"| (?:{_NO_DYE}and|&|\+|{_DOING}|{_AS}(?:over|under|near|behind|in front of)"
+    rf"|,? (?:{_NO_DYE}and|&|\+|{_DOING}|{_AS}(?:over|under|near|behind|in front of)"
     rf"|(?:{_AS}(?:with|on|in|inside(?: of)?|at|by)|{_BARE}[a-z]+ing)"
-    rf"(?= (?:{_THESE}) )"
+    rf"(?= (?:{_THESE}) ))"
     # Without an article before what has a name: a cat with hat, not a dog with spots.
-    rf"|(?P<named>{_AS}(?:with|on|in|inside(?: of)?)|{_BARE}(?:{_TO})))"
+    rf"|(?P<named> (?:{_AS}(?:with|on|in|inside(?: of)?)|{_BARE}(?:{_TO})))"
+    # Between two names: cat, dog and bird, not a big, red car.
+    rf"|(?P<listed>,(?! (?:an? )?{_GROUND})))"
     r"(?! each| the (?:other|left|right|top|bottom|middle|corner|cent(?:er|re))\b)"
     r"(?! (?:an? )?(?:row|line|column)\b)"
-    r"(?! one (?:on|at|in|to|above|below|under|beneath|behind)\b)) )"
+    r"(?! one (?:on|at|in|to|above|below|under|beneath|behind)\b) )"
 )
 # What is read instead of what people type, since the lessons have no other words for it but in some
 # (docs/log.md): no opening but `a picture of`, no capital, no full stop.
@@ -79,6 +81,10 @@ ANYWHERE = {
     },
     r"(?i:(?<! one) (?:at|on) (?=(?:left|right|top|bottom)(?! of)\b))": " at the ",
     r"\b[Gg]ray\b": "grey",
+    **{
+        rf"(?:^|(?<=, )|(?<=\band )|(?<=\bof )){digit} (?=[a-z])": f"{word} "
+        for digit, word in NUMBERS.items()
+    },
     rf"(?i:(?P<how>{_BEFORE}) (?={_GROUND}$)(?=orange))": r"\g<how> an ",
     rf"(?i:(?P<how>{_BEFORE}) (?={_GROUND}$))": r"\g<how> a ",
 }
@@ -88,13 +94,17 @@ _LEFT = "(?:to (?:the )?)?left of"
 BETWEEN = {
     f"{_AS}(?:over|on top of|on|above)|riding": "above",
     f"{_AS}(?:under|below|beneath)|wearing": "below",
-    r",|and|&|\+|[a-z]+ing": "left of",
+    r",(?: and)?|and|&|\+|[a-z]+ing": "left of",
     f"{_AS}(?:next to|beside|near|by|at|behind|in front of|with|in|inside(?: of)?|{_LEFT})":
         "left of",
 }  # fmt: skip
+# Three and four things are listed, one of several as often as there are.
+SEVERAL = (", ", " and ")
+TIMES = {f"{word} of (?P<one>.+)": number for number, word in NUMBERS.items()}
 _DYES = f"(?P<look>{'|'.join(DYES)})"
 _THERE = f"(?P<there>(?: (?:at|on)(?: the)? (?:left|right|top|bottom))?(?: on {_ON})?)"
 _ARTICLES = (("an?", "(?i:[aeiou])", "an"), ("an?", "", "a"), ("the", "", "the"))
+_MANY = "(?P<many>two|three|four)"
 # Two red dogs are two of a dog dyed red, two flags of Italy two of the flag: our captions say so.
 _IN_IE = ("cook", "gen", "mov", "self", "smooth", "zomb", "neckt", r"\bp", r"\bt")
 _ONES = {
@@ -112,29 +122,35 @@ _ONES = {
 _TAIL = f"(?P<tail>(?: (?:of|with|without|in|on|behind|from)(?! {_ON}$) .+?)?)"
 _TWO = {
     f"{number} (?:small |tiny |little )?{look}(?!of )(?P<rest>.*?){many}{_TAIL}{_THERE}":
-        rf"two of a \g<rest>{one}\g<tail>{dyed}\g<there>"
+        rf"\g<many> of a \g<rest>{one}\g<tail>{dyed}\g<there>"
     for number, look, dyed in (
-        ("(?:two|2)", f"{_DYES} ", r" dyed \g<look>"),
-        ("(?P<look>two|2)", "", ""),
+        (_MANY, f"{_DYES} ", r" dyed \g<look>"),
+        (f"(?P<look>{_MANY})", "", ""),
     )
     for many, one in _ONES.items()
 }  # fmt: skip
 _SIZES = "small|tiny|little|big|large|huge"
 # Whoever says two sizes means something else: the keywords of a zany face are `large` and `small`.
 _ONE_SIZE = rf"(?!(?:{_SIZES})\b)"
+
+
+def _unsized(sizes: str) -> dict[str, str]:
+    """What is read without these."""
+    return {
+        f"{asked}(?P<look>{sizes}) {_ONE_SIZE}(?P<rest>{first}.+)": rf"{read}\g<rest>"
+        for asked, first, read in (*((f"{a} ", b, f"{c} ") for a, b, c in _ARTICLES), ("", "", ""))
+    }
+
+
 ALONE = {
     rf"(?P<a>(?:(?:an?|the) )?)(?P<look>tiny|little) {_ONE_SIZE}(?P<rest>.+)":
         r"\g<a>small \g<rest>",
-    **{
-        f"{asked} (?P<look>big|large|huge) {_ONE_SIZE}(?P<rest>{first}.+)": rf"{read} \g<rest>"
-        for asked, first, read in _ARTICLES
-    },
-    rf"(?P<look>big|large|huge) {_ONE_SIZE}(?P<rest>.+)": r"\g<rest>",
+    **_unsized("big|large|huge"),
     rf"(?P<a>(?:(?:a|the) )?)small {_DYES} (?P<rest>.+?){_THERE}":
         r"\g<a>small \g<rest> dyed \g<look>\g<there>",
     **_TWO,
-    r"two of a (?P<look>)(?P<rest>flag of .+)": r"two of the \g<rest>",
-    r"two of a (?P<look>)(?P<rest>(?i:(?!one|uni|eu)[aeiou]).+)": r"two of an \g<rest>",
+    rf"{_MANY} of a (?P<look>)(?P<rest>flag of .+)": r"\g<many> of the \g<rest>",
+    rf"{_MANY} of a (?P<look>)(?P<rest>(?i:(?!one|uni|eu)[aeiou]).+)": r"\g<many> of an \g<rest>",
 }  # fmt: skip
 _AFTER, _ENDS = "(?P<after>.*)", f"(?={_BEHIND}| on {_ON}$|$)"
 _OF_TWO = "(?P<two>two of (?:(?! side by side| one above the other).)+?)"
@@ -148,6 +164,7 @@ WHOLE = {
         r"\g<two> one above the other\g<after>",
     rf"{_OF_TWO}(?: in (?:a )?row| (?:next to|beside|near|behind) {_EACH_OTHER}|{_ENDS}){_AFTER}":
         r"\g<two> side by side\g<after>",
+    rf"(?P<many>(?:three|four) of .+?)(?:{_ARRANGED}){_AFTER}": r"\g<many>\g<after>",
     rf"(?!{GROUND_SAID})(?P<all>.+)": r"\g<all> on a white background",
 }  # fmt: skip
 # What our captions say of a part that is redrawn in a picture, which people leave to the picture.
@@ -167,12 +184,13 @@ SMALLER = {
 }
 # Our captions say an article of everything, and two things are told apart by theirs; who says
 # several of a thing, or whose they are, has said something else.
-_NO_ARTICLE = rf"(?!(?:{_THESE}|two|three|four|\d+|many|several) )(?!.*(?<![su])s$)"
-_MANY = r"(?!(?:people|men|women|children|mice|feet|teeth)\b(?!’))"
+_NO_ARTICLE = rf"(?!(?:{_THESE}|\d+|many|several) )(?!.*(?<![su])s$)"
+_NO_CROWD = r"(?!(?:people|men|women|children|mice|feet|teeth)\b(?!’))"
 BOTH = {
+    **_unsized(_SIZES),
     rf"(?P<look>){_NO_ARTICLE}(?P<rest>flag of .+)": r"the \g<rest>",
-    rf"(?P<look>){_NO_ARTICLE}{_MANY}(?P<rest>(?i:(?!one|uni|eu)[aeiou]).*)": r"an \g<rest>",
-    rf"(?P<look>){_NO_ARTICLE}{_MANY}(?P<rest>.+)": r"a \g<rest>",
+    rf"(?P<look>){_NO_ARTICLE}{_NO_CROWD}(?P<rest>(?i:(?!one|uni|eu)[aeiou]).*)": r"an \g<rest>",
+    rf"(?P<look>){_NO_ARTICLE}{_NO_CROWD}(?P<rest>.+)": r"a \g<rest>",
 }
 EACH = {
     f"{asked}{_DYES} (?!and )(?P<rest>{first}.+?){_THERE}":

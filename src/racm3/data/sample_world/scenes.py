@@ -1,4 +1,4 @@
-"""Scenes: no thing, one or two somewhere on a background, with a caption that says so.
+"""Scenes: up to four things somewhere on a background, with a caption that says so.
 
 A scene is a value; drawing it and captioning it are pure. Whoever wants a random one brings the
 dice, so a stream of scenes is a function of its seed.
@@ -33,6 +33,12 @@ PLACES = {
     "bottom": (0.5, 1.0),
 }
 RELATIONS = ("left of", "above")
+# Where several stand, in the order in which they are said, in shares of the room.
+SEVERAL = {
+    3: ((0.0, 0.0), (1.0, 0.0), (0.5, 1.0)),
+    4: ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)),
+}
+NUMBERS = {2: "two", 3: "three", 4: "four"}
 TILT = 20
 STRIPE = 8
 # What a thing can be dyed, and the colour that its middle shades get: the basic colours of English
@@ -61,7 +67,7 @@ class Chances:
     Args:
         rare: The chance of each rare look: striped, checked, and of one thing tilted.
         dyed: The chance that a thing that stands alone has another colour than its own.
-        coloured: The chance that one of two different things has, or each of them.
+        coloured: The chance that one of different things has, or each of them.
     """
 
     rare: float = 0.05
@@ -95,11 +101,11 @@ class Scene:
         count: int | None = None,
         chances: Chances = USUAL,
     ) -> "Scene":
-        """A scene of `count` things; most have one thing where it is not said."""
+        """A scene of `count` things, four at most; most have one thing where it is not said."""
         count = count or (1 if rng.random() < 0.8 else 2)
         first = things[int(rng.integers(len(things)))]
         second = first if rng.random() < 0.15 else things[int(rng.integers(len(things)))]
-        small = count == 2 or rng.random() < 0.5
+        small = count > 1 or rng.random() < 0.5
         anywhere = tuple(PLACES)[rng.integers(len(PLACES))]
         white = rng.random() < 0.25
         rare = chances.rare
@@ -112,11 +118,15 @@ class Scene:
             tilted=count == 1 and rng.random() < rare,
             relation=RELATIONS[rng.integers(len(RELATIONS))],
         )
-        some = chances.coloured if count == 2 else chances.dyed
-        if not some or (count == 2 and second is first) or rng.random() >= some:
+        if count > 2:
+            more = [things[int(rng.integers(len(things)))] for _ in range(count - 2)]
+            more = [first for _ in more] if second is first and rng.random() < 0.5 else more
+            scene = scene.showing(first, second, *more)
+        some = chances.coloured if count > 1 else chances.dyed
+        if not some or (count > 1 and second is first) or rng.random() >= some:
             return scene
         dyes = [tuple(DYES)[rng.integers(len(DYES))] for _ in scene.things]
-        if count == 2 and rng.random() < AS_IT_IS:
+        if count > 1 and rng.random() < AS_IT_IS:
             dyes[rng.integers(count)] = ""
         return replace(scene, dyes=tuple(dyes))
 
@@ -151,6 +161,8 @@ class Scene:
         if len(self.things) == 1:
             x, y = PLACES[self.place]
             return [(round(x * room), round(y * room))]
+        if several := SEVERAL.get(len(self.things)):
+            return [(round(x * room), round(y * room)) for x, y in several]
         if self.relation == "left of":
             return [(0, room // 2), (room, room // 2)]
         return [(room // 2, 0), (room // 2, room)]
@@ -184,12 +196,13 @@ class Scene:
         return self.things[0].noun, self.things[0].noun, self.things[0].name, self._subject()
 
     def _subject(self) -> str:
-        first = self.things[0]
-        if len(self.things) == 2:
-            if self.things[1] is first and len({*self.dyes}) < 2:
-                beside = "side by side" if self.relation == "left of" else "one above the other"
-                return f"two of {in_dye(first.noun, ''.join(self.dyes[:1]))} {beside}"
-            return f" {self.relation} ".join(in_dye(thing.noun, dye) for thing, dye in self.looks)
+        first, many = self.things[0], len(self.things)
+        if many > 1:
+            nouns = [in_dye(thing.noun, dye) for thing, dye in self.looks]
+            if len({*self.looks}) > 1:
+                return f" {self.relation} ".join(nouns) if many == 2 else listed(nouns)
+            beside = " side by side" if self.relation == "left of" else " one above the other"
+            return f"{NUMBERS[many]} of {nouns[0]}{beside * (many == 2)}"
         qualities = ["small" * (self.size == "small"), "tilted" * self.tilted]
         words = " ".join(word for word in qualities if word)
         noun = first.noun
@@ -206,6 +219,11 @@ class Scene:
 def in_dye(noun: str, dye: str) -> str:
     """How our captions say it."""
     return f"{noun} dyed {dye}" if dye else noun
+
+
+def listed(nouns: Sequence[str]) -> str:
+    """How several things are said: a cat, a dog and a bird."""
+    return f"{', '.join(nouns[:-1])} and {nouns[-1]}"
 
 
 def dyed(glyph: PIL.Image, dye: str) -> PIL.Image:
