@@ -18,7 +18,7 @@ from racm3.evaluation.attributes import dyes as seen_dyes
 from racm3.evaluation.attributes import in_its_dyes, obeyed, says_dye
 from racm3.evaluation.fidelity import emptied, faithful, nearest_things, thing_box
 from racm3.evaluation.invented import invented_things, recognised, taught
-from racm3.evaluation.sample_edits import edits, in_peoples_words, likened, much_read, twice
+from racm3.evaluation.sample_edits import edits, in_peoples_words, likened, much_read, repeated
 from racm3.evaluation.sample_tasks import captions, drawings, faithfully_kept
 from racm3.runtime import dice
 from racm3.system import Drawing, Settings, Writing
@@ -277,7 +277,7 @@ def test_people_do_not_say_what_our_captions_say(system):
 def test_the_first_of_two_things_stands_in_both_places_in_the_one_dye_that_is_said():
     pair = held_out_things()[3], held_out_things()[90]
     scenes = [Scene(pair, size="small", dyes=dyes) for dyes in (("", "red"), ())]
-    red, plain = twice([(scene, scene.document(dice(1))) for scene in scenes])
+    red, plain = repeated([(scene, scene.document(dice(1))) for scene in scenes])
     assert [scene.looks for scene, _ in (red, plain)] == [
         [(pair[0], "red")] * 2,
         [(pair[0], "")] * 2,

@@ -7,13 +7,16 @@ import sys
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import racm3
 from racm3.data.sample_world.corpus import memory
+from racm3.document import Document, Image
+from racm3.evaluation.sample_tasks import Shown
 from racm3.interfaces.cli.main import VERBS, build_parser
-from racm3.interfaces.page.gallery import make_gallery
+from racm3.interfaces.page.gallery import make_gallery, sheet
 from racm3.model.export import open_generator
 from racm3.recipes.build import Build
 from racm3.recipes.collection import Beginning
@@ -21,7 +24,7 @@ from racm3.recipes.further import Further
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
 from racm3.recipes.tiny import tiny, tiny_course, tiny_decoder, tiny_further, tiny_words
-from racm3.system import RACM3, Settings
+from racm3.system import RACM3, Consulted, Settings
 from racm3.system.parts import sample_folder
 from racm3.tokens.image import ImageTokenizer
 from tests.architecture.test_floors import FLOORS
@@ -36,10 +39,23 @@ def test_the_whole_sample_recipe_ends_in_a_system_that_answers(run, tmp_path):
     assert system.snapshot.startswith("sample world")
     page = make_gallery(system, Settings(), tmp_path).read_text()
     assert (tmp_path / "contact-sheet.png").exists()
-    assert page.count("<tr>") == 17
+    assert page.count("<tr>") == 18
     assert 'src="http' not in page
     assert "never seen in training" in page
     assert "hard, small letters: drew " in page
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_line_of_the_sheet_shows_up_to_four_sources(count):
+    def flat(shade: int) -> Image:
+        return Image(np.full((8, 8, 3), (shade, 0, 99), np.uint8))
+
+    read = [Consulted(None, None, Document.of(flat(40 * number))) for number in range(1, 5)]
+    pixels = sheet([Shown("a", "b", tuple(read[:count]), None, flat(250), flat(240))]).pixels
+    areas = [int((pixels == (40 * number, 0, 99)).all(axis=2).sum()) for number in range(1, 5)]
+    side = 128 if count < 3 else 64
+    assert areas == [side * side] * count + [0] * (4 - count)
+    assert (pixels == (250, 0, 99)).all(axis=2).sum() == 128 * 128
 
 
 def test_a_finished_run_is_not_trained_again(run):

@@ -23,8 +23,8 @@ from racm3.evaluation.sample_edits import (
     in_peoples_words,
     likened,
     much_read,
+    repeated,
     sentences,
-    twice,
 )
 from racm3.evaluation.sample_own import own_pictures, teaching
 from racm3.evaluation.sample_tasks import (
@@ -89,7 +89,7 @@ def evaluate(
         rows += in_peoples_words(system, baseline, some, settings)
     for some in (few[1], coloured[1]):
         words = "the same thing twice, in people's words"
-        rows += in_peoples_words(system, baseline, twice(some), settings, words)
+        rows += in_peoples_words(system, baseline, repeated(some), settings, words)
     rows += in_peoples_words(
         system, baseline, few[0], settings, "asked for in a sentence", around=opened
     )
@@ -97,10 +97,32 @@ def evaluate(
         words = "in people's words, in capitals or without articles"
         rows += in_peoples_words(system, baseline, some, settings, words, around=carelessly)
     rows += sentences(system, baseline, few[1], settings)
+    for each in (3, 4):
+        some, some_wrong = draw(held_out_things(), things_each=each)[:FEW], []
+        rows += several(system, baseline, some, settings, some_wrong)
+        wrong += some_wrong[:FAILURES]
     rows += teaching(system, settings, count=min(count, 24))
     rows += own_pictures(system, baseline, settings, count=min(count, FEW))
     rows += tellings(system, baseline, count=count, seed=seed)
     return rows, wrong
+
+
+def several(
+    system: RACM3,
+    baseline: RACM3,
+    some: Sequence[tuple[Scene, Document]],
+    settings: Settings,
+    wrong: list[Shown],
+) -> list[Row]:
+    """Scenes of more than two things, in our captions' words and in people's, and with the first
+    thing in every place."""
+    where = f"{len(some[0][0].things)} held-out thing(s)"
+    same = "the same thing in every place, in people's words"
+    return [
+        *drawings(system, baseline, some, settings, where, wrong),
+        *in_peoples_words(system, baseline, some, settings),
+        *in_peoples_words(system, baseline, repeated(some), settings, same),
+    ]
 
 
 def reconstruction(system: RACM3, some: Sequence[tuple[Scene, Document]]) -> list[Row]:

@@ -107,12 +107,12 @@ def in_peoples_words(
     ]
 
 
-def twice(some: Some) -> Some:
-    """Scenes of two things with the first of them in both places, in one dye if any is dyed."""
+def repeated(some: Some) -> Some:
+    """Scenes of several things with the first of them in every place, in one dye if any is dyed."""
     same = list[tuple[Scene, Document]]()
     for number, (scene, _) in enumerate(some):
-        dyes = tuple(filter(None, scene.dyes))[:1] * 2
-        scene = replace(scene, things=scene.things[:1] * 2, dyes=dyes)
+        dyes, every = tuple(filter(None, scene.dyes))[:1], len(scene.things)
+        scene = replace(scene, things=scene.things[:1] * every, dyes=dyes * every)
         same.append((scene, scene.document(dice(PHRASES, number))))
     return same
 

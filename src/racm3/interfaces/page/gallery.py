@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image as PIL
 from PIL import ImageDraw, ImageFont
 
-from racm3.data.sample_world.scenes import Scene
+from racm3.data.sample_world.scenes import Scene, listed
 from racm3.data.sample_world.things import SIZES, Thing, things
 from racm3.document import Document, Image
 from racm3.evaluation.fidelity import nearest_things
@@ -26,7 +26,7 @@ KEYWORDED, LETTERED, CROWNED, PET = "mirror ball", "NEW button", "ghost", "cat"
 
 def make_gallery(system: RACM3, settings: Settings, folder: Path) -> Path:
     """Write gallery.html and contact-sheet.png; the path of the page."""
-    lines = list(progress(show_all(system, settings), label="demo", total=16))
+    lines = list(progress(show_all(system, settings), label="demo", total=17))
     write_whole(folder / "gallery.html", page(lines, system, settings))
     write_whole(folder / "contact-sheet.png", sheet(lines).png())
     return folder / "gallery.html"
@@ -63,6 +63,7 @@ def show_all(system: RACM3, settings: Settings) -> Iterator[Shown]:
     yield draw_line(system, settings, together, pair[0])
     ghost, pet = (next(one for one in things() if one.name == name) for name in (CROWNED, PET))
     yield draw_line(system, settings, f"{ghost.noun} wearing a crown", ghost)
+    yield draw_line(system, settings, listed([one.noun for _, one in prompts()[2:5]]), animal)
     yield draw_line(system, settings, f"a red {animal.name}", animal)
     yield draw_line(system, settings, "a blue kitten and a red puppy", pet)
     if isinstance(system.parts.shelf, SampleShelf):  # nobody's own memory is read whole for this
@@ -181,7 +182,7 @@ TILE, GAP, TEXT_WIDTH = 128, 8, 280
 
 
 def sheet(lines: Sequence[Shown]) -> Image:
-    """The same as one picture: prompt, two sources, RA-CM3, CM3."""
+    """The same as one picture: prompt, up to four sources, RA-CM3, CM3."""
     font = ImageFont.load_default(15)
     width = TEXT_WIDTH + 4 * (TILE + GAP) + GAP
     canvas = PIL.new("RGB", (width, 30 + len(lines) * (TILE + GAP)), "white")
@@ -194,9 +195,10 @@ def sheet(lines: Sequence[Shown]) -> Image:
         pen.multiline_text((GAP, top + 4), words, "black", font)
         if line.given:
             canvas.paste(line.given.pil().resize((64, 64)), (TEXT_WIDTH - 64 - GAP, top))
-        sources = [one.document.images[0] for one in line.consulted if one.document.images][:2]
-        for column, source in enumerate(sources):
-            _paste(canvas, source, column, top)
+        sources = [one.document.images[0] for one in line.consulted if one.document.images]
+        side = TILE if len(sources) < 3 else TILE // 2
+        for place, source in enumerate(sources[:4]):
+            _paste(canvas, source, place % 2, top + side * (place // 2), side)
         for column, result in ((2, line.racm3), (3, line.cm3)):
             if isinstance(result, Image):
                 _paste(canvas, result, column, top)
@@ -206,8 +208,8 @@ def sheet(lines: Sequence[Shown]) -> Image:
     return Image.of(canvas)
 
 
-def _paste(canvas: PIL.Image, image: Image, column: int, top: int) -> None:
-    tile = image.pil().resize((TILE, TILE), PIL.Resampling.NEAREST)
+def _paste(canvas: PIL.Image, image: Image, column: int, top: int, side: int = TILE) -> None:
+    tile = image.pil().resize((side, side), PIL.Resampling.NEAREST)
     canvas.paste(tile, (TEXT_WIDTH + column * (TILE + GAP), top))
 
 
