@@ -94,3 +94,9 @@ def system(codec: Codec, encoder: ClipEncoder, shelf: ListShelf) -> RACM3:
     }
     parts = Parts(codec, encoder, models, RetrieverConfig(too_similar=None), shelf, "tiny")
     return RACM3(parts)
+
+
+@pytest.fixture(scope="session")
+def shipped() -> RACM3:
+    """What ships, opened once."""
+    return RACM3.open("sample", device="cpu")

@@ -22,7 +22,7 @@ from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf
 from racm3.retrieval.siglip import open_dual
 from racm3.runtime import device
-from racm3.system import RACM3, Settings
+from racm3.system import Settings
 from racm3.system.parts import sample_folder
 from tests.conftest import picture
 
@@ -216,39 +216,36 @@ def test_in_bf16_documents_are_nearly_where_they_are_in_fp32(tmp_path):
         fill_memory(store, [Entry(memory("all")[30], source="30")], shipped, precision="half")
 
 
-def test_the_shipped_vectors_are_those_of_the_shipped_clip():
-    system = RACM3.open("sample", device="cpu")
-    assert system.encoder.sides == Sides(
+def test_the_shipped_vectors_are_those_of_the_shipped_clip(shipped):
+    assert shipped.encoder.sides == Sides(
         text=0.125, sizes=SHOWN, columns=("keywords",), words=96, weight=2.0
     )
     some = list(range(0, 1840, 200))
-    shipped = system.parts.shelf.rows(some).vectors
+    vectors = shipped.parts.shelf.rows(some).vectors
     known, listed = zip(
         *((memory("all")[row], things()[row].metadata) for row in some), strict=True
     )
-    np.testing.assert_allclose(embed_memory(system.encoder, known, listed), shipped, atol=2e-3)
+    np.testing.assert_allclose(embed_memory(shipped.encoder, known, listed), vectors, atol=2e-3)
 
 
-def test_the_shipped_memory_finds_things_in_every_dye():
+def test_the_shipped_memory_finds_things_in_every_dye(shipped):
     """A leopard that is to be drawn green stands first, and no green heart."""
-    system = RACM3.open("sample", device="cpu")
     asked = scenes(held_out_things(), 60, seed=8, things_each=1, chances=Chances(dyed=1.0))
     right = 0
     for scene, document in asked:
-        (first,) = system.consult(document.only(Text), Settings(documents=1))
+        (first,) = shipped.consult(document.only(Text), Settings(documents=1))
         right += first.document == scene.things[0].document()
     assert right >= 57
 
 
-def test_the_shipped_clip_finds_things_by_keywords_that_it_never_read():
+def test_the_shipped_clip_finds_things_by_keywords_that_it_never_read(shipped):
     """Alone: no words are counted. Pictures say nothing about words."""
-    system = RACM3.open("sample", device="cpu")
     asked = [(row, one.unsaid) for row, one in enumerate(things()) if len(one.unsaid) > 1]
     rows, queries = zip(*((row, Document.of(" ".join(said))) for row, said in asked), strict=True)
     assert len(rows) > 150
-    found = recalled(system.library.retriever(), queries, rows, k=1)
+    found = recalled(shipped.library.retriever(), queries, rows, k=1)
     assert found.mean() > 0.6
-    others = recalled(system.library.retriever(), queries, (*rows[1:], rows[0]), k=1)
+    others = recalled(shipped.library.retriever(), queries, (*rows[1:], rows[0]), k=1)
     assert others.mean() < 0.05
-    seen = system.encoder.images([things()[row].on_white(48) for row in rows[:3]])
-    assert not seen[:, -system.encoder.sides.words :].any()
+    seen = shipped.encoder.images([things()[row].on_white(48) for row in rows[:3]])
+    assert not seen[:, -shipped.encoder.sides.words :].any()

@@ -72,17 +72,16 @@ def test_sizes_that_fit_no_picture_are_refused(system: RACM3, sizes):
         replace(system.parts, sizes=sizes)
 
 
-def test_the_shipped_system_draws_from_a_folder_of_ones_own_pictures(tmp_path):
+def test_the_shipped_system_draws_from_a_folder_of_ones_own_pictures(tmp_path, shipped):
     """One picture each, in whatever size, as people have them; guessing is right once in six."""
     things_ = invented_things(6, seed=4)
     for number, thing in enumerate(things_):
         shown = Image.of(thing.on_white(64).pil().resize((200, 200)))
         shown.pil().save(tmp_path / f"{number}.png")
         (tmp_path / f"{number}.txt").write_text(thing.name)
-    system = RACM3.open("sample", device="cpu")
     documents = [entry.document for entry in read_source(tmp_path, Tolerance())]
-    memory = ListShelf(documents, embed(system.encoder, documents))
-    mine, right = system.remembering(memory), 0
+    memory = ListShelf(documents, embed(shipped.encoder, documents))
+    mine, right = shipped.remembering(memory), 0
     pictures = [thing.on_white(64) for thing in things_]
     for number, thing in enumerate(things_):
         drawing = mine.draw(f"{thing.noun} on a white background")

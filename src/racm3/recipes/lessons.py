@@ -185,8 +185,7 @@ def gathered(
     """Scenes of three or four things each, fictional or seen ones, to be drawn after a document of
     each; half of them in people's words."""
     known, chances = seen_things(), replace(chances, coloured=COLOURED)
-    every = (*fiction.things, *known)
-    place = {id(thing): row for row, thing in enumerate(every)}
+    place = {thing: row for row, thing in enumerate((*fiction.things, *known))}
     documents, neighbours = list[Document](), np.full((count, 1, 4), -1)
     for number in range(count):
         rng = dice(seed, GATHERED, number)
@@ -195,7 +194,7 @@ def gathered(
         scene = Scene.random(which, rng, count=each, chances=chances)
         say = phrasing.phrased if rng.random() < 0.5 else Scene.caption
         documents.append(Document.of(say(scene, rng), scene.draw()))
-        rows = list(dict.fromkeys(place[id(thing)] for thing in scene.things))
+        rows = list(dict.fromkeys(place[thing] for thing in scene.things))
         neighbours[number, 0, : len(rows)] = rows
     memory = fiction.memory(dim, and_seen=True)
     return Lessons(documents, memory, neighbours=neighbours, words=Words.GIVEN)
