@@ -11,8 +11,7 @@ from PIL import ImageDraw
 from racm3 import RACM3
 from racm3.data.sources import Tolerance, read_source
 from racm3.document import Image
-from racm3.evaluation.sample_tasks import Shown
-from racm3.interfaces.page.gallery import sheet
+from racm3.evaluation.shown import Shown, sheet, strip
 from racm3.recipes.remembering import fill_memory
 from racm3.retrieval.memory import MemoryStore
 from racm3.runtime import write_whole
@@ -64,7 +63,7 @@ def main(folder: Path) -> None:
         mine = system.remembering(memory)
         lines = [drawn(mine, caption) for caption in ASKED]
         lines += [described(mine, name, colour) for name, colour in DESCRIBED.items()]
-    write_whole(folder / "own-pictures.png", sheet(lines).png())
+    write_whole(folder / "own-pictures.png", sheet(map(strip, lines)).png())
     print(folder / "own-pictures.png")
 
 

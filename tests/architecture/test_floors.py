@@ -8,7 +8,7 @@ import pytest
 import racm3
 
 FLOORS = (
-    {"document", "config", "errors", "runtime", "assets"},
+    {"document", "config", "errors", "runtime", "sharing", "assets"},
     {"tokens"},
     {"model"},
     {"retrieval"},

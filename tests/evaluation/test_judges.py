@@ -6,12 +6,12 @@ from racm3.data.sample_world.corpus import scenes
 from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
-from racm3.evaluation import sample
+from racm3.evaluation import sample_parts
 from racm3.evaluation.fidelity import faithful, nearest_things
 from racm3.evaluation.perplexity import document_losses, look_up
 from racm3.evaluation.recall import recalled
 from racm3.evaluation.report import mean, perplexity, share, table
-from racm3.evaluation.sample import psnr
+from racm3.evaluation.sample_parts import psnr
 from racm3.evaluation.sample_tasks import faithfully_kept
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.retriever import Retriever
@@ -70,9 +70,9 @@ def test_a_random_document_comes_before_the_right_one_or_behind_it(system, monke
         assert hidden
         return document_losses(voice, documents, shown, kind, hidden=hidden)
 
-    monkeypatch.setattr(sample.perplexity, "document_losses", spy)
+    monkeypatch.setattr(sample_parts.perplexity, "document_losses", spy)
     documents = system.parts.shelf.documents(range(4))
-    rows = sample.choosing(system, [(Scene(()), document) for document in documents])
+    rows = sample_parts.choosing(system, [(Scene(()), document) for document in documents])
     alone, first, second = read
     for right, one, other in zip(alone, first, second, strict=True):
         assert one[:1] == other[1:] == right

@@ -14,9 +14,9 @@ import torch
 import racm3
 from racm3.data.sample_world.corpus import memory
 from racm3.document import Document, Image
-from racm3.evaluation.sample_tasks import Shown
+from racm3.evaluation.shown import Shown, sheet, strip
 from racm3.interfaces.cli.main import VERBS, build_parser
-from racm3.interfaces.page.gallery import make_gallery, sheet
+from racm3.interfaces.page.gallery import make_gallery
 from racm3.model.export import open_generator
 from racm3.recipes.build import Build
 from racm3.recipes.collection import Beginning
@@ -51,7 +51,7 @@ def test_a_line_of_the_sheet_shows_up_to_four_sources(count):
         return Image(np.full((8, 8, 3), (shade, 0, 99), np.uint8))
 
     read = [Consulted(None, None, Document.of(flat(40 * number))) for number in range(1, 5)]
-    pixels = sheet([Shown("a", "b", tuple(read[:count]), None, flat(250), flat(240))]).pixels
+    pixels = sheet([strip(Shown("a", "b", tuple(read[:count]), None, flat(250), flat(240)))]).pixels
     areas = [int((pixels == (40 * number, 0, 99)).all(axis=2).sum()) for number in range(1, 5)]
     side = 128 if count < 3 else 64
     assert areas == [side * side] * count + [0] * (4 - count)

@@ -36,10 +36,10 @@ from racm3.recipes.study.learnt import (
 from racm3.recipes.study.rows import FRECHET, Claim
 from racm3.recipes.study.tables import TABLES
 from racm3.recipes.study.verdicts import METRICS, compare, estimate
-from racm3.recipes.study.workers import divide
 from racm3.recipes.study.worlds import photographs, view
 from racm3.retrieval.embedding import unit
 from racm3.retrieval.shelf import ListShelf
+from racm3.sharing import divide
 from tests.conftest import picture, unspaced
 from tests.recipes.conftest import TOY
 

@@ -34,6 +34,16 @@ class Row(NamedTuple):
     racm3: Estimate
     cm3: Estimate | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        cm3 = self.cm3.to_json() if self.cm3 else None
+        return {"measure": self.measure, "on": self.on, "racm3": self.racm3.to_json(), "cm3": cm3}
+
+    @classmethod
+    def of(cls, about: dict[str, Any]) -> "Row":
+        """Back from JSON."""
+        cm3 = Estimate(**about["cm3"]) if about["cm3"] else None
+        return cls(about["measure"], about["on"], Estimate(**about["racm3"]), cm3)
+
 
 def mean(samples: Sequence[float], *, seed: int = 0) -> Estimate:
     """Mean with a percentile bootstrap interval."""

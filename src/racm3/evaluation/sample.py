@@ -1,23 +1,23 @@
-"""Everything that is claimed of the sample system, measured by one command."""
+"""Everything that is claimed of the sample system, measured by one command, piece by piece."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+import racm3
 from racm3 import __version__
-from racm3.data.sample_world.corpus import memory, scenes
+from racm3.data.sample_world.corpus import scenes
 from racm3.data.sample_world.phrasing import carelessly, opened
 from racm3.data.sample_world.scenes import Chances, Scene
-from racm3.data.sample_world.things import held_out_things, seen_things, things
+from racm3.data.sample_world.things import held_out_things, seen_things
 from racm3.document import Document, Image
-from racm3.evaluation import fidelity, perplexity
-from racm3.evaluation.recall import recalled
-from racm3.evaluation.report import Row, mean, table
-from racm3.evaluation.report import perplexity as perplexity_estimate
+from racm3.evaluation.report import Row, table
 from racm3.evaluation.sample_edits import (
     edits,
     in_peoples_words,
@@ -27,17 +27,11 @@ from racm3.evaluation.sample_edits import (
     sentences,
 )
 from racm3.evaluation.sample_own import own_pictures, teaching
-from racm3.evaluation.sample_tasks import (
-    Shown,
-    captions,
-    drawings,
-    gaps,
-    infills,
-    paraphrases,
-    tellings,
-)
-from racm3.retrieval.shelf import ListShelf
-from racm3.runtime import dice, save_json, write_whole
+from racm3.evaluation.sample_parts import choosing, perplexities, recall, reconstruction, unknown
+from racm3.evaluation.sample_tasks import captions, drawings, gaps, infills, paraphrases, tellings
+from racm3.evaluation.shown import Shown, strip
+from racm3.runtime import load_json, save_json, write_whole
+from racm3.sharing import divide
 from racm3.system import RACM3, Settings
 from racm3.tokens.codec import Kind
 
@@ -46,65 +40,200 @@ EVALUATION = 1000
 FEW = 48
 # How many of each kind are shown.
 FAILURES = 4
+Some = Sequence[tuple[Scene, Document]]
 
 
-def evaluate(
-    system: RACM3, *, count: int, seed: int, settings: Settings
-) -> tuple[list[Row], list[Shown]]:
-    """All measures on `count` scenes, and what was wrong of each kind of answer.
+class Piece(NamedTuple):
+    """Some rows that are asked for at once; one that `shows` is given a list `wrong`, which it adds
+    to what was answered wrong."""
 
-    Scenes are numbered from the seed and never trained on.
+    name: str
+    ask: Callable[..., list[Row]]
+    shows: bool = False
+
+
+@dataclass(frozen=True)
+class Questions:
+    """All measures on `count` scenes, which are numbered from the settings' seed and never trained
+    on."""
+
+    system: RACM3
+    count: int
+    settings: Settings
+
+    @property
+    def pieces(self) -> list[Piece]:
+        return [*self.of_parts(), *self.of_answers(), *self.in_words(), *self.of_own()]
+
+    def of_parts(self) -> list[Piece]:
+        """Of tokenizer, retriever and generators by themselves."""
+        system, (one, _) = self.system, self.alone_and_both
+        return [
+            Piece("reconstruction", partial(reconstruction, system, self.draw())),
+            Piece("recall", partial(recall, system, self.settings.seed)),
+            *(
+                Piece(
+                    f"{kind.name} perplexity, {name}",
+                    partial(perplexities, system, self.baseline, some, kind, name),
+                )
+                for name, some in (
+                    ("scenes of seen things", self.seen),
+                    ("scenes of held-out things", self.draw()),
+                )
+                for kind in (Kind.IMAGE, Kind.TEXT)
+            ),
+            Piece("choosing", partial(choosing, system, one)),
+            Piece("unknown", self.both(unknown, one)),
+        ]
+
+    def of_answers(self) -> list[Piece]:
+        """Of drawings, captions, gaps and edits in our captions' words."""
+        (one, two), dyed = self.alone_and_both, self.dyed
+        drawn = {"1 held-out thing(s)": one, "2 held-out thing(s)": two}
+        drawn |= {f"{name}, dyed": some for name, some in zip(drawn, dyed, strict=True)}
+        told = {"1 held-out thing": one, "2 held-out things": two}
+        few = [some[:FEW] for some in (one, two)]
+        return [
+            *(
+                Piece(f"drawings, {where}", self.both(drawings, some, where=where), shows=True)
+                for where, some in drawn.items()
+            ),
+            Piece("paraphrases", self.both(paraphrases)),
+            *(
+                piece
+                for where, some in told.items()
+                for piece in (
+                    Piece(f"captions, {where}", self.both(captions, some, where=where), shows=True),
+                    Piece(f"gaps, {where}", self.both(gaps, some, where=where)),
+                )
+            ),
+            Piece("infills", self.both(infills, self.large_flags)),
+            *(Piece(f"edits {n}", self.both(edits, some)) for n, some in enumerate(few)),
+            Piece("likened", partial(likened, self.system, few[0], self.settings)),
+            *(
+                Piece(f"much read {n}", partial(much_read, self.system, some, self.settings))
+                for n, some in enumerate(few)
+            ),
+        ]
+
+    def in_words(self) -> list[Piece]:
+        """Of drawings of what people say."""
+        one, two, red, both_red = (some[:FEW] for some in (*self.alone_and_both, *self.dyed))
+        again, careless = "the same thing twice, {}", "{}, in capitals or without articles"
+        asked = [
+            *(("{}", some, {}) for some in (one, two, red, both_red)),
+            *((again, repeated(some), {}) for some in (two, both_red)),
+            ("asked for in a sentence", one, {"around": opened}),
+            *((careless, some, {"around": carelessly}) for some in (one, two, red)),
+        ]
+        return [
+            *(
+                Piece(
+                    f"{n}: {words}",
+                    self.both(
+                        in_peoples_words, some, words=words.format("in people's words"), **more
+                    ),
+                )
+                for n, (words, some, more) in enumerate(asked)
+            ),
+            Piece("sentences", self.both(sentences, two)),
+            *(
+                Piece(
+                    f"{each} things",
+                    self.both(several, self.draw(things_each=each)[:FEW]),
+                    shows=True,
+                )
+                for each in (3, 4)
+            ),
+        ]
+
+    def of_own(self) -> list[Piece]:
+        """Of what people add to the memory, and of labels that they give."""
+        system, settings, count = self.system, self.settings, self.count
+        few = min(count, FEW)
+        return [
+            Piece("teaching", partial(teaching, system, settings, count=min(count, 24))),
+            Piece("own pictures", partial(own_pictures, *self.systems, settings, count=few)),
+            Piece("tellings", partial(tellings, *self.systems, count=count, seed=settings.seed)),
+        ]
+
+    def both(
+        self, ask: Callable[..., list[Row]], *some: Some, **more: Any
+    ) -> Callable[..., list[Row]]:
+        """What asks the system and its baseline."""
+        return partial(ask, *self.systems, *some, self.settings, **more)
+
+    @cached_property
+    def baseline(self) -> RACM3:
+        return self.system.without_retrieval
+
+    @property
+    def systems(self) -> tuple[RACM3, RACM3]:
+        return self.system, self.baseline
+
+    def draw(self, **how: Any) -> Some:
+        """Scenes of held-out things."""
+        return scenes(held_out_things(), self.count, seed=EVALUATION + self.settings.seed, **how)
+
+    @property
+    def seen(self) -> Some:
+        return scenes(seen_things(), self.count, seed=EVALUATION + self.settings.seed)
+
+    @cached_property
+    def alone_and_both(self) -> tuple[Some, Some]:
+        """Scenes of one thing, and of two."""
+        return self.draw(things_each=1), self.draw(things_each=2)
+
+    @cached_property
+    def dyed(self) -> tuple[Some, Some]:
+        """The same in other colours."""
+        always = Chances(dyed=1.0, coloured=1.0)
+        return tuple(self.draw(things_each=each, chances=always) for each in (1, 2))  # type: ignore[return-value]
+
+    @property
+    def large_flags(self) -> Some:
+        flags = [thing for thing in held_out_things() if thing.group == "Flags"]
+        seed = EVALUATION + self.settings.seed
+        whole = scenes(flags, 3 * self.count, seed=seed, things_each=1)
+        return [one for one in whole if one[0].size == "large"][: self.count]
+
+
+def measured(pieces: Sequence[Piece], folder: Path) -> tuple[list[Row], list[Image]]:
+    """The rows of all pieces, and the first failures of each as strips for a sheet.
+
+    What was measured is kept in the folder: whoever was stopped goes on, and several processes
+    share the work.
     """
-    baseline, wrong = system.without_retrieval, list[Shown]()
-    draw = partial(scenes, count=count, seed=EVALUATION + seed)
-    rows = [*reconstruction(system, draw(held_out_things())), *recall(system, seed)]
-    for name, which in (("seen", seen_things()), ("held-out", held_out_things())):
-        for kind in (Kind.IMAGE, Kind.TEXT):
-            rows += perplexities(system, baseline, draw(which), kind, f"scenes of {name} things")
-    rows += choosing(system, draw(held_out_things(), things_each=1))
-    rows += unknown(system, baseline, draw(held_out_things(), things_each=1), settings)
-    for each, dyed in ((1, 0.0), (2, 0.0), (1, 1.0), (2, 1.0)):
-        chances = Chances(dyed=dyed, coloured=dyed)
-        some = draw(held_out_things(), things_each=each, chances=chances)
-        where, some_wrong = f"{each} held-out thing(s){', dyed' * bool(dyed)}", list[Shown]()
-        rows += drawings(system, baseline, some, settings, where, some_wrong)
-        wrong += some_wrong[:FAILURES]
-    rows += paraphrases(system, baseline, settings)
-    flags = [thing for thing in held_out_things() if thing.group == "Flags"]
-    whole = [one for one in scenes(flags, 3 * count, seed=EVALUATION + seed, things_each=1)]
-    large = [one for one in whole if one[0].size == "large"][:count]
-    for each, where in ((1, "1 held-out thing"), (2, "2 held-out things")):
-        some, some_wrong = draw(held_out_things(), things_each=each), []
-        rows += captions(system, baseline, some, settings, where, some_wrong)
-        wrong += some_wrong[:FAILURES]
-        rows += gaps(system, baseline, some, settings, where)
-    rows += infills(system, baseline, large, settings)
-    few = [draw(held_out_things(), things_each=each)[:FEW] for each in (1, 2)]
-    rows += [row for some in few for row in edits(system, baseline, some, settings)]
-    rows += [likened(system, few[0], settings)]
-    rows += [row for some in few for row in much_read(system, some, settings)]
-    always = Chances(dyed=1.0, coloured=1.0)
-    coloured = [draw(held_out_things(), things_each=each, chances=always)[:FEW] for each in (1, 2)]
-    for some in (*few, *coloured):
-        rows += in_peoples_words(system, baseline, some, settings)
-    for some in (few[1], coloured[1]):
-        words = "the same thing twice, in people's words"
-        rows += in_peoples_words(system, baseline, repeated(some), settings, words)
-    rows += in_peoples_words(
-        system, baseline, few[0], settings, "asked for in a sentence", around=opened
-    )
-    for some in (*few, coloured[0]):
-        words = "in people's words, in capitals or without articles"
-        rows += in_peoples_words(system, baseline, some, settings, words, around=carelessly)
-    rows += sentences(system, baseline, few[1], settings)
-    for each in (3, 4):
-        some, some_wrong = draw(held_out_things(), things_each=each)[:FEW], []
-        rows += several(system, baseline, some, settings, some_wrong)
-        wrong += some_wrong[:FAILURES]
-    rows += teaching(system, settings, count=min(count, 24))
-    rows += own_pictures(system, baseline, settings, count=min(count, FEW))
-    rows += tellings(system, baseline, count=count, seed=seed)
-    return rows, wrong
+    places = {piece: folder / f"{number:02d}.json" for number, piece in enumerate(pieces)}
+    found = dict[Piece, tuple[list[Row], list[Image]]]()
+    for piece in divide(pieces, places.__getitem__):
+        place, wrong = places[piece], list[Shown]()
+        picture = place.with_suffix(".png")
+        if not place.exists():
+            rows = piece.ask(wrong=wrong) if piece.shows else piece.ask()
+            if wrong:
+                strips = [strip(line).pixels for line in wrong[:FAILURES]]
+                write_whole(picture, Image(np.concatenate(strips)).png())
+            save_json(place, {"piece": piece.name, "rows": [row.to_json() for row in rows]})
+        rows = [Row.of(about) for about in load_json(place)["rows"]]
+        found[piece] = rows, [Image.read(picture)] if picture.exists() else []
+    every = [found[piece] for piece in pieces]
+    return [row for rows, _ in every for row in rows], [one for _, some in every for one in some]
+
+
+def fingerprint(system: RACM3, count: int, settings: Settings) -> str:
+    """What all answers depend on: this package's code, weights, settings, the memory."""
+    parts, said = system.parts, blake2b(digest_size=8)
+    for path in sorted(Path(racm3.__file__).parent.rglob("*.py")):
+        said.update(path.read_bytes())
+    models = [model for _, model in sorted(parts.generators.items())]
+    for model in (*models, parts.codec.image.vqgan):
+        for weights in model.parameters():
+            said.update(weights.detach().float().cpu().numpy().tobytes())
+    said.update(parts.encoder.texts(["a dog"]).tobytes())
+    about = [count, asdict(settings), asdict(parts.retriever), asdict(parts.rephrasing)]
+    said.update(json.dumps([system.snapshot, *about], sort_keys=True, default=str).encode())
+    return said.hexdigest()
 
 
 def several(
@@ -123,139 +252,6 @@ def several(
         *in_peoples_words(system, baseline, some, settings),
         *in_peoples_words(system, baseline, repeated(some), settings, same),
     ]
-
-
-def reconstruction(system: RACM3, some: Sequence[tuple[Scene, Document]]) -> list[Row]:
-    """What the image tokenizer keeps: the ceiling of everything after it."""
-    tokenizer = system.codec.image
-    originals = [document.images[0] for _, document in some]
-    codes = tokenizer.encode(originals)
-    rebuilt = tokenizer.decode(codes)
-    errors = [psnr(a, b) for a, b in zip(originals, rebuilt, strict=True)]
-    right = [fidelity.faithful(b, s) for b, (s, _) in zip(rebuilt, some, strict=True)]
-    where = "held-out scenes, tokenizer alone"
-    shown = tokenizer.encode([image for one in memory("all") for image in one.images])
-    used = np.isin(np.arange(tokenizer.codes), [*shown.ravel(), *codes.ravel()])
-    return [
-        Row("reconstruction PSNR (dB)", where, mean(errors)),
-        Row(f"fidelity[{fidelity.NAME}]", where, mean([float(r) for r in right])),
-        Row("codes in use", "all things and these scenes", mean(used.astype(float).tolist())),
-    ]
-
-
-def psnr(one: Image, other: Image) -> float:
-    error = np.square(one.pixels.astype(np.float64) - other.pixels).mean()
-    return float(10 * np.log10(255**2 / max(error, 1e-10)))
-
-
-def recall(system: RACM3, seed: int) -> list[Row]:
-    """Text to document by name, and picture to document from scenes of one thing.
-
-    By the CLIP alone, but for what an answer looks up: by words and the memory's keywords, too.
-    """
-    retriever, every = system.library.retriever(), things()
-    rows = []
-    by_name = [Document.of(thing.name) for thing in every]
-    pictured, right = [], []
-    for number, thing in enumerate(every):
-        rng = dice(seed, 31, number)
-        pictured.append(Document.of(Scene.random([thing], rng, count=1).draw()))
-        right.append(number)
-    other = [
-        (row, Document.of(" ".join(words)))
-        for row, thing in enumerate(every)
-        if len(words := thing.unsaid) > 1
-    ]
-    unheard = "keywords that no text says of the thing"
-    looked_up = retriever.neighbours([query for _, query in other], 5, rng=dice(seed, 32))
-    for k in (1, 5):
-        for name, queries in (("text", by_name), ("picture", pictured)):
-            hits = recalled(retriever, queries, right, k=k).astype(float)
-            rows.append(Row(f"recall@{k}, {name} to document", "all things", mean(hits.tolist())))
-        hits = recalled(retriever, [query for _, query in other], [r for r, _ in other], k=k)
-        rows.append(
-            Row(f"recall@{k}, text to document", unheard, mean(hits.astype(float).tolist()))
-        )
-        found = [
-            float(wanted in {one.id for one in near[:k]})
-            for (wanted, _), near in zip(other, looked_up, strict=True)
-        ]
-        rows.append(Row(f"recall@{k}, what an answer looks up", unheard, mean(found)))
-    return rows
-
-
-def perplexities(
-    system: RACM3,
-    baseline: RACM3,
-    some: Sequence[tuple[Scene, Document]],
-    kind: Kind,
-    where: str,
-) -> list[Row]:
-    """By K; the baseline never reads documents. Random documents show what the right ones do, and
-    one of these first whether a picture is drawn from the document that its text names."""
-    documents = [document for _, document in some]
-    name = "image" if kind is Kind.IMAGE else "text"
-    nothing = [[] for _ in documents]  # type: list[list[Document]]
-    plain = perplexity_estimate(
-        *perplexity.document_losses(baseline.voice, documents, nothing, kind)
-    )
-    shown = partial(perplexity.look_up, system.library.retriever(), documents, kind)
-    ways = {f"K = {count}": shown(count) for count in (0, 1, 2)}
-    ways["K = 2 random"] = shown(2, neighbours="random")
-    if kind is Kind.IMAGE:
-        pairs = zip(shown(1, neighbours="random"), ways["K = 1"], strict=True)
-        ways["K = 2, a random one first"] = [[*other, *right] for other, right in pairs]
-    rows = []
-    for way, before in ways.items():
-        losses = perplexity.document_losses(system.voice, documents, before, kind)
-        rows.append(Row(f"{name} perplexity, {way}", where, perplexity_estimate(*losses), plain))
-    return rows
-
-
-def choosing(system: RACM3, some: Sequence[tuple[Scene, Document]]) -> list[Row]:
-    """Whether the name in the prompt says which document a picture is of.
-
-    Once a few codes are said they tell, so none is read. Guessing between two documents costs a
-    factor of two in either order, or more in one order and less in the other.
-    """
-    documents, rows = [document for _, document in some], []
-    where = "scenes of 1 held-out thing, no code read"
-    shown = partial(perplexity.look_up, system.library.retriever(), documents, Kind.IMAGE, 1)
-    right, other = shown(), shown(neighbours="random")
-    ways = {
-        "the right document": right,
-        "the right one first": [[*a, *b] for a, b in zip(right, other, strict=True)],
-        "a random one first": [[*b, *a] for a, b in zip(right, other, strict=True)],
-    }
-    for way, before in ways.items():
-        losses = perplexity.document_losses(
-            system.voice, documents, before, Kind.IMAGE, hidden=True
-        )
-        rows.append(Row(f"image perplexity, {way}", where, perplexity_estimate(*losses)))
-    return rows
-
-
-def unknown(
-    system: RACM3, baseline: RACM3, some: Sequence[tuple[Scene, Document]], settings: Settings
-) -> list[Row]:
-    """What describing loses where the memory lacks the thing: by whatever is nearest, and by what
-    is near enough to be read."""
-    shelf, documents = system.parts.shelf, [document for _, document in some]
-    kept = [row for row, thing in enumerate(things()) if not thing.held_out]
-    less = system.remembering(ListShelf(shelf.documents(kept), shelf.rows(kept).vectors))
-    questions = [document.only(Image) for document in documents]
-    rows, nothing = [], [[] for _ in documents]  # type: list[Row], list[list[Document]]
-    plain = perplexity_estimate(
-        *perplexity.document_losses(baseline.voice, documents, nothing, Kind.TEXT)
-    )
-    for label, least in (("", None), (", near enough", settings.least)):
-        how = replace(settings, documents=2, least=least)
-        found = [less.consult(question, how) for question in questions]
-        shown = [[one.document for one in read] for read in found]
-        losses = perplexity.document_losses(system.voice, documents, shown, Kind.TEXT)
-        name, where = f"text perplexity, K = 2{label}", "held-out things that the memory lacks"
-        rows.append(Row(name, where, perplexity_estimate(*losses), plain))
-    return rows
 
 
 def as_table(rows: Sequence[Row]) -> str:
@@ -283,15 +279,6 @@ def write_report(
         "system": system.parts.name,
         "snapshot": system.snapshot,
     }
-    values = [
-        {
-            "measure": row.measure,
-            "on": row.on,
-            "racm3": row.racm3.to_json(),
-            "cm3": row.cm3.to_json() if row.cm3 else None,
-        }
-        for row in rows
-    ]
-    save_json(folder / "sample.json", {**about, "rows": values})
+    save_json(folder / "sample.json", {**about, "rows": [row.to_json() for row in rows]})
     written = f"# The sample system, measured\n\n`{command}`\n\n{as_table(rows)}\n"
     write_whole(folder / "sample.md", written)

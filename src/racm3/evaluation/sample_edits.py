@@ -63,7 +63,7 @@ def edits(system: RACM3, baseline: RACM3, some: Some, settings: Settings) -> lis
     return rows
 
 
-def likened(system: RACM3, some: Some, settings: Settings) -> Row:
+def likened(system: RACM3, some: Some, settings: Settings) -> list[Row]:
     """Scenes drawn after another scene of the same thing, which the user gives."""
 
     def like(one: RACM3, number: int, mine: Settings) -> bool:
@@ -73,7 +73,7 @@ def likened(system: RACM3, some: Some, settings: Settings) -> Row:
         return fidelity.faithful(drawing.image, scene)
 
     where = "1 held-out thing, after another scene of it"
-    return _row(f"fidelity[{fidelity.NAME}]", where, like, (system,), some, settings)
+    return [_row(f"fidelity[{fidelity.NAME}]", where, like, (system,), some, settings)]
 
 
 def in_peoples_words(

@@ -1,7 +1,7 @@
 """What the sample system does for people, judged: drawings, captions, infills, teaching."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,23 +14,12 @@ from racm3.evaluation.attributes import Attributes, in_its_dyes, obeyed, says_dy
 from racm3.evaluation.copying import copied
 from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.report import Row, mean, share
-from racm3.system import RACM3, Consulted, Drawing, Settings, Writing
+from racm3.evaluation.shown import Shown
+from racm3.system import RACM3, Drawing, Settings, Writing
 from racm3.system.fewshot import By
 from racm3.system.filling import GAP
 from racm3.system.many import numbered
 from racm3.tokens.image import ImageTokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What was asked, what was read, and both answers: a line to look at."""
-
-    title: str
-    note: str
-    consulted: tuple[Consulted, ...]
-    given: Image | None
-    racm3: Image | str
-    cm3: Image | str
 
 
 def drawings(

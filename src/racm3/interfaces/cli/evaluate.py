@@ -23,8 +23,9 @@ from racm3.evaluation.features import (
 )
 from racm3.evaluation.frechet import extrapolated_frechet, frechet_estimate, kernel_distance
 from racm3.evaluation.report import Estimate, mean
+from racm3.evaluation.shown import sheet
 from racm3.interfaces.cli.answer import Using
-from racm3.interfaces.page.gallery import make_gallery, sheet
+from racm3.interfaces.page.gallery import make_gallery
 from racm3.recipes.study import plan
 from racm3.recipes.study.budgets import BUDGETS
 from racm3.recipes.study.report import write
@@ -59,6 +60,9 @@ def sample(
 ) -> None:
     """Measure everything that is claimed of the sample system, with intervals.
 
+    What was measured is kept: whoever is stopped goes on with the same command, and where it runs
+    in several processes they share the work.
+
     Args:
         out: Where sample.json, sample.md and sample-failures.png go: the first four of each
             kind of answer that were wrong, beside what was asked for.
@@ -66,7 +70,8 @@ def sample(
         using: System and memory.
     """
     system = using.open()
-    rows, wrong = judge.evaluate(system, count=count, seed=settings.seed, settings=settings)
+    kept = out / ".measured" / judge.fingerprint(system, count, settings)
+    rows, wrong = judge.measured(judge.Questions(system, count, settings).pieces, kept)
     judge.write_report(rows, out, system=system, command=_command(), seed=settings.seed)
     write_whole(out / "sample-failures.png", sheet(wrong).png())
     print(judge.as_table(rows))

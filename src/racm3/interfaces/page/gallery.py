@@ -6,15 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as PIL
-from PIL import ImageDraw, ImageFont
 
 from racm3.data.sample_world.scenes import Scene, listed
 from racm3.data.sample_world.things import SIZES, Thing, things
 from racm3.document import Document, Image
 from racm3.evaluation.fidelity import nearest_things
 from racm3.evaluation.invented import invented_things, taught
-from racm3.evaluation.sample_tasks import Shown
+from racm3.evaluation.shown import Shown, sheet, strip
 from racm3.runtime import dice, progress, write_whole
 from racm3.system import RACM3, Consulted, Settings
 from racm3.system.parts import SampleShelf
@@ -28,7 +26,7 @@ def make_gallery(system: RACM3, settings: Settings, folder: Path) -> Path:
     """Write gallery.html and contact-sheet.png; the path of the page."""
     lines = list(progress(show_all(system, settings), label="demo", total=17))
     write_whole(folder / "gallery.html", page(lines, system, settings))
-    write_whole(folder / "contact-sheet.png", sheet(lines).png())
+    write_whole(folder / "contact-sheet.png", sheet(map(strip, lines)).png())
     return folder / "gallery.html"
 
 
@@ -176,44 +174,3 @@ def _source(one: Consulted) -> str:
 
 def _result(result: Image | str) -> str:
     return html.escape(result) if isinstance(result, str) else picture_html(result, 160)
-
-
-TILE, GAP, TEXT_WIDTH = 128, 8, 280
-
-
-def sheet(lines: Sequence[Shown]) -> Image:
-    """The same as one picture: prompt, up to four sources, RA-CM3, CM3."""
-    font = ImageFont.load_default(15)
-    width = TEXT_WIDTH + 4 * (TILE + GAP) + GAP
-    canvas = PIL.new("RGB", (width, 30 + len(lines) * (TILE + GAP)), "white")
-    pen = ImageDraw.Draw(canvas)
-    for column, head in enumerate(("consulted", "consulted", "RA-CM3", "CM3")):
-        pen.text((TEXT_WIDTH + column * (TILE + GAP), 6), head, "black", font)
-    for number, line in enumerate(lines):
-        top = 30 + number * (TILE + GAP)
-        words = _wrapped(f"{line.title} [{line.note}]", 24 if line.given else 34)
-        pen.multiline_text((GAP, top + 4), words, "black", font)
-        if line.given:
-            canvas.paste(line.given.pil().resize((64, 64)), (TEXT_WIDTH - 64 - GAP, top))
-        sources = [one.document.images[0] for one in line.consulted if one.document.images]
-        side = TILE if len(sources) < 3 else TILE // 2
-        for place, source in enumerate(sources[:4]):
-            _paste(canvas, source, place % 2, top + side * (place // 2), side)
-        for column, result in ((2, line.racm3), (3, line.cm3)):
-            if isinstance(result, Image):
-                _paste(canvas, result, column, top)
-            else:
-                left = TEXT_WIDTH + column * (TILE + GAP)
-                pen.multiline_text((left, top + 4), _wrapped(result, 16), "black", font)
-    return Image.of(canvas)
-
-
-def _paste(canvas: PIL.Image, image: Image, column: int, top: int, side: int = TILE) -> None:
-    tile = image.pil().resize((side, side), PIL.Resampling.NEAREST)
-    canvas.paste(tile, (TEXT_WIDTH + column * (TILE + GAP), top))
-
-
-def _wrapped(text: str, width: int) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(text, width))

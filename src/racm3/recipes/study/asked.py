@@ -28,11 +28,11 @@ from racm3.recipes.study.learnt import (
     retriever_config,
     unusual,
 )
-from racm3.recipes.study.workers import alone
 from racm3.recipes.study.worlds import StoredEncoder, World
 from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf, Shelf, joined
 from racm3.runtime import dice, folder_written_whole
+from racm3.sharing import alone
 from racm3.system import RACM3, Settings
 from racm3.system.fewshot import By
 from racm3.system.many import numbered

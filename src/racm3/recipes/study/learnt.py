@@ -19,9 +19,9 @@ from racm3.recipes.collection import Beginning
 from racm3.recipes.job import Job
 from racm3.recipes.lessons import prepare_lessons
 from racm3.recipes.study.budgets import Budget
-from racm3.recipes.study.workers import alone
 from racm3.recipes.study.worlds import World
 from racm3.retrieval.config import RetrieverConfig
+from racm3.sharing import alone
 from racm3.tokens.masking import Masking
 from racm3.training.generator import GeneratorTraining
 from racm3.training.loop import LoopConfig

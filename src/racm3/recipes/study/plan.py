@@ -25,9 +25,9 @@ from racm3.recipes.study.learnt import (
 from racm3.recipes.study.rows import Table
 from racm3.recipes.study.tables import TABLES
 from racm3.recipes.study.verdicts import seeded
-from racm3.recipes.study.workers import divide
 from racm3.recipes.study.worlds import World
 from racm3.runtime import load_json, progress, save_json
+from racm3.sharing import divide
 
 # So many documents tell one encoder from another of the same name.
 FIRST = 1024

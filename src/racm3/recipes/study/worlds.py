@@ -21,11 +21,11 @@ from racm3.recipes import lessons
 from racm3.recipes.collection import train_text, train_tokenizer
 from racm3.recipes.lessons import Fiction, Lessons
 from racm3.recipes.study.budgets import Budget
-from racm3.recipes.study.workers import alone
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import AVERAGE, Dropout, Encoder, embed_memory
 from racm3.retrieval.shelf import ListShelf, Shelf
 from racm3.runtime import device, dice
+from racm3.sharing import alone
 from racm3.system.parts import Parts, SampleShelf, open_parts, sample_folder
 from racm3.tokens.codec import Codec
 from racm3.tokens.text import TextTokenizer

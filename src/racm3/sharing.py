@@ -1,4 +1,4 @@
-"""Several processes on one study: every piece of work is done once, by whoever comes first."""
+"""Several processes on pieces of work: each is done once, by whoever comes first."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
