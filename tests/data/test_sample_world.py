@@ -579,7 +579,9 @@ def test_two_of_a_thing_are_read_as_our_captions_say_them():
 @pytest.mark.parametrize("count", [3, 4])
 def test_what_people_say_of_several_things_is_read_as_our_captions_say_it(count):
     plain = [thing for thing in seen_things() if not re.search(JOINS, f"a {thing.name} a b")]
-    plain = [thing for thing in plain if not re.search("s$|^small ", thing.name)]
+    # What these are in the singular nobody can tell by the word.
+    looks = f"s$|lacrosse|axe|game die|people|^(?:small|busts|field|{'|'.join(DYES)}) "
+    plain = [thing for thing in plain if not re.search(looks, thing.name)]
     rng, rephrasing = np.random.default_rng(3), sample_cpu().rephrasing
     for _ in range(200):
         scene = Scene.random(plain, rng, count=count, chances=Chances(rare=0, coloured=0.3))
@@ -598,8 +600,12 @@ def test_what_people_say_of_several_things_is_read_as_our_captions_say_it(count)
     ("said", "things", "read"),
     [
         ("two cats and a dog", ["two cats", "a dog"], "a cat, a cat and a dog"),
-        ("an owl with three red foxes", ["an owl", "three red foxes"],
-         "an owl, a fox dyed red, a fox dyed red and a fox dyed red"),
+        ("an owl with two red foxes", ["an owl", "two red foxes"],
+         "an owl, a fox dyed red and a fox dyed red"),
+        ("two owls & two foxes", ["two owls", "two foxes"], "an owl, an owl, a fox and a fox"),
+        # Four with one more than the others come out as three, whatever is said.
+        ("three owls & a fox", ["three owls", "a fox"], "three owls left of a fox"),
+        ("two owls, a cat & a fox", ["two owls", "a cat", "a fox"], "two owls, a cat and a fox"),
         ("a big red car, a huge owl and cat", ["a big red car", "a huge owl", "cat"],
          "a car dyed red, an owl and a cat"),
         # More than four of all were in no lesson.

@@ -1,23 +1,35 @@
 """What the rest of a picture says of a part that is redrawn."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from racm3.data.sample_world.reading import GROUND_SAID, GROUNDS, MIDDLES, SMALLER
+from racm3.data.sample_world.reading import (
+    GROUND_SAID,
+    GROUNDS,
+    LAYOUTS,
+    MIDDLES,
+    NOUNS,
+    SMALLER,
+)
 from racm3.data.sample_world.scenes import COLOURS, PLACES, Scene
-from racm3.data.sample_world.things import held_out_things
+from racm3.data.sample_world.things import held_out_things, seen_things
 from racm3.document import Image
 from racm3.errors import ConfigError
 from racm3.evaluation.fidelity import thing_box
 from racm3.recipes.sample import sample_cpu
+from racm3.runtime import dice
 from racm3.system import RACM3, Settings
 from racm3.system.rephrasing import Rephrasing
 from racm3.system.surroundings import Part, Surroundings
 from tests.conftest import picture
 
-OURS = Surroundings(grounds=GROUNDS, places=MIDDLES, small=SMALLER, unless=GROUND_SAID)
+OURS = Surroundings(
+    grounds=GROUNDS, places=MIDDLES, layouts=LAYOUTS, nouns=NOUNS, sure=0.84, small=SMALLER,
+    unless=GROUND_SAID,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -41,6 +53,65 @@ def test_one_of_two_stands_where_it_is_seen_to_stand(relation):
         alone = Scene((new,), colour="blue", size="small", place=place)
         assert OURS.said(new.noun, part) == alone.captions()[0]
         assert OURS.said(f"{new.name}", part) == f"small {alone.captions()[0].split(' ', 2)[2]}"
+
+
+def small_scenes(count: int, number: int) -> Iterator[tuple[Scene, int]]:
+    """Scenes of some different things, and which of them is exchanged."""
+    for seed in range(number):
+        rng = dice(seed, count)
+        shown = tuple(held_out_things()[row] for row in rng.choice(184, count, replace=False))
+        scene = replace(Scene.random(shown, rng, count=2), things=shown, texture="plain")
+        yield scene, int(rng.integers(count))
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_what_stands_in_the_other_places_is_seen_by_itself(count):
+    missed = 0
+    for scene, which in small_scenes(count, 40):
+        part = Part.of(scene.draw(), thing_box(scene, 64, which))
+        ways = OURS.others("an owl", part)
+        nouns = [thing.noun for thing in scene.things]
+        alone = [
+            replace(scene, things=(thing,), size="small", place="centre").draw()
+            for place, thing in enumerate(scene.things)
+            if place != which
+        ]
+        ways = [way for way in ways if way.said.count("{}") == count]
+        ours = [way for way in ways if way.said.format(*nouns) == scene.captions()[0]]
+        missed += not ours
+        for way in ours:
+            assert (way.own, way.seen) == (which, alone)
+    assert missed <= 4  # where a thing at the edge leaves hardly any ground
+
+
+def test_nothing_stands_beside_a_part_of_a_bare_ground_or_of_a_large_thing():
+    mask = np.zeros((64, 64), dtype=bool)
+    mask[:32, :32] = True
+    assert not OURS.others("an owl", Part.of(Scene((), colour="pink").background(), mask))
+    for thing in held_out_things()[8:40]:
+        if thing.name.startswith("flag of"):
+            large = Scene((thing,), colour="green").draw()
+            assert not OURS.others("an owl", Part.of(large, mask))
+    scene = Scene(held_out_things()[:3], colour="pink", size="small")
+    part = Part.of(scene.draw(), thing_box(scene, 64, 1))
+    assert OURS.others("an owl", part)
+    for said in ("an owl on a pink background", "an owl at the top"):
+        assert not OURS.others(said, part)
+    assert not Surroundings(grounds=GROUNDS, places=MIDDLES).others("an owl", part)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_one_of_several_is_read_beside_what_the_memory_knows_of_the_others(count, shipped):
+    right, squid = 0, next(one for one in seen_things() if one.name == "squid")
+    for scene, which in small_scenes(count, 20):
+        wanted = (*scene.things[:which], squid, *scene.things[which + 1 :])
+        cells = shipped.voice.cells(thing_box(scene, 64, which))
+        part = shipped.voice.part(scene.draw(), cells)
+        read = shipped.library.rephrased("A squid", shipped.parts.settings, redrawn=part)
+        right += read == scene.showing(*wanted).captions()[0]
+        typed = replace(shipped.parts.settings, as_typed=True)
+        assert shipped.library.rephrased("A squid", typed, redrawn=part) == "A squid"
+    assert right >= 15
 
 
 @pytest.mark.parametrize("relation", ["left of", "above"])
@@ -109,7 +180,7 @@ def test_a_part_is_its_box_in_shares_of_the_sides():
 
 
 def test_a_pattern_that_is_none_is_refused():
-    for wrong in ({"unless": "("}, {"small": {"(": ""}}):
+    for wrong in ({"unless": "("}, {"small": {"(": ""}}, {"nouns": {"(": ""}}):
         with pytest.raises(ConfigError, match=r"surroundings '\(' is no regular expression"):
             Surroundings(**wrong)
 

@@ -92,7 +92,7 @@ class Questions:
         drawn = {"1 held-out thing(s)": one, "2 held-out thing(s)": two}
         drawn |= {f"{name}, dyed": some for name, some in zip(drawn, dyed, strict=True)}
         told = {"1 held-out thing": one, "2 held-out things": two}
-        few = [some[:FEW] for some in (one, two)]
+        few, three = [some[:FEW] for some in (one, two)], self.draw(things_each=3)[:FEW]
         return [
             *(
                 Piece(f"drawings, {where}", self.both(drawings, some, where=where), shows=True)
@@ -108,7 +108,7 @@ class Questions:
                 )
             ),
             Piece("infills", self.both(infills, self.large_flags)),
-            *(Piece(f"edits {n}", self.both(edits, some)) for n, some in enumerate(few)),
+            *(Piece(f"edits {n}", self.both(edits, s)) for n, s in enumerate((*few, three))),
             Piece("likened", partial(likened, self.system, few[0], self.settings)),
             *(
                 Piece(f"much read {n}", partial(much_read, self.system, some, self.settings))

@@ -53,7 +53,8 @@ def edits(system: RACM3, baseline: RACM3, some: Some, settings: Settings) -> lis
         return fidelity.emptied(asked(one, number, scene.showing().captions()[0], mine), scene)
 
     both = (system, baseline)
-    thing, exchanged = ("1 held-out thing", "one of 2 held-out things")[each - 1], "thing exchanged"
+    thing = "1 held-out thing" if each == 1 else f"one of {each} held-out things"
+    exchanged = "thing exchanged"
     rows = [
         _row(f"{exchanged} is right", f"{thing}, said in full", in_full, both, some, settings),
         _row(f"{exchanged} is right", f"{thing}, its name alone", by_name, both, some, settings),

@@ -11,7 +11,9 @@ from racm3.data.sample_world.reading import (
     GROUND_SAID,
     GROUNDS,
     JOINS,
+    LAYOUTS,
     MIDDLES,
+    NOUNS,
     SEVERAL,
     SMALLER,
     SPLITS,
@@ -73,7 +75,16 @@ READ = Rephrasing(
     both=BOTH,
     each=EACH,
     whole=WHOLE,
-    surroundings=Surroundings(grounds=GROUNDS, places=MIDDLES, small=SMALLER, unless=GROUND_SAID),
+    surroundings=Surroundings(
+        grounds=GROUNDS,
+        places=MIDDLES,
+        layouts=LAYOUTS,
+        nouns=NOUNS,
+        # Of quarters of large things one in fifty is as near to a document: see docs/log.md.
+        sure=0.84,
+        small=SMALLER,
+        unless=GROUND_SAID,
+    ),
     spelt=True,
 )
 

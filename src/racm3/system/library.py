@@ -1,8 +1,11 @@
 """What is read before answering: looked up in the memory, or handed in."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from threading import Lock
 from typing import TypeVar
+
+import numpy as np
 
 from racm3.document import Document, Image
 from racm3.retrieval.config import RetrieverConfig
@@ -62,7 +65,30 @@ class Library:
         query = Document.of(text)
         asks = not retriever.empty and not asks_nothing(query, self.parts.retriever.unasked)
         things = [one.text for one in retriever.things(query)] if asks else []
+        if redrawn and len(things) == 1:
+            own = rephrasing.noun(things[0], partial(known, things[0]))
+            if own and (said := self._beside(text, own, redrawn, settings)):
+                return said
         return rephrasing.of(text, things, known, redrawn=redrawn)
+
+    def _beside(self, text: str, own: str, part: Part, settings: Settings) -> str:
+        """What a whole picture says in a part of which something is to stand: by the likeliest way
+        to look at its other places, if each of them shows what the memory knows; else ""."""
+        surroundings, retriever = self.parts.rephrasing.surroundings, self.retriever(settings.where)
+        ways = surroundings.others(text, part)
+        if not ways:
+            return ""
+        queries = [Document.of(one) for way in ways for one in way.seen]
+        found = iter(retriever.neighbours(queries, 1, rng=dice(settings.seed, 1)))
+        read = [(way, [one for _ in way.seen for one in next(found)]) for way in ways]
+        least = [min((one.score for one in some), default=-1.0) for _, some in read]
+        best = int(np.argmax(least))
+        if least[best] < surroundings.sure:
+            return ""
+        way, some = read[best]
+        titles = [document.text.partition("(")[0].strip() for document in retriever.fetch(some)]
+        nouns = [surroundings.noun(title) for title in titles]
+        return way.said.format(*nouns[: way.own], own, *nouns[way.own :])
 
     def consult(
         self, query: Document, settings: Settings, leave_out: Collection[int] = ()

@@ -129,17 +129,30 @@ class Rephrasing:
                 said = found.expand(instead)
         return said
 
+    def noun(self, thing: str, document: Callable[[], str]) -> str | None:
+        """How one of several things is said that finds such a document; None where it is several
+        itself."""
+        if self.spelt:
+            thing = speller(thing, [document()])(thing)
+        alone = self._looking(thing, document, self.alone)
+        if any(re.fullmatch(one, alone) for one in self.times):
+            return None
+        return self._looking(thing, document, {**self.both, **self.each})
+
     def _counted(
         self, text: str, asked: tuple[Asked, ...], known: Callable[[str], str]
     ) -> tuple[str, tuple[Asked, ...]]:
-        """The same with each thing as often as it is asked for, where so many are read."""
+        """The same with each thing as often as it is asked for, where that is drawn: three in all,
+        or four of which there are equally many (docs/log.md)."""
         every = list[list[Asked]]()
         for thing, typed in asked:
             said = self._looking(thing, partial(known, typed), self.alone)
             found = ((re.fullmatch(one, said), times) for one, times in self.times.items())
             several = ([(it[ONE], typed)] * times for it, times in found if it)
             every.append(next(several, [(thing, typed)]))
-        if not len(asked) < sum(map(len, every)) <= EACH:
+        counts = [len(ones) for ones in every]
+        alike = len(set(counts)) == 1 and sum(counts) <= EACH
+        if not len(asked) < sum(counts) or not (alike or sum(counts) == EACH - 1):
             return text, asked
         for (thing, _), ones in zip(asked, every, strict=True):
             text = text.replace(thing, ", ".join(one for one, _ in ones), 1)

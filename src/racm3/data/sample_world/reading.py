@@ -1,6 +1,7 @@
 """How a question to the sample world is read: what it asks for, and in which words."""
 
-from racm3.data.sample_world.scenes import COLOURS, DYES, NUMBERS, PLACES, TEXTURES
+from racm3.data.sample_world.scenes import COLOURS, DYES, NUMBERS, PLACES, TEXTURES, listed
+from racm3.data.sample_world.scenes import SEVERAL as EVERY
 
 _DYED = f" dyed (?:{'|'.join(DYES)})"
 # How two of one thing stand: these words would find briefs and a clock that shows one.
@@ -103,7 +104,8 @@ SEVERAL = (", ", " and ")
 TIMES = {f"{word} of (?P<one>.+)": number for number, word in NUMBERS.items()}
 _DYES = f"(?P<look>{'|'.join(DYES)})"
 _THERE = f"(?P<there>(?: (?:at|on)(?: the)? (?:left|right|top|bottom))?(?: on {_ON})?)"
-_ARTICLES = (("an?", "(?i:[aeiou])", "an"), ("an?", "", "a"), ("the", "", "the"))
+_VOWEL = "(?i:(?!one|uni|eu)[aeiou])"
+_ARTICLES = (("an?", _VOWEL, "an"), ("an?", "", "a"), ("the", "", "the"))
 _MANY = "(?P<many>two|three|four)"
 # Two red dogs are two of a dog dyed red, two flags of Italy two of the flag: our captions say so.
 _IN_IE = ("cook", "gen", "mov", "self", "smooth", "zomb", "neckt", r"\bp", r"\bt")
@@ -150,7 +152,7 @@ ALONE = {
         r"\g<a>small \g<rest> dyed \g<look>\g<there>",
     **_TWO,
     rf"{_MANY} of a (?P<look>)(?P<rest>flag of .+)": r"\g<many> of the \g<rest>",
-    rf"{_MANY} of a (?P<look>)(?P<rest>(?i:(?!one|uni|eu)[aeiou]).+)": r"\g<many> of an \g<rest>",
+    rf"{_MANY} of a (?P<look>)(?P<rest>{_VOWEL}.+)": r"\g<many> of an \g<rest>",
 }  # fmt: skip
 _AFTER, _ENDS = "(?P<after>.*)", f"(?={_BEHIND}| on {_ON}$|$)"
 _OF_TWO = "(?P<two>two of (?:(?! side by side| one above the other).)+?)"
@@ -177,6 +179,18 @@ MIDDLES = {
     f"at the {place}" * (place != "centre"): (0.25 + x / 2, 0.25 + y / 2)
     for place, (x, y) in PLACES.items()
 }
+NOUNS = {
+    "(flag of .+)": r"the \1",
+    f"({_VOWEL}.*)": r"an \1",
+    "(.+)": r"a \1",
+}
+LAYOUTS = {
+    f"{{}} {relation} {{}}": (MIDDLES[f"at the {one}"], MIDDLES[f"at the {other}"])
+    for relation, one, other in (("left of", "left", "right"), ("above", "top", "bottom"))
+} | {
+    listed(["{}"] * count): tuple((0.25 + x / 2, 0.25 + y / 2) for x, y in places)
+    for count, places in EVERY.items()
+}
 SMALLER = {
     rf"{_SMALL}an? (?P<rest>.+)": r"a small \g<rest>",
     rf"{_SMALL}the (?P<rest>.+)": r"the small \g<rest>",
@@ -189,7 +203,7 @@ _NO_CROWD = r"(?!(?:people|men|women|children|mice|feet|teeth)\b(?!’))"
 BOTH = {
     **_unsized(_SIZES),
     rf"(?P<look>){_NO_ARTICLE}(?P<rest>flag of .+)": r"the \g<rest>",
-    rf"(?P<look>){_NO_ARTICLE}{_NO_CROWD}(?P<rest>(?i:(?!one|uni|eu)[aeiou]).*)": r"an \g<rest>",
+    rf"(?P<look>){_NO_ARTICLE}{_NO_CROWD}(?P<rest>{_VOWEL}.*)": r"an \g<rest>",
     rf"(?P<look>){_NO_ARTICLE}{_NO_CROWD}(?P<rest>.+)": r"a \g<rest>",
 }
 EACH = {
