@@ -18,6 +18,7 @@ STUDIES = {
 }
 HELD_OUT, OWN = "scenes of held-out things", "invented things, one picture each, among all"
 CARELESS = "in people's words, in capitals or without articles"
+THE_SAME = "the same thing in every place, in people's words"
 # What a newcomer needs to believe; everything else stands in sample.md.
 SHOWN = (
     ("fidelity[pixels-2x2]", "held-out scenes, tokenizer alone"),
@@ -35,6 +36,9 @@ SHOWN = (
     ("fidelity[pixels-2x2]", f"2 held-out thing(s), {CARELESS}"),
     ("fidelity[pixels-2x2]", "2 held-out thing(s), the same thing twice, in people's words"),
     ("fidelity[pixels-2x2]", "2 held-out thing(s), joined by a verb"),
+    ("fidelity[pixels-2x2]", "3 held-out thing(s), in people's words"),
+    ("fidelity[pixels-2x2]", "4 held-out thing(s), in people's words"),
+    ("fidelity[pixels-2x2]", f"4 held-out thing(s), {THE_SAME}"),
     ("right, and in the dye asked for", "1 held-out thing(s), dyed"),
     ("right, and in the dye asked for", "1 held-out thing(s), dyed, in people's words"),
     ("right, and in the dye asked for", "2 held-out thing(s), dyed"),

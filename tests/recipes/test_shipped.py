@@ -16,7 +16,6 @@ from racm3.document import Document, Image
 from racm3.interfaces.cli.answer import show
 from racm3.recipes.samples import SAMPLES
 from racm3.runtime import dice
-from racm3.system import RACM3
 from racm3.system.parts import sample_folder
 from racm3.system.results import Answer
 
@@ -44,24 +43,24 @@ MADE_IT = (
     "spelt_cpu",
     "lettered_cpu",
     "coloured_cpu",
+    "gathering_cpu",
 )
 
 
 @pytest.mark.parametrize("name", MADE_IT)
-def test_the_shipped_system_looks_up_and_answers_as_its_recipes_say(name):
-    recipe, parts = SAMPLES[name](), RACM3.open("sample", device="cpu").parts
+def test_the_shipped_system_looks_up_and_answers_as_its_recipes_say(name, shipped):
+    recipe, parts = SAMPLES[name](), shipped.parts
     assert parts.retriever == recipe.retriever
     assert parts.settings == recipe.settings
     assert parts.rephrasing == recipe.rephrasing
     assert parts.align == recipe.stream.align
 
 
-def test_what_people_join_is_asked_for_as_it_is_joined():
+def test_what_people_join_is_asked_for_as_it_is_joined(shipped):
     """Two things are two documents, one after the other; a name that joins words is one."""
-    system = RACM3.open("sample", device="cpu")
 
     def asked(text: str) -> list[str]:
-        found = system.consult(Document.of(text), system.parts.settings)
+        found = shipped.consult(Document.of(text), shipped.parts.settings)
         return [one.document.text.split(" (")[0] for one in found]
 
     two = ("dog", "guitar")
@@ -101,9 +100,9 @@ def test_what_people_join_is_asked_for_as_it_is_joined():
         assert asked(text) == [name]
 
 
-def test_what_people_type_is_read_in_the_words_of_the_lessons():
+def test_what_people_type_is_read_in_the_words_of_the_lessons(shipped):
     """On white, where nobody says on what."""
-    system, white = RACM3.open("sample", device="cpu"), " on a white background"
+    white = " on a white background"
     for typed, read in {
         "a dog with a cat": f"a dog left of a cat{white}",
         "dog and cat": f"a dog left of a cat{white}",
@@ -180,26 +179,25 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons():
             )
         },
     }.items():
-        assert system.library.rephrased(typed, system.parts.settings) == (read or typed)
+        assert shipped.library.rephrased(typed, shipped.parts.settings) == (read or typed)
 
 
-def test_no_name_of_the_memory_is_taken_for_two_things_or_for_a_dye():
+def test_no_name_of_the_memory_is_taken_for_two_things_or_for_a_dye(shipped):
     """None that has a word for it; of the others every fourth."""
-    system, ground = RACM3.open("sample", device="cpu"), " on a pink background"
+    ground = " on a pink background"
     words = rf"{SPLITS}|{JOINS}|\b(?:{'|'.join(DYES)}|two|small|large)\b|[A-Z]"
     for number, thing in enumerate(things()):
         named = thing.name.startswith("flag of") or not re.search(words, thing.noun)
         if named and number % 4:
             continue
         for typed in [thing.noun] + [f"{thing.noun}{ground}"] * (number % 8 == 0):
-            read = system.library.rephrased(typed, system.parts.settings)
+            read = shipped.library.rephrased(typed, shipped.parts.settings)
             assert read.removesuffix(" on a white background") == typed
 
 
-def test_things_are_found_by_whatever_people_call_them():
+def test_things_are_found_by_whatever_people_call_them(shipped):
     """And by their names as before."""
-    system = RACM3.open("sample", device="cpu")
-    retriever = system.library.retriever(None)
+    retriever = shipped.library.retriever(None)
     known = {thing.name: thing for thing in things()}
     assert set(aliases()) <= set(known)
     asked = [
@@ -220,12 +218,11 @@ def test_things_are_found_by_whatever_people_call_them():
 
 
 @pytest.mark.parametrize("look", ["small", "huge", "cute", "old", "golden"])
-def test_things_are_found_however_they_are_to_look(look):
+def test_things_are_found_however_they_are_to_look(look, shipped):
     """But for who is called so: an old woman is none that is old."""
-    system = RACM3.open("sample", device="cpu")
     some = [thing for thing in things() if not thing.name.startswith("flag of")][::3]
     queries = [Document.of(f"a {look} {thing.name}") for thing in some]
-    retriever = system.library.retriever(None)
+    retriever = shipped.library.retriever(None)
     found = retriever.neighbours(queries, 1, rng=dice(0), each=True)
     names = [thing.name for thing in things()]
     wrong = [
@@ -236,24 +233,23 @@ def test_things_are_found_however_they_are_to_look(look):
     assert len(wrong) <= (5 if look == "old" else 1), wrong
 
 
-def test_an_answer_says_that_nothing_has_a_word_of_what_was_asked(capsys):
-    system = RACM3.open("sample", device="cpu")
+def test_an_answer_says_that_nothing_has_a_word_of_what_was_asked(capsys, shipped):
     asked = Document.of("a submarine left of a kitten on a white background")
-    sea, cat = system.library.consult(asked, system.parts.settings)
+    sea, cat = shipped.library.consult(asked, shipped.parts.settings)
     assert (sea.shares_words, cat.shares_words, cat.title) == (False, True, "cat (pet)")
-    show(Answer("a submarine", (sea, cat), "", system.parts.settings), json=False, text="")
+    show(Answer("a submarine", (sea, cat), "", shipped.parts.settings), json=False, text="")
     first, second = capsys.readouterr().out.splitlines()[1:]
     assert first.endswith(f"{sea.title}\tshares no word with what was asked")
     assert second.endswith("\tcat (pet)")
     assert sea.told.endswith("; shares no word with what was asked)")
 
 
-def test_captions_of_the_lessons_are_read_as_they_are():
+def test_captions_of_the_lessons_are_read_as_they_are(shipped):
     """So the study, which asks with them, does not hear of it."""
-    system, chances = RACM3.open("sample", device="cpu"), Chances(dyed=0.3, coloured=0.5)
+    chances = Chances(dyed=0.3, coloured=0.5)
     for scene, _ in scenes(held_out_things(), 60, seed=3, chances=chances):
         for caption in (*scene.captions(), *scene.showing().captions()):
-            assert system.library.rephrased(caption, system.parts.settings) == caption
+            assert shipped.library.rephrased(caption, shipped.parts.settings) == caption
 
 
 def test_its_decoding_is_measured_beside_other_settings(tmp_path):
