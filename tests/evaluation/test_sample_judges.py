@@ -234,7 +234,7 @@ def test_what_is_drawn_after_an_example_and_after_many_documents_is_asked_so(sys
 
     other.draw = draw
     some = [(scene, scene.document(dice(6)))]
-    rows = [likened(other, some, Settings()), *much_read(other, some, Settings())]
+    rows = [*likened(other, some, Settings()), *much_read(other, some, Settings())]
     assert [row.racm3.value for row in rows] == [1, 1, 1]
     assert asked == [(2, 1), (4, 0), (8, 0)]
 

@@ -81,11 +81,12 @@ class Library:
         queries = [Document.of(one) for way in ways for one in way.seen]
         found = iter(retriever.neighbours(queries, 1, rng=dice(settings.seed, 1)))
         read = [(way, [one for _ in way.seen for one in next(found)]) for way in ways]
-        least = [min((one.score for one in some), default=-1.0) for _, some in read]
-        best = int(np.argmax(least))
-        if least[best] < surroundings.sure:
+        known = [one for one in read if len(one[1]) == len(one[0].seen)]
+        least = [min(one.score for one in some) for _, some in known]
+        best = int(np.argmax(least)) if known else -1
+        if best < 0 or least[best] < surroundings.sure:
             return ""
-        way, some = read[best]
+        way, some = known[best]
         titles = [document.text.partition("(")[0].strip() for document in retriever.fetch(some)]
         nouns = [surroundings.noun(title) for title in titles]
         return way.said.format(*nouns[: way.own], own, *nouns[way.own :])
