@@ -108,12 +108,16 @@ class Prepared:
     def __add__(self, other: "Prepared") -> "Prepared":
         """The documents of both, each with its own memory's neighbours."""
         theirs = np.where(other.neighbours < 0, -1, other.neighbours + len(self.memory))
-        depth = max(self.neighbours.shape[2], theirs.shape[2])
-        mine, theirs = (_as_deep(some, depth) for some in (self.neighbours, theirs))
+        both = self.neighbours, theirs
+        depth = max(some.shape[2] for some in both)
+        deep = [
+            np.pad(one, ((0, 0), (0, 0), (0, depth - one.shape[2])), constant_values=-1)
+            for one in both
+        ]
         return Prepared(
             self.documents + other.documents,
             self.memory + other.memory,
-            np.concatenate([mine, theirs]),
+            np.concatenate(deep),
             self.about,
             np.concatenate([self.words, other.words]),
         )
@@ -155,14 +159,6 @@ class Prepared:
             load_json(folder / "about.json"),
             _mapped(words) if words.exists() else None,
         )
-
-
-def _as_deep(
-    neighbours: Int64[np.ndarray, "docs draws depth"], depth: int
-) -> Int64[np.ndarray, "docs draws deeper"]:
-    """With nobody in the further places."""
-    room = (0, depth - neighbours.shape[2])
-    return np.pad(neighbours, ((0, 0), (0, 0), room), constant_values=-1)
 
 
 class Remembered(Sequence[Document]):
