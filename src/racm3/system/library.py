@@ -14,7 +14,7 @@ from racm3.retrieval.retriever import Neighbour, Retriever
 from racm3.runtime import dice
 from racm3.system.parts import Parts
 from racm3.system.results import Consulted, Settings
-from racm3.system.surroundings import Part
+from racm3.system.surroundings import Others, Part
 
 # Each filter has its documents' vectors in RAM.
 MOST_FILTERS = 8
@@ -65,19 +65,16 @@ class Library:
         query = Document.of(text)
         asks = not retriever.empty and not asks_nothing(query, self.parts.retriever.unasked)
         things = [one.text for one in retriever.things(query)] if asks else []
-        if redrawn and len(things) == 1:
+        if redrawn and len(things) == 1 and (ways := rephrasing.surroundings.others(text, redrawn)):
             own = rephrasing.noun(things[0], partial(known, things[0]))
-            if own and (said := self._beside(text, own, redrawn, settings)):
+            if own and (said := self._beside(ways, own, settings)):
                 return said
         return rephrasing.of(text, things, known, redrawn=redrawn)
 
-    def _beside(self, text: str, own: str, part: Part, settings: Settings) -> str:
-        """What a whole picture says in a part of which something is to stand: by the likeliest way
-        to look at its other places, if each of them shows what the memory knows; else ""."""
+    def _beside(self, ways: Sequence[Others], own: str, settings: Settings) -> str:
+        """What is said of a whole picture of which a part is to show something: by the likeliest
+        way to look at the others, if each of them is what the memory knows; else ""."""
         surroundings, retriever = self.parts.rephrasing.surroundings, self.retriever(settings.where)
-        ways = surroundings.others(text, part)
-        if not ways:
-            return ""
         queries = [Document.of(one) for way in ways for one in way.seen]
         found = iter(retriever.neighbours(queries, 1, rng=dice(settings.seed, 1)))
         read = [(way, [one for _ in way.seen for one in next(found)]) for way in ways]

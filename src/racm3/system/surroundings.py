@@ -125,12 +125,11 @@ class Surroundings:
         """In which ways a part is one of several things; in none where a text says where it is."""
         ground, found = self.ground(part, BETWEEN), list[Others]()
         told = self.unless and re.search(self.unless, text)
-        if not ground or told or any(one and one in text for one in self.places):
+        large = min(part.width, part.height) > SMALL
+        if not ground or told or large or any(one and one in text for one in self.places):
             return found
         clear = _share(part.edge, self.grounds[ground])
         for said, middles in self.layouts.items():
-            if min(part.width, part.height) > SMALL:
-                continue
             if clear < (CLEAR if len(middles) == 2 else TOUCHED):
                 continue
             apart = [float(np.abs(np.subtract(at, part.middle)).max()) for at in middles]
