@@ -26,6 +26,7 @@ from racm3.data.sample_world.reading import (
     BOTH,
     EACH,
     JOINS,
+    QUARTERS,
     SPLITS,
     UNASKED,
     WHOLE,
@@ -46,7 +47,7 @@ from racm3.data.sample_world.wording import worded
 from racm3.document import Document
 from racm3.evaluation.invented import invented_things
 from racm3.recipes.sample import sample_cpu
-from racm3.retrieval.query import asks_nothing, without
+from racm3.retrieval.query import asks_nothing, places, without
 from racm3.runtime import dice
 from racm3.system.rephrasing import Rephrasing
 
@@ -363,6 +364,16 @@ def test_of_two_things_the_first_has_look_alikes_in_its_place_and_then_the_secon
             pairs += 1
             assert any(inside[2:] if number % 2 else inside[:2])
     assert pairs > 12
+
+
+@pytest.mark.parametrize("layout", QUARTERS)
+def test_what_stands_at_a_place_of_several_is_that_thing_small_in_the_middle(layout):
+    for number in range(6):
+        scene = Scene.random(held_out_things(), dice(number), count=len(layout))
+        plain = replace(scene, texture="plain")
+        for thing, cut in zip(scene.things, places(plain.draw(), layout), strict=True):
+            one = Scene((thing,), colour=scene.colour, size="small")
+            assert (cut.images[0].pixels == one.draw().pixels).all()
 
 
 def test_people_word_their_own_things_and_call_them_as_they_do():

@@ -217,6 +217,16 @@ def test_things_are_found_by_whatever_people_call_them(shipped):
     assert not wrong
 
 
+@pytest.mark.parametrize("each", [3, 4])
+def test_a_picture_of_several_things_asks_for_each_of_them_in_its_place(each, shipped):
+    right = []
+    for scene, document in scenes(held_out_things(), 12, seed=7, things_each=each):
+        found = shipped.consult(document.only(Image), shipped.parts.settings)
+        wanted = list(dict.fromkeys(thing.text for thing in scene.things))
+        right.append([one.title for one in found] == wanted)
+    assert sum(right) >= 9
+
+
 @pytest.mark.parametrize("look", ["small", "huge", "cute", "old", "golden"])
 def test_things_are_found_however_they_are_to_look(look, shipped):
     """But for who is called so: an old woman is none that is old."""

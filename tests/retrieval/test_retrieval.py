@@ -13,10 +13,10 @@ from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.config import RetrieverConfig
 from racm3.retrieval.embedding import Apart, Dropout, embed, embed_memory, embed_queries, mix, unit
 from racm3.retrieval.encoder import ClipEncoder
-from racm3.retrieval.fusion import by_standard_scores, fused, nearest_way
+from racm3.retrieval.fusion import by_standard_scores, fused, nearest_way, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits
 from racm3.retrieval.lexical import BM25, Fields, heads, phrases, stem, whole, words
-from racm3.retrieval.query import ask, halves, mirrored, one_side, ways_to_ask
+from racm3.retrieval.query import ask, halves, mirrored, one_side, places, ways_to_ask
 from racm3.retrieval.retriever import Retriever, two_sided
 from racm3.retrieval.selection import select
 from racm3.retrieval.shelf import ListShelf
@@ -474,6 +474,8 @@ def test_clauses_take_turns(encoder, shelf):
         RetrieverConfig(clauses="(")
     with pytest.raises(ConfigError, match="joins"):
         RetrieverConfig(joins="(")
+    with pytest.raises(ConfigError, match="leave the picture"):
+        RetrieverConfig(layouts=(((0.5, 1.5),),))
 
 
 def test_a_picture_asks_by_its_halves_where_both_are_nearer_and_differ(encoder):
@@ -523,6 +525,15 @@ def test_a_way_to_ask_is_taken_where_it_is_nearer_and_finds_different_things():
     assert chosen((0, 0.6), (1, 0.6), (2, 0.7), (3, 0.6), (3, 0.9)) == [0]
 
 
+def test_three_places_may_find_one_document():
+    ids, scores = np.array([[0], [4], [4], [4]]), np.array([[0.5], [0.6], [0.9], [0.7]])
+    hits, counts = nearest_way(Hits(ids, scores.astype(np.float32)), [[1, 3]])
+    assert (hits.ids[:, 0].tolist(), counts) == ([4, 4, 4], [3])
+    assert taking_turns(hits, counts)[1] == [1]
+    scores[2] = 0.4
+    assert nearest_way(Hits(ids, scores.astype(np.float32)), [[1, 3]])[1] == [1]
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_a_gap_mirrors_what_is_left_at_the_nearest_edge(seed):
     rng = np.random.default_rng(seed)
@@ -567,6 +578,30 @@ def test_halves_are_the_picture_and_its_ground():
     assert halves(large)[0][0].images[0].pixels.shape == (512, 559, 3)
     (thin, other), _ = halves(Image(np.zeros((1, 1, 3), np.uint8)))
     assert thin.images[0].pixels.shape == other.images[0].pixels.shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(64, 64), (64, 48), (1, 1), (2, 5)])
+def test_a_place_is_laid_in_the_middle_whatever_the_picture_s_sides(rows, columns):
+    layout = ((0.25, 0.25), (0.75, 0.75), (0.0, 0.5), (1.0, 1.0))
+    pixels = np.arange(1, rows * columns * 3 + 1).reshape(rows, columns, 3) % 251 + 1
+    image = Image(pixels.astype(np.uint8))
+    cut = [one.images[0].pixels for one in places(image, layout)]
+    high, wide = max(1, rows // 2), max(1, columns // 2)
+    top, left = (rows - high) // 2, (columns - wide) // 2
+    for shown, (x, y) in zip(cut, layout, strict=True):
+        inner = shown[top : top + high, left : left + wide]
+        found = [
+            (at, to)
+            for at in range(rows - high + 1)
+            for to in range(columns - wide + 1)
+            if (image.pixels[at : at + high, to : to + wide] == inner).all()
+        ]
+        wanted = (min(max(y * rows - high / 2, 0), rows - high),
+                  min(max(x * columns - wide / 2, 0), columns - wide))  # fmt: skip
+        assert any(np.abs(np.subtract(one, wanted)).max() <= 0.5 for one in found)
+        around = np.ones((rows, columns), bool)
+        around[top : top + high, left : left + wide] = False
+        assert len(np.unique(shown[around].reshape(-1, 3), axis=0)) <= 1
 
 
 @pytest.mark.parametrize("strategy", ["clip", "bm25", "hybrid"])

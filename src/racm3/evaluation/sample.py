@@ -91,8 +91,9 @@ class Questions:
         (one, two), dyed = self.alone_and_both, self.dyed
         drawn = {"1 held-out thing(s)": one, "2 held-out thing(s)": two}
         drawn |= {f"{name}, dyed": some for name, some in zip(drawn, dyed, strict=True)}
+        few, more = [some[:FEW] for some in (one, two)], self.of_several
         told = {"1 held-out thing": one, "2 held-out things": two}
-        few, three = [some[:FEW] for some in (one, two)], self.draw(things_each=3)[:FEW]
+        told |= {f"{each} held-out things": some for each, some in more.items()}
         return [
             *(
                 Piece(f"drawings, {where}", self.both(drawings, some, where=where), shows=True)
@@ -108,7 +109,7 @@ class Questions:
                 )
             ),
             Piece("infills", self.both(infills, self.large_flags)),
-            *(Piece(f"edits {n}", self.both(edits, s)) for n, s in enumerate((*few, three))),
+            *(Piece(f"edits {n}", self.both(edits, s)) for n, s in enumerate((*few, more[3]))),
             Piece("likened", partial(likened, self.system, few[0], self.settings)),
             *(
                 Piece(f"much read {n}", partial(much_read, self.system, some, self.settings))
@@ -138,12 +139,8 @@ class Questions:
             ),
             Piece("sentences", self.both(sentences, two)),
             *(
-                Piece(
-                    f"{each} things",
-                    self.both(several, self.draw(things_each=each)[:FEW]),
-                    shows=True,
-                )
-                for each in (3, 4)
+                Piece(f"{each} things", self.both(several, some), shows=True)
+                for each, some in self.of_several.items()
             ),
         ]
 
@@ -183,6 +180,11 @@ class Questions:
     def alone_and_both(self) -> tuple[Some, Some]:
         """Scenes of one thing, and of two."""
         return self.draw(things_each=1), self.draw(things_each=2)
+
+    @cached_property
+    def of_several(self) -> dict[int, Some]:
+        """A few scenes of three things, and of four."""
+        return {each: self.draw(things_each=each)[:FEW] for each in (3, 4)}
 
     @cached_property
     def dyed(self) -> tuple[Some, Some]:

@@ -233,7 +233,7 @@ def captions(
             wrong.append(
                 Shown("(what is this?)", note, said.consulted, picture, said.text, other.text)
             )
-    shown = "both things" if len(some[0][0].things) == 2 else "the thing"
+    shown = {1: "the thing", 2: "both things"}.get(len(some[0][0].things), "all things")
     return [
         Row(f"caption names {shown}", where, mean(named), mean(plain)),
         Row("caption says whether it is dyed", where, mean(sober), mean(others)),

@@ -14,6 +14,7 @@ from racm3.data.sample_world.reading import (
     LAYOUTS,
     MIDDLES,
     NOUNS,
+    QUARTERS,
     SEVERAL,
     SMALLER,
     SPLITS,
@@ -129,8 +130,8 @@ def sample_cpu() -> SampleRecipe:
         generator=GeneratorConfig(width=192, depth=6, heads=6, context=1024, tied=True, period=128),
         stream=StreamConfig(rows=4, length=832, align=128),
         # The small CLIP's cosines run high: see docs/log.md.
-        # A caption of two things asks for each, and so does a picture. Words find names that the
-        # CLIP never met, and the memory's keywords what no training said.
+        # A caption of two things asks for each, and so does a picture of up to four. Words find
+        # names that the CLIP never met, and the memory's keywords what no training said.
         retriever=RetrieverConfig(
             strategy="hybrid",
             too_similar=0.99,
@@ -139,6 +140,7 @@ def sample_cpu() -> SampleRecipe:
             clauses=SPLITS,
             joins=JOINS,
             halves=True,
+            layouts=QUARTERS,
             unasked=UNASKED,
             phrases=True,
             columns=("keywords",),

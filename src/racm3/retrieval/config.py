@@ -6,6 +6,8 @@ from typing import Literal
 from racm3.errors import ConfigError, require_pattern
 
 Search = Literal["exact", "indexed"]
+# Middles of places, in shares of the width and the height.
+Layout = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,10 @@ class RetrieverConfig:
         halves: A picture that asks alone is also looked at half by half, the rest painted over; two
             halves, side by side or one above the other, that are both nearer to documents than the
             whole is, and not to the same one, ask each for itself.
+        layouts: How several things may stand in a picture: for each way the middles of their
+            places, in shares of the width and the height. A picture that asks alone is also looked
+            at place by place, each half as wide and high as the picture and laid in its middle; so
+            a layout whose places all are nearer to documents than the whole is asks by each.
         unasked: A regular expression of what a query says that no document is to be found by: how
             something is to look, say, and not what it is. Who asks for nothing else is answered
             without documents. "" asks with all words.
@@ -63,6 +69,7 @@ class RetrieverConfig:
     clauses: str = ""
     joins: str = ""
     halves: bool = False
+    layouts: tuple[Layout, ...] = ()
     unasked: str = ""
     stems: bool = True
     phrases: bool = False
@@ -78,10 +85,17 @@ class RetrieverConfig:
         """All whose words find documents."""
         return (*self.columns, *self.aliases)
 
+    @property
+    def looks_closer(self) -> bool:
+        """Whether a picture is also looked at in parts."""
+        return self.halves or bool(self.layouts)
+
     def __post_init__(self) -> None:
         if not 0 <= self.query_dropout < 1:
             raise ConfigError(f"query_dropout {self.query_dropout} does not lie in [0, 1)")
         if min(self.candidates, self.probes, self.refine) < 1:
             raise ConfigError("candidates, probes and refine must be at least 1")
+        if any(not 0 <= share <= 1 for one in self.layouts for at in one for share in at):
+            raise ConfigError(f"layouts {self.layouts} leave the picture: shares lie in [0, 1]")
         for name in ("clauses", "joins", "unasked"):
             require_pattern(name, getattr(self, name))

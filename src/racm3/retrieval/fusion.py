@@ -58,8 +58,8 @@ def fused(
 def nearest_way(hits: Hits, ways: Sequence[Sequence[int]]) -> tuple[Hits, list[int]]:
     """Of several ways to ask each query's hits of the nearest one, and how many rows these are.
 
-    A way is as near as the least of its rows' best hits. All but the first have to find something
-    else with every row, and to be nearer than the first.
+    A way is as near as the least of its rows' best hits. All but the first have to be nearer than
+    the first, and two rows to find different documents: halves of one thing both find it.
 
     Args:
         hits: A row for each part of each way of each query.
@@ -69,7 +69,7 @@ def nearest_way(hits: Hits, ways: Sequence[Sequence[int]]) -> tuple[Hits, list[i
     for sizes in ways:
         starts = start + np.cumsum([0, *sizes])
         first, *others = (range(*span) for span in pairwise(starts.tolist()))
-        apart = [one for one in others if len(set(hits.ids[one, 0].tolist())) == len(one)]
+        apart = [one for one in others if len(one) != 2 or np.ptp(hits.ids[one, 0])]
         chosen = max([first, *apart], key=lambda way: hits.scores[way, 0].min())
         rows += chosen
         counts.append(len(chosen))

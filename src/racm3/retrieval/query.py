@@ -1,15 +1,15 @@
-"""What asks: a side of a document, its clauses or halves, its words."""
+"""What asks: a side of a document, its clauses, halves or places, its words."""
 
 import re
 from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 
 from racm3.document import Document, Image, Text, reduced
 from racm3.errors import DocumentError
-from racm3.retrieval.config import RetrieverConfig
+from racm3.retrieval.config import Layout, RetrieverConfig
 from racm3.retrieval.embedding import Dropout
 
 Side = Literal["text", "image", "both"]
@@ -17,6 +17,8 @@ Side = Literal["text", "image", "both"]
 Ways = list[list[Document]]
 # More pixels on the shorter side of a picture tell a CLIP nothing.
 MOST = 512
+# A ground is what most of so many pixels of a border have, no channel further than that of 255.
+SOME, ALIKE = 256, 26
 
 
 def without(query: Document, pattern: str) -> Document:
@@ -39,9 +41,12 @@ def _asked(query: Document, pattern: str) -> str:
 
 def ways_to_ask(query: Document, config: RetrieverConfig) -> Ways:
     """Ways to look for what a query shows or says, each a list of what asks for itself: as a whole
-    first. A text asks by its clauses, and a picture alone may ask by two of its halves."""
-    if config.halves and not query.text.strip() and len(query.images) == 1:
-        return [[query], *halves(query.images[0])]
+    first. A text asks by its clauses, and a picture alone may ask by two of its halves, or by the
+    places of a layout."""
+    if config.looks_closer and not query.text.strip() and len(query.images) == 1:
+        picture = query.images[0]
+        cut = halves(picture) if config.halves else []
+        return [[query], *cut, *([*places(picture, one)] for one in config.layouts)]
     return [clauses(query, config.clauses) if config.clauses else [query]]
 
 
@@ -58,11 +63,10 @@ def apart(query: Document, parts: Iterable[str]) -> list[Document]:
 
 
 def halves(picture: Image) -> list[list[Document]]:
-    """Its left and right half, its upper and lower one; the rest has its border's median colour. A
-    large one is made smaller."""
+    """Its left and right half, its upper and lower one; the rest has its border's commonest colour.
+    A large one is made smaller."""
     pixels, every = reduced(picture, MOST).pixels, slice(None)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    ground = np.median(border, axis=0).astype(np.uint8)
+    ground = _ground(pixels)
 
     def shown(rows: slice, columns: slice) -> Document:
         half = np.full_like(pixels, ground)
@@ -74,6 +78,39 @@ def halves(picture: Image) -> list[list[Document]]:
         [shown(every, slice(column)), shown(every, slice(column, None))],
         [shown(slice(row), every), shown(slice(row, None), every)],
     ]
+
+
+def places(picture: Image, layout: Layout) -> list[Document]:
+    """What stands at each place of a layout, by itself in the middle of its border's commonest
+    colour. A large picture is made smaller."""
+    pixels = reduced(picture, MOST).pixels
+    ground = _ground(pixels)
+    return [Document.of(alone(pixels, middle, ground)) for middle in layout]
+
+
+def alone(
+    pixels: UInt8[np.ndarray, "height width 3"],
+    middle: tuple[float, float],
+    ground: UInt8[np.ndarray, "3"],
+) -> Image:
+    """What half of the sides show around a middle, in the middle of the ground."""
+    sizes = [max(1, side // 2) for side in pixels.shape[:2]]
+    shown, here, there = np.empty_like(pixels), list[slice](), list[slice]()
+    shown[:] = ground
+    for side, size, at in zip(pixels.shape, sizes, middle[::-1], strict=False):
+        start = min(max(0, round(at * side - size / 2)), side - size)
+        there.append(slice(start, start + size))
+        here.append(slice((side - size) // 2, (side - size) // 2 + size))
+    shown[tuple(here)] = pixels[tuple(there)]
+    return Image(shown)
+
+
+def _ground(pixels: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "3"]:
+    """The commonest colour of the border: four things leave little of it."""
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    some = border[:: max(1, len(border) // SOME)].astype(int)
+    alike = np.abs(some[:, None] - some).max(axis=2) <= ALIKE
+    return np.median(some[alike[alike.sum(axis=1).argmax()]], axis=0).astype(np.uint8)
 
 
 def mirrored(picture: Image, mask: Bool[np.ndarray, "height width"]) -> Image:

@@ -121,8 +121,8 @@ class Retriever:
 
         A training query is one side of its document, never both (`one_side`), with dropout. What
         is `too_similar` is kept where `near_copies` are looked for. With `each` there is one for
-        each thing that is asked for (`clauses`, `joins`, `halves`), and no more. In the place of
-        documents to `leave_out` come the next ones.
+        each thing that is asked for (`clauses`, `joins`, `halves`, `layouts`), and no more. In the
+        place of documents to `leave_out` come the next ones.
         """
         hits, things = self._candidates(queries, rng, training)
         # A walk looks at few candidates: where all vectors are at hand, none is copied.
@@ -159,7 +159,7 @@ class Retriever:
         if self.config.strategy == "bm25":
             queries = [query.only(Text) if query.text.strip() else query for query in queries]
         ask = self._finder
-        if not (self.config.clauses or self.config.joins or self.config.halves):
+        if not (self.config.clauses or self.config.joins or self.config.looks_closer):
             return ask(queries, dropout), ones
         wanted = self._divided([ways_to_ask(query, self.config) for query in queries], ask, dropout)
         hits = ask([part for ways in wanted for way in ways for part in way], dropout)

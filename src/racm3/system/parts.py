@@ -119,7 +119,8 @@ def _retriever(about: dict[str, Any]) -> RetrieverConfig:
     """JSON has lists where the configuration has tuples."""
     about.pop("looks", None)  # what names said last made needless, in systems saved before
     lists = {name: tuple(about.get(name, ())) for name in ("columns", "aliases")}
-    return RetrieverConfig(**{**about, **lists})
+    layouts = tuple(tuple(tuple(at) for at in one) for one in about.get("layouts", ()))
+    return RetrieverConfig(**{**about, **lists, "layouts": layouts})
 
 
 def recommended(folder: Path) -> Settings:

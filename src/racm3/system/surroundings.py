@@ -10,6 +10,7 @@ from jaxtyping import Bool, UInt8
 
 from racm3.document import Image
 from racm3.errors import require_pattern
+from racm3.retrieval.query import alone
 
 # A part is small where a side of its box has no more than this share of the picture's, and its
 # edge is the ground for the most part: else it goes through a large thing.
@@ -160,12 +161,9 @@ class Surroundings:
 
 def _alone(part: Part, middle: tuple[float, float], ground: tuple[int, int, int]) -> Image:
     """What a picture shows at a place, in the middle of the ground."""
-    pixels = np.where(part.mask[..., None], np.array(ground, np.uint8), part.picture.pixels)
-    side = round(PLACE * len(pixels))
-    left, top = (round((at - PLACE / 2) * len(pixels)) for at in middle)
-    shown, start = np.full_like(pixels, ground), (len(pixels) - side) // 2
-    shown[start : start + side, start : start + side] = pixels[top : top + side, left : left + side]
-    return Image(shown)
+    colour = np.array(ground, np.uint8)
+    pixels = np.where(part.mask[..., None], colour, part.picture.pixels)
+    return alone(pixels, middle, colour)
 
 
 def _stands(alone: Image, ground: tuple[int, int, int]) -> bool:

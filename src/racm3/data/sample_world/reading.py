@@ -184,13 +184,14 @@ NOUNS = {
     f"({_VOWEL}.*)": r"an \1",
     "(.+)": r"a \1",
 }
+# Where each of three things stands, and of four.
+QUARTERS = tuple(
+    tuple((0.25 + x / 2, 0.25 + y / 2) for x, y in places) for places in EVERY.values()
+)
 LAYOUTS = {
     f"{{}} {relation} {{}}": (MIDDLES[f"at the {one}"], MIDDLES[f"at the {other}"])
     for relation, one, other in (("left of", "left", "right"), ("above", "top", "bottom"))
-} | {
-    listed(["{}"] * count): tuple((0.25 + x / 2, 0.25 + y / 2) for x, y in places)
-    for count, places in EVERY.items()
-}
+} | {listed(["{}"] * len(places)): places for places in QUARTERS}
 SMALLER = {
     rf"{_SMALL}an? (?P<rest>.+)": r"a small \g<rest>",
     rf"{_SMALL}the (?P<rest>.+)": r"the small \g<rest>",
