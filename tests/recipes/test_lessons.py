@@ -199,6 +199,35 @@ def test_several_things_are_drawn_beside_all_of_them_in_their_order(codec, encod
         assert first in document.text
 
 
+def test_several_things_are_described_in_our_captions_some_of_them_more_than_once(encoder):
+    fiction = Fiction(20)
+    some = lessons.gathered(60, fiction, encoder.dim, words=Words.ASKED)
+    assert some.words is Words.ASKED
+    kinds = []
+    for document, rows in zip(some.documents, some.neighbours[:, 0], strict=True):
+        shown = some.memory.documents([int(row) for row in rows if row >= 0])
+        nouns = [one.text.split(" (")[0] for one in shown]
+        assert all(noun in document.text for noun in nouns)
+        assert "dyed" not in document.text
+        several = document.text.removeprefix("a picture of ").startswith(("three of ", "four of "))
+        told = sum(document.text.count(noun) for noun in nouns)
+        assert (len(nouns) == 1) if several else told in (3, 4)
+        kinds.append(told - len(nouns))
+    assert 0.1 < np.mean(np.array(kinds) > 0) < 0.5
+    alike = lessons.gathered(9, fiction, encoder.dim, words=Words.ASKED)
+    assert [one.text for one in alike.documents] == [one.text for one in some.documents[:9]]
+
+
+def test_a_silent_lesson_is_the_picture_alone_of_the_same_scene(codec, encoder):
+    fiction = Fiction(20)
+    told, some = (beside.pictured(8, fiction, encoder, silent=silent) for silent in (False, True))
+    assert [one.images for one in some.documents] == [one.images for one in told.documents]
+    assert (some.neighbours == told.neighbours).all()
+    assert not any(one.text for one in some.documents)
+    made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)
+    assert [[segment.kind for segment in one] for one in made.documents] == [[Kind.IMAGE]] * 8
+
+
 def test_two_things_are_described_beside_both_in_their_order(codec, encoder):
     some = beside.paired(60, Fiction(12), encoder.dim)
     made = lessons.prepare_lessons(codec, encoder, [some], RetrieverConfig(), draws=1)

@@ -24,11 +24,13 @@ def pictured(
     seed: int = 3,
     chances: Chances = USUAL,
     words: Words = Words.OPEN,
+    silent: bool = False,
 ) -> Lessons:
     """Scenes of one fictional thing each, beside what whoever captions would find by the picture.
 
     A CLIP finds nearly all that it has met, and it has met no fictional thing: so the right
     document comes first, and after it what looks most like the scene and is called something else.
+    A `silent` scene has no words at all, as a picture that is filled in without any.
     """
     made_up = fiction.things
     known = [thing.document() for thing in made_up]
@@ -41,7 +43,8 @@ def pictured(
     found = ExactIndex.of(np.arange(fiction.number), vectors).search(looks, 2).ids
     other = np.where(found[:, 0] == right, found[:, 1], found[:, 0])
     neighbours = np.stack([right, other], axis=1)[:, None]
-    return Lessons(documents, ListShelf(known, vectors), neighbours=neighbours, words=words)
+    told = [document.only(Image) for document in documents] if silent else documents
+    return Lessons(told, ListShelf(known, vectors), neighbours=neighbours, words=words)
 
 
 def paired(

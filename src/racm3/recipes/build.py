@@ -83,6 +83,8 @@ def prepare_training(
         taught.append(pictured(course.pictured, seed=first + 3))
     if course.captioned:
         taught.append(pictured(course.captioned, seed=first + 9, words=Words.ASKED))
+    if course.silent:
+        taught.append(pictured(course.silent, seed=first + 5, silent=True))
     if course.demonstrated:
         taught.append(beside.demonstrated(course.demonstrated, worded, dim, seed=first + 4))
     if course.labelled:
@@ -96,6 +98,7 @@ def prepare_training(
         (course.likened, beside.likened, 4),
         (course.phrased, lessons.phrased, 10),
         (course.gathered, lessons.gathered, 9),
+        (course.listed, partial(lessons.gathered, words=Words.ASKED), 8),
     ):
         if count:
             taught.append(make(count, worded, dim, seed=first + offset, chances=chances))

@@ -26,8 +26,9 @@ from racm3.tokens.masking import Words
 OWN, HINTS, EMPTY, PHRASED, GATHERED = 69, 74, 75, 78, 80
 # How many of the scenes in people's words show two things, and how many show seen ones.
 IN_PAIRS, FAMILIAR = 0.7, 0.3
-# How many of the scenes of more than two things show three, and in how many some are dyed.
-THREES, COLOURED = 0.67, 0.2
+# How many of the scenes of more than two things show three, in how many some are dyed, and how many
+# show one of their things more than once.
+THREES, COLOURED, REPEATED = 0.67, 0.2, 0.25
 # How often these are joined by words that backgrounds have.
 SO_JOINED = 0.4
 # How often a picture stands on white whose words do not say on what.
@@ -180,11 +181,18 @@ def phrased(
 
 
 def gathered(
-    count: int, fiction: Fiction, dim: int, *, seed: int = 9, chances: Chances = USUAL
+    count: int,
+    fiction: Fiction,
+    dim: int,
+    *,
+    seed: int = 9,
+    chances: Chances = USUAL,
+    words: Words = Words.GIVEN,
 ) -> Lessons:
-    """Scenes of three or four things each, fictional or seen ones, to be drawn after a document of
-    each; half of them in people's words."""
-    known, chances = seen_things(), replace(chances, coloured=COLOURED)
+    """Scenes of three or four things each, fictional or seen ones, after a document of each: to be
+    drawn, half of them in people's words and some dyed; or their words are asked for."""
+    known, asked = seen_things(), words is Words.ASKED
+    chances = replace(chances, coloured=0.0 if asked else COLOURED)
     place = {thing: row for row, thing in enumerate((*fiction.things, *known))}
     documents, neighbours = list[Document](), np.full((count, 1, 4), -1)
     for number in range(count):
@@ -192,12 +200,21 @@ def gathered(
         which = known if rng.random() < FAMILIAR else fiction.things
         each = 3 if rng.random() < THREES else 4
         scene = Scene.random(which, rng, count=each, chances=chances)
-        say = phrasing.phrased if rng.random() < 0.5 else Scene.caption
+        if rng.random() < REPEATED:
+            scene = scene.showing(*_repeated(scene.things, rng))
+        say = phrasing.phrased if rng.random() < 0.5 and not asked else Scene.caption
         documents.append(Document.of(say(scene, rng), scene.draw()))
         rows = list(dict.fromkeys(place[thing] for thing in scene.things))
         neighbours[number, 0, : len(rows)] = rows
     memory = fiction.memory(dim, and_seen=True)
-    return Lessons(documents, memory, neighbours=neighbours, words=Words.GIVEN)
+    return Lessons(documents, memory, neighbours=neighbours, words=words)
+
+
+def _repeated(things: Sequence[Thing], rng: np.random.Generator) -> list[Thing]:
+    """As many places, in any of which the first few of these stand, each once at least."""
+    kinds = int(rng.integers(2, len(things)))
+    more = rng.integers(kinds, size=len(things) - kinds)
+    return [things[row] for row in rng.permutation([*range(kinds), *more])]
 
 
 def prepare_lessons(

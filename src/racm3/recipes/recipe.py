@@ -40,6 +40,9 @@ class Course:
         likened: Scenes of one fictional thing each, to be drawn after another scene of it.
         phrased: Scenes of fictional things, two in most, to be drawn, in words that people use.
         gathered: Scenes of three or four things each, to be drawn, after a document of each.
+        listed: The same, whose words are asked for.
+        silent: Scenes of one fictional thing each without any words, beside it and what looks like
+            the scene.
         things: How many fictional things there are to look up by words, and by the picture.
         chances: How often a scene is striped, checked or tilted.
         own: The share of fictional things that people have made their own: worded, one picture.
@@ -65,6 +68,8 @@ class Course:
     likened: int = 0
     phrased: int = 0
     gathered: int = 0
+    listed: int = 0
+    silent: int = 0
     things: tuple[int, int]
     chances: Chances = USUAL
     own: float = 0.0
