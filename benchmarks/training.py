@@ -14,7 +14,7 @@ import torch
 from common import arguments, seconds, show
 from transformers import AutoModelForCausalLM
 
-from racm3.data.prepare import Prepared, TokenTable
+from racm3.data.prepared import Prepared, TokenTable
 from racm3.data.stream import Stream, StreamConfig
 from racm3.model.config import GeneratorConfig
 from racm3.model.export import save_generator

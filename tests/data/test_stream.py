@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from racm3.data.live import Live
-from racm3.data.prepare import Prepared, TokenTable, find_neighbours
+from racm3.data.prepare import find_neighbours
+from racm3.data.prepared import Prepared, TokenTable
 from racm3.data.stream import Stream, StreamConfig, fullest_rows, validation_batches
 from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.config import RetrieverConfig

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as PIL
 
-from racm3.data.prepare import Prepared
+from racm3.data.prepared import Prepared
 from racm3.document import Image
 from racm3.generation.guidance import Guidance
 from racm3.generation.sampling import Sampling

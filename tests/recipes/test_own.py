@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from racm3.data.prepare import Prepared, Remembered, encode_all
+from racm3.data.prepare import Remembered, encode_all
+from racm3.data.prepared import Prepared
 from racm3.errors import ConfigError
 from racm3.interfaces.cli.main import main
 from racm3.recipes.collection import prepare_memory

@@ -16,7 +16,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from racm3.data.prepare import Prepared
+from racm3.data.prepared import Prepared
 from racm3.document import Document, Image
 from racm3.errors import ConfigError
 from racm3.model.export import open_generator

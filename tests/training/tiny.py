@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from racm3.data.prepare import Prepared, TokenTable
+from racm3.data.prepared import Prepared, TokenTable
 from racm3.data.stream import Stream, StreamConfig
 from racm3.model.config import GeneratorConfig
 from racm3.model.transformer import Transformer

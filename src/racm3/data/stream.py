@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from racm3.data.live import Live
-from racm3.data.prepare import Prepared
+from racm3.data.prepared import Prepared
 from racm3.errors import ConfigError
 from racm3.runtime import dice
 from racm3.tokens.codec import Segments

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from racm3.data.prepare import Prepared, prepare
+from racm3.data.prepare import prepare
+from racm3.data.prepared import Prepared
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.things import SHOWN, held_out_things
 from racm3.errors import ConfigError

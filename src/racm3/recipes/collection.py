@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from racm3.data.live import Live
-from racm3.data.prepare import Prepared, Remembered, prepare
+from racm3.data.prepare import Remembered, prepare
+from racm3.data.prepared import Prepared
 from racm3.data.stream import Stream, StreamConfig, validation_batches
 from racm3.document import Document, Image, fit
 from racm3.errors import ConfigError, SourceError

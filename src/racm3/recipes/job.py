@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from racm3.data.prepare import Prepared
+from racm3.data.prepared import Prepared
 from racm3.data.stream import StreamConfig
 from racm3.recipes.collection import Beginning, train_generator
 from racm3.tokens.vocabulary import Vocabulary

@@ -8,7 +8,8 @@ from operator import add
 import numpy as np
 from jaxtyping import Int64
 
-from racm3.data.prepare import Prepared, TokenTable, prepare
+from racm3.data.prepare import prepare
+from racm3.data.prepared import Prepared, TokenTable
 from racm3.data.sample_world import corpus, phrasing
 from racm3.data.sample_world.fictional import Namer, fictional_things, no_name
 from racm3.data.sample_world.scenes import USUAL, Chances, Scene

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from racm3.data.ahead import Tolerance
 from racm3.data.fitted import fitted
-from racm3.data.prepare import Prepared
+from racm3.data.prepared import Prepared
 from racm3.data.sources import find_source, read_source, require
 from racm3.data.stream import StreamConfig
 from racm3.document import Document

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from racm3.data.ahead import Tolerance, read_ahead
-from racm3.data.prepare import Prepared
+from racm3.data.prepared import Prepared
 from racm3.errors import ConfigError, SourceError
 from racm3.retrieval.embedding import Encoder, embed_memory, require_alike
 from racm3.retrieval.entry import Entry, Readable

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from racm3.data.prepare import Prepared
+from racm3.data.prepared import Prepared
 from racm3.data.stream import Stream, StreamConfig
 from racm3.errors import ConfigError
 from racm3.model.config import GeneratorConfig
