@@ -1,4 +1,4 @@
-"""kill -9 while a memory is being built: nothing acknowledged is lost, the same command goes on."""
+"""Stopped in the middle: of a memory nothing acknowledged is lost, of a system nothing is left."""
 
 import os
 import signal
@@ -7,7 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+import torch
+
+from racm3.data.sample_world.things import things
+from racm3.recipes.assembling import assemble_sample
+from racm3.recipes.tiny import tiny
 from racm3.retrieval.memory import MemoryStore
+from racm3.system.parts import open_parts
 from tests.conftest import picture
 
 COUNT = 400
@@ -40,6 +47,25 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path, encoder):
     assert len(after) == len(set(after.values())) == COUNT
     assert before.items() <= after.items()
     assert whole.verify() == []
+
+
+def test_a_system_is_there_whole_or_not_at_all(run, tmp_path, monkeypatch):
+    """One without its memory's vectors would open, remember nothing, and not be made again."""
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("racm3.recipes.assembling.write_sample_vectors", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        assemble_sample(tiny(), run, tmp_path / "system")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    assemble_sample(tiny(), run, tmp_path / "system")
+    parts = open_parts(tmp_path / "system", None, torch.device("cpu"))
+    assert len(parts.shelf.ids()) == len(things())
+    assert {path.name for path in tmp_path.glob("system/*.jsonl")} == {
+        path.name for path in run.glob("system/*.jsonl")
+    }
 
 
 def _data_files(memory: Path) -> int:

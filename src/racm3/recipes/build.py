@@ -1,6 +1,5 @@
 """The sample system, from nothing to its parts, stage by stage."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,10 +12,10 @@ from torch import Tensor
 from racm3.data.prepare import prepare
 from racm3.data.prepared import Prepared
 from racm3.data.sample_world import corpus
-from racm3.data.sample_world.things import SHOWN, held_out_things
+from racm3.data.sample_world.things import held_out_things
 from racm3.errors import ConfigError
-from racm3.model.export import open_generator
 from racm3.recipes import away, beside, lessons
+from racm3.recipes.assembling import assemble_sample
 from racm3.recipes.collection import Beginning
 from racm3.recipes.job import Job
 from racm3.recipes.lessons import Fiction
@@ -27,8 +26,7 @@ from racm3.retrieval.embedding import embed_memory
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.retriever import Retriever
 from racm3.retrieval.shelf import ListShelf
-from racm3.runtime import device, write_whole
-from racm3.system.parts import GENERATORS, EmptyShelf, Parts, save_parts, write_sample_vectors
+from racm3.runtime import device
 from racm3.tokens.codec import Codec
 from racm3.tokens.image import ImageTokenizer
 from racm3.tokens.masking import Words
@@ -262,41 +260,3 @@ def learnable(tokenizer: ImageTokenizer) -> VQGAN:
     if not isinstance(tokenizer.vqgan, VQGAN):
         raise ConfigError("only a VQGAN of racm3's own goes on learning, not an imported one")
     return tokenizer.vqgan
-
-
-def assemble_sample(recipe: SampleRecipe, run: Path, out: Path) -> None:
-    """The finished stages as one system folder in half precision, the memory's vectors beside."""
-    encoder = ClipEncoder.open(run / "clip" / "final")
-    image = "tokenizer" if recipe.decoder is None else "decoder"
-    codec = Codec(TextTokenizer.open(run / "text"), ImageTokenizer.open(run / image / "final"))
-    last = {name: run / name / str(recipe.numbers.stop - 1) for name in GENERATORS}
-    models = {name: open_generator(folder / "final") for name, folder in last.items()}
-    shelf = EmptyShelf(encoder.dim)
-    align = recipe.stream.align
-    parts = Parts(
-        codec, encoder, models, recipe.retriever, shelf, out.name, align, recipe.settings, SHOWN,
-        recipe.rephrasing,
-    )  # fmt: skip
-    save_parts(parts, out, dtype=torch.float16)
-    write_sample_vectors(out, encoder)
-    learnt = {name: run / name for name in ("tokenizer", "decoder", "clip")}
-    learnt |= {
-        f"{name}-{number}": run / name / str(number)
-        for name in GENERATORS
-        for number in recipe.numbers
-    }
-    for name, folder in learnt.items():
-        if (folder / "log.jsonl").exists():
-            write_whole(out / f"{name}.log.jsonl", thinned(folder / "log.jsonl"))
-
-
-def thinned(log: Path) -> bytes:
-    """Every fiftieth update of a log, and all that was validated: enough for a curve."""
-    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-    told = [json.loads(line) for line in lines]
-    kept = (
-        line
-        for line, one in zip(lines, told, strict=True)
-        if one["kind"] != "train" or one["step"] % 50 == 0
-    )
-    return "".join(kept).encode()

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from racm3.data.sample_world import corpus
 from racm3.errors import ConfigError
-from racm3.recipes.build import Build, learnable, thinned
+from racm3.recipes.assembling import thinned
+from racm3.recipes.build import Build, learnable
 from racm3.recipes.collection import Beginning
 from racm3.recipes.recipe import SampleRecipe
 from racm3.recipes.sample_clip import train_words
