@@ -614,9 +614,9 @@ def test_what_people_say_of_several_things_is_read_as_our_captions_say_it(count)
         ("an owl with two red foxes", ["an owl", "two red foxes"],
          "an owl, a fox dyed red and a fox dyed red"),
         ("two owls & two foxes", ["two owls", "two foxes"], "an owl, an owl, a fox and a fox"),
-        # Four with one more than the others come out as three, whatever is said.
-        ("three owls & a fox", ["three owls", "a fox"], "three owls left of a fox"),
-        ("two owls, a cat & a fox", ["two owls", "a cat", "a fox"], "two owls, a cat and a fox"),
+        ("three owls & a fox", ["three owls", "a fox"], "an owl, an owl, an owl and a fox"),
+        ("two owls, a cat & a fox", ["two owls", "a cat", "a fox"],
+         "an owl, an owl, a cat and a fox"),
         ("a big red car, a huge owl and cat", ["a big red car", "a huge owl", "cat"],
          "a car dyed red, an owl and a cat"),
         # More than four of all were in no lesson.

@@ -17,7 +17,7 @@ from racm3.retrieval.fusion import by_standard_scores, fused, nearest_way, takin
 from racm3.retrieval.index import Block, ExactIndex, Hits
 from racm3.retrieval.lexical import BM25, Fields, heads, phrases, stem, whole, words
 from racm3.retrieval.query import ask, halves, mirrored, one_side, places, ways_to_ask
-from racm3.retrieval.retriever import Retriever, two_sided
+from racm3.retrieval.retriever import Neighbour, Retriever, one_by_one, two_sided
 from racm3.retrieval.selection import select
 from racm3.retrieval.shelf import ListShelf
 from racm3.runtime import dice
@@ -529,9 +529,39 @@ def test_three_places_may_find_one_document():
     ids, scores = np.array([[0], [4], [4], [4]]), np.array([[0.5], [0.6], [0.9], [0.7]])
     hits, counts = nearest_way(Hits(ids, scores.astype(np.float32)), [[1, 3]])
     assert (hits.ids[:, 0].tolist(), counts) == ([4, 4, 4], [3])
-    assert taking_turns(hits, counts)[1] == [1]
+    assert taking_turns(hits, counts)[1] == [[4, 4, 4]]
     scores[2] = 0.4
     assert nearest_way(Hits(ids, scores.astype(np.float32)), [[1, 3]])[1] == [1]
+
+
+def test_what_is_asked_for_twice_is_found_twice_unless_it_is_all_that_is_asked_for():
+    cat, dog, bird = (Neighbour(row, 1.0 - row / 10) for row in range(3))
+    assert one_by_one([cat, dog], [0, 1, 0]) == [cat, dog, cat]
+    assert one_by_one([cat, dog, bird], [0, 0, 1, 2]) == [cat, cat, dog, bird]
+    assert one_by_one([cat, dog], [0, 1]) == [cat, dog]
+    assert one_by_one([cat], [0, 0, 0]) == [cat]
+    assert one_by_one([cat, bird], [0, 0, 1]) == [cat, bird]  # the dog was left out
+    assert one_by_one([], [-1, -1]) == []
+
+
+@pytest.mark.parametrize("asked", ["a b, a b and a c", "a c, a b, a b and a d"])
+def test_one_document_for_each_thing_however_often_it_is_asked_for(encoder, asked):
+    shown = [Document.of(f"a {word}", picture(row)) for row, word in enumerate("bcd")]
+    shelf = ListShelf(shown, embed_memory(encoder, shown))
+    config = RetrieverConfig(too_similar=None, strategy="bm25", clauses=", | and ")
+    retriever = Retriever(encoder, shelf, config)
+
+    def found(text: str, **how) -> list[str]:
+        (some,) = retriever.neighbours([Document.of(text)], 4, rng=dice(0), **how)
+        return [one.text for one in retriever.fetch(some)]
+
+    things = asked.replace(" and ", ", ").split(", ")
+    assert found(asked, each=True) == things
+    assert found(asked)[: len(set(things))] == list(dict.fromkeys(things))
+    assert found("a b, a b and a b", each=True) == ["a b"]
+    fewer = found(asked, each=True, leave_out=[shown.index(Document.of("a c", picture(1)))])
+    assert "a c" not in fewer
+    assert len(fewer) == len(set(fewer))
 
 
 @given(st.integers(0, 2**32 - 1))

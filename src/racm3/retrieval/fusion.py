@@ -77,14 +77,14 @@ def nearest_way(hits: Hits, ways: Sequence[Sequence[int]]) -> tuple[Hits, list[i
     return Hits(hits.ids[rows], hits.scores[rows]), counts
 
 
-def taking_turns(hits: Hits, counts: Sequence[int]) -> tuple[Hits, list[int]]:
+def taking_turns(hits: Hits, counts: Sequence[int]) -> tuple[Hits, list[list[int]]]:
     """Hits of several clauses each as those of their queries: all firsts, then all seconds, ...;
-    and how many firsts each query has, one that is the first of several clauses counted once."""
+    and the firsts of each query, clause by clause."""
     width, start, merged, firsts = hits.ids.shape[1], 0, [], []
     for count in counts:
         rows = slice(start, start + count)
         ids, scores = hits.ids[rows].T.ravel(), hits.scores[rows].T.ravel()
-        firsts.append(len(set(ids[:count].tolist())))
+        firsts.append(ids[:count].tolist())
         first = np.sort(np.unique(ids, return_index=True)[1])
         first = first[ids[first] >= 0][:width]
         room = (0, width - len(first))

@@ -121,16 +121,17 @@ class Retriever:
 
         A training query is one side of its document, never both (`one_side`), with dropout. What
         is `too_similar` is kept where `near_copies` are looked for. With `each` there is one for
-        each thing that is asked for (`clauses`, `joins`, `halves`, `layouts`), and no more. In the
-        place of documents to `leave_out` come the next ones.
+        each thing that is asked for (`clauses`, `joins`, `halves`, `layouts`), and no more; where
+        these are not all the same, one that is asked for twice is there twice. In the place of
+        documents to `leave_out` come the next ones.
         """
-        hits, things = self._candidates(queries, rng, training)
+        hits, firsts = self._candidates(queries, rng, training)
         # A walk looks at few candidates: where all vectors are at hand, none is copied.
         table, found = self.resident or self.rows(hits.ids[hits.ids >= 0]), []
         by_vectors = self.config.strategy in ("clip", "hybrid") and not near_copies
         for row, (ids, scores) in enumerate(zip(hits.ids, hits.scores, strict=True)):
             ids, scores = ids[ids >= 0], scores[ids >= 0]
-            wanted = min(count, things[row]) if each else count
+            wanted = min(count, len(set(firsts[row]))) if each else count
             kept = select(
                 scores,
                 np.searchsorted(table.ids, ids),
@@ -141,26 +142,28 @@ class Retriever:
                 exclude=exclude[row] if exclude else frozenset(),
             )
             left = [k for k in kept if int(ids[k]) not in leave_out][:wanted]
-            found.append([Neighbour(int(ids[k]), float(scores[k])) for k in left])
+            near = [Neighbour(int(ids[k]), float(scores[k])) for k in left]
+            found.append(one_by_one(near, firsts[row][:count]) if each else near)
         return found
 
     def _candidates(
         self, queries: Sequence[Document], rng: np.random.Generator, training: bool
-    ) -> tuple[Hits, list[int]]:
-        """What every query finds, and how many things it asks for."""
-        ones = [1] * len(queries)
+    ) -> tuple[Hits, list[list[int]]]:
+        """What every query finds, and what comes first for each thing that it asks for."""
         queries = [without(query, self.config.unasked) for query in queries]
         rate = self.config.query_dropout if training else 0.0
         dropout = Dropout(rate, rng) if rate else None
         if self.config.strategy == "random":
             count = min(self.config.candidates, len(self.ids))
             picks = [rng.choice(self.ids, count, replace=False) for _ in queries]
-            return Hits(np.stack(picks), np.zeros((len(queries), count), np.float32)), ones
+            hits = Hits(np.stack(picks), np.zeros((len(queries), count), np.float32))
+            return hits, hits.ids[:, :1].tolist()
         if self.config.strategy == "bm25":
             queries = [query.only(Text) if query.text.strip() else query for query in queries]
         ask = self._finder
         if not (self.config.clauses or self.config.joins or self.config.looks_closer):
-            return ask(queries, dropout), ones
+            hits = ask(queries, dropout)
+            return hits, hits.ids[:, :1].tolist()
         wanted = self._divided([ways_to_ask(query, self.config) for query in queries], ask, dropout)
         hits = ask([part for ways in wanted for way in ways for part in way], dropout)
         sizes = [[len(way) for way in ways] for ways in wanted]
@@ -255,6 +258,15 @@ class Retriever:
         documents = self.shelf.documents(ids)
         kind = {"document": None, "text": Text, "image": Image}[self.config.modality]
         return [document.only(kind) if kind else document for document in documents]
+
+
+def one_by_one(found: Sequence[Neighbour], firsts: Sequence[int]) -> list[Neighbour]:
+    """What was found as it is asked for, thing by thing: a cat, a cat and a dog are three, two of
+    which find one document. As it is where all find the same one, or not all of theirs are left."""
+    known = {one.id: one for one in found}
+    if len(known) < 2 or known.keys() != set(firsts):
+        return list(found)
+    return [known[first] for first in firsts]
 
 
 def two_sided(

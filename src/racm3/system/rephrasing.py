@@ -142,17 +142,14 @@ class Rephrasing:
     def _counted(
         self, text: str, asked: tuple[Asked, ...], known: Callable[[str], str]
     ) -> tuple[str, tuple[Asked, ...]]:
-        """The same with each thing as often as it is asked for, where that is drawn: three in all,
-        or four of which there are equally many (docs/log.md)."""
+        """The same with each thing as often as it is asked for, up to four in all."""
         every = list[list[Asked]]()
         for thing, typed in asked:
             said = self._looking(thing, partial(known, typed), self.alone)
             found = ((re.fullmatch(one, said), times) for one, times in self.times.items())
             several = ([(it[ONE], typed)] * times for it, times in found if it)
             every.append(next(several, [(thing, typed)]))
-        counts = [len(ones) for ones in every]
-        alike = len(set(counts)) == 1 and sum(counts) <= EACH
-        if not len(asked) < sum(counts) or not (alike or sum(counts) == EACH - 1):
+        if not len(asked) < sum(map(len, every)) <= EACH:
             return text, asked
         for (thing, _), ones in zip(asked, every, strict=True):
             text = text.replace(thing, ", ".join(one for one, _ in ones), 1)
