@@ -1,5 +1,7 @@
 """What the sample generators learn from, and what it is shown beside."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -188,8 +190,10 @@ def test_several_things_are_drawn_beside_all_of_them_in_their_order(codec, encod
         # Words that never were have strange plurals.
         familiar.append(known == names and names[0] not in {one.name for one in fiction.things})
         places = [document.text.find(name) for name in known]
-        assert places == sorted(places)
-        assert len({*names}) == len(names)
+        assert list(dict.fromkeys(places)) == sorted({*places})
+        assert [places.index(at) for at in places] == [names.index(name) for name in known]
+        assert len(names) in (1, 3, 4)
+        assert len({*names}) > 1 or len(names) == 1
     assert 0.1 < np.mean(familiar) < 0.5
     assert np.mean((made.neighbours[:60, 0] >= 0).sum(axis=1)) > 2.5
     assert (made.neighbours[60:, 0, 2:] == -1).all()
@@ -210,9 +214,9 @@ def test_several_things_are_described_in_our_captions_some_of_them_more_than_onc
         assert all(noun in document.text for noun in nouns)
         assert "dyed" not in document.text
         several = document.text.removeprefix("a picture of ").startswith(("three of ", "four of "))
-        told = sum(document.text.count(noun) for noun in nouns)
-        assert (len(nouns) == 1) if several else told in (3, 4)
-        kinds.append(told - len(nouns))
+        assert (len(nouns) == 1) if several else len(nouns) in (3, 4)
+        assert re.search(".+".join(map(re.escape, nouns)), document.text)
+        kinds.append(len(nouns) - len({*nouns}))
     assert 0.1 < np.mean(np.array(kinds) > 0) < 0.5
     alike = lessons.gathered(9, fiction, encoder.dim, words=Words.ASKED)
     assert [one.text for one in alike.documents] == [one.text for one in some.documents[:9]]

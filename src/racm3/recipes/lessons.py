@@ -27,9 +27,8 @@ from racm3.tokens.masking import Words
 OWN, HINTS, EMPTY, PHRASED, GATHERED = 69, 74, 75, 78, 80
 # How many of the scenes in people's words show two things, and how many show seen ones.
 IN_PAIRS, FAMILIAR = 0.7, 0.3
-# How many of the scenes of more than two things show three, in how many some are dyed, and how many
-# show one of their things more than once.
-THREES, COLOURED, REPEATED = 0.67, 0.2, 0.25
+# How many of the scenes of more than two things show three, and in how many some are dyed.
+THREES, COLOURED = 0.5, 0.2
 # How often these are joined by words that backgrounds have.
 SO_JOINED = 0.4
 # How often a picture stands on white whose words do not say on what.
@@ -189,9 +188,12 @@ def gathered(
     seed: int = 9,
     chances: Chances = USUAL,
     words: Words = Words.GIVEN,
+    repeated: float = 0.25,
 ) -> Lessons:
-    """Scenes of three or four things each, fictional or seen ones, after a document of each: to be
-    drawn, half of them in people's words and some dyed; or their words are asked for."""
+    """Scenes of three or four things each, fictional or seen ones, after a document for each place,
+    or one where all show the same: to be drawn, half of them in people's words and some dyed; or
+    their words are asked for. A share `repeated` shows fewer things, some of them more than
+    once."""
     known, asked = seen_things(), words is Words.ASKED
     chances = replace(chances, coloured=0.0 if asked else COLOURED)
     place = {thing: row for row, thing in enumerate((*fiction.things, *known))}
@@ -201,11 +203,12 @@ def gathered(
         which = known if rng.random() < FAMILIAR else fiction.things
         each = 3 if rng.random() < THREES else 4
         scene = Scene.random(which, rng, count=each, chances=chances)
-        if rng.random() < REPEATED:
+        if rng.random() < repeated:
             scene = scene.showing(*_repeated(scene.things, rng))
         say = phrasing.phrased if rng.random() < 0.5 and not asked else Scene.caption
         documents.append(Document.of(say(scene, rng), scene.draw()))
-        rows = list(dict.fromkeys(place[thing] for thing in scene.things))
+        rows = [place[thing] for thing in scene.things]
+        rows = rows if len(set(rows)) > 1 else rows[:1]
         neighbours[number, 0, : len(rows)] = rows
     memory = fiction.memory(dim, and_seen=True)
     return Lessons(documents, memory, neighbours=neighbours, words=words)
