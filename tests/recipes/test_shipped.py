@@ -127,6 +127,7 @@ def test_what_people_type_is_read_in_the_words_of_the_lessons(shipped):
         "cat, dog, bird": f"a cat, a dog and a bird{white}",
         "a cat with a hat next to a big tree on pink": "a cat, a hat and a tree on pink",
         "two cats and a dog": f"a cat, a cat and a dog{white}",
+        "Two owls, a cat & a fox": f"an owl, an owl, a cat and a fox{white}",
         "An owl, and 2 green foxes.": f"an owl, a fox dyed green and a fox dyed green{white}",
         "a photo of 3 wine glasses in a row": f"three of a wine glass{white}",
         "a big, red car": f"a big, red car{white}",
