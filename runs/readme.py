@@ -52,8 +52,6 @@ SHOWN = (
     ("thing is taken out", "1 held-out thing"),
     ("caption names the thing", "1 held-out thing"),
     ("caption names both things", "2 held-out things"),
-    ("caption names all things", "3 held-out things"),
-    ("caption names all things", "4 held-out things"),
     ("gap in a caption is filled word by word", "1 held-out thing"),
     ("caption names the thing", OWN),
     ("right among 24 invented things, chance 0.042", "in the memory, one picture each"),

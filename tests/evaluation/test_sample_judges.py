@@ -15,7 +15,7 @@ from racm3.data.sample_world.things import SIZES, held_out_things, things
 from racm3.document import Image
 from racm3.errors import ConfigError
 from racm3.evaluation.attributes import dyes as seen_dyes
-from racm3.evaluation.attributes import in_its_dyes, obeyed, says_dye
+from racm3.evaluation.attributes import in_its_dyes, obeyed, says_dye, says_number
 from racm3.evaluation.fidelity import emptied, faithful, nearest_things, thing_box
 from racm3.evaluation.invented import invented_things, recognised, taught
 from racm3.evaluation.sample_edits import edits, in_peoples_words, likened, much_read, repeated
@@ -99,6 +99,18 @@ def test_a_caption_that_calls_a_thing_dyed_is_right_about_dyed_things_alone(syst
     assert named.racm3.value == 1
     assert (said.racm3.value, said.cm3 and said.cm3.value) == (0.5, 0.5)
     assert not says_dye("a guitar dyed red on white", BLUE)
+
+
+def test_a_caption_of_one_thing_says_no_number_and_of_several_theirs():
+    """Four of a guitar has named the guitar, and is wrong where there is one."""
+    robot = next(thing for thing in things() if thing.name == "robot")
+    one, mixed = Scene((GUITAR,)), Scene((GUITAR, GUITAR, robot))
+    twice, four = Scene((GUITAR,) * 2), Scene((GUITAR,) * 4)
+    for scene in (one, twice, four, mixed):
+        assert all(says_number(caption, scene) for caption in scene.captions())
+        other = four if scene is not four else twice
+        assert not says_number(other.captions()[0], scene)
+    assert not says_number("three of the flag of Italy, blue background", one)
 
 
 def test_thing_and_dye_are_both_right_where_the_same_drawing_has_both(system):

@@ -44,8 +44,6 @@ MADE_IT = (
     "lettered_cpu",
     "coloured_cpu",
     "gathering_cpu",
-    "listing_cpu",
-    "placing_cpu",
 )
 
 

@@ -1,13 +1,14 @@
 """Whether a drawing obeys its caption's background, size, side and dye, and a caption its picture's
 dye."""
 
+import re
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
 
-from racm3.data.sample_world.scenes import COLOURS, DYES, PLACES, SIZES, Scene
+from racm3.data.sample_world.scenes import COLOURS, DYES, NUMBERS, PLACES, SIZES, Scene
 from racm3.document import Image
 from racm3.evaluation.fidelity import thing_box
 
@@ -66,6 +67,15 @@ def dyes(picture: Image, scene: Scene) -> list[str]:
 def says_dye(text: str, scene: Scene) -> bool:
     """Whether a caption calls the only thing dyed as it is, or not at all where it is not."""
     return " dyed " not in text if not any(scene.dyes) else f" dyed {scene.dyes[0]}" in text
+
+
+def says_number(text: str, scene: Scene) -> bool:
+    """Whether a caption says of the only thing how often it is there, and of others nothing."""
+    alike, many = len({*scene.looks}) == 1, len(scene.things)
+    said = {
+        number for number, word in NUMBERS.items() if re.search(rf"\b{word} of (?:an?|the) ", text)
+    }
+    return said == ({many} if alike and many > 1 else set())
 
 
 def box(picture: Image, scene: Scene) -> Bool[np.ndarray, "height width"]:

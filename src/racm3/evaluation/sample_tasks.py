@@ -10,7 +10,7 @@ from racm3.data.sample_world.scenes import Scene
 from racm3.data.sample_world.things import held_out_things, things
 from racm3.document import Document, Image
 from racm3.evaluation import fidelity
-from racm3.evaluation.attributes import Attributes, in_its_dyes, obeyed, says_dye
+from racm3.evaluation.attributes import Attributes, in_its_dyes, obeyed, says_dye, says_number
 from racm3.evaluation.copying import copied
 from racm3.evaluation.fewshot import episodes, right_answers
 from racm3.evaluation.report import Row, mean, share
@@ -213,7 +213,7 @@ def captions(
     only if it is, and how often their documents were found; what does not name them is added to
     `wrong`."""
     named, plain, found = [], [], []
-    sober, others = [], []
+    sober, others, counted, theirs = [], [], [], []
 
     def described(number: int) -> list[Writing]:
         mine, picture = replace(settings, seed=settings.seed + number), some[number][1].images[0]
@@ -226,6 +226,8 @@ def captions(
         plain.append(float(all(name in other.text for name in names)))
         sober.append(float(says_dye(said.text, scene)))
         others.append(float(says_dye(other.text, scene)))
+        counted.append(float(says_number(said.text, scene)))
+        theirs.append(float(says_number(other.text, scene)))
         titles = {one.title for one in said.consulted}
         found.append(float(titles.issuperset(thing.text for thing in scene.things)))
         if not named[-1]:
@@ -237,6 +239,7 @@ def captions(
     return [
         Row(f"caption names {shown}", where, mean(named), mean(plain)),
         Row("caption says whether it is dyed", where, mean(sober), mean(others)),
+        Row("caption says how often it is there", where, mean(counted), mean(theirs)),
         Row(f"{shown} among the consulted, by picture", where, mean(found)),
     ]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from racm3.data.ahead import Tolerance
 from racm3.data.fitted import fitted
-from racm3.data.prepared import Prepared
+from racm3.data.prepare import Prepared
 from racm3.data.sources import read_source
 from racm3.data.stream import StreamConfig
 from racm3.errors import ConfigError
@@ -53,9 +53,9 @@ def sample(
             more of both), decoder_cpu (40 minutes, codes and generators stay), contrast_cpu (35
             minutes, the same for look-alikes), words_cpu (half an hour, a CLIP that tells words
             which it never met), asking_cpu, phrasing_cpu, spaced_cpu, spoken_cpu, spelt_cpu,
-            lettered_cpu, coloured_cpu, gathering_cpu, listing_cpu and placing_cpu (a quarter of
-            an hour to an hour each: what people ask for and how they say it, names, dyes, several
-            things), tiny_further, tiny_course, tiny_decoder or tiny_words.
+            lettered_cpu, coloured_cpu and gathering_cpu (half an hour to an hour each: what people
+            ask for and how they say it, names, dyes, several things), tiny_further, tiny_course,
+            tiny_decoder or tiny_words.
         out: The folder of the run; the finished system is in its `system`.
         stage: How far to go: tokenizer, clip, prepared, racm3, cm3, decoder or system (all). What a
             stage needs and is not there yet is made first. Tokenizer and clip may run side by
