@@ -1,6 +1,7 @@
 """What the sample generators learn from, and what it is shown beside."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -205,7 +206,8 @@ def test_several_things_are_drawn_beside_all_of_them_in_their_order(codec, encod
 
 def test_several_things_are_described_in_our_captions_some_of_them_more_than_once(encoder):
     fiction = Fiction(20)
-    some = lessons.gathered(60, fiction, encoder.dim, words=Words.ASKED)
+    asked = partial(lessons.gathered, words=Words.ASKED, repeated=0.25)
+    some = asked(60, fiction, encoder.dim)
     assert some.words is Words.ASKED
     kinds = []
     for document, rows in zip(some.documents, some.neighbours[:, 0], strict=True):
@@ -218,7 +220,7 @@ def test_several_things_are_described_in_our_captions_some_of_them_more_than_onc
         assert re.search(".+".join(map(re.escape, nouns)), document.text)
         kinds.append(len(nouns) - len({*nouns}))
     assert 0.1 < np.mean(np.array(kinds) > 0) < 0.5
-    alike = lessons.gathered(9, fiction, encoder.dim, words=Words.ASKED)
+    alike = asked(9, fiction, encoder.dim)
     assert [one.text for one in alike.documents] == [one.text for one in some.documents[:9]]
 
 

@@ -223,7 +223,8 @@ def test_a_picture_of_several_things_asks_for_each_of_them_in_its_place(each, sh
     right = []
     for scene, document in scenes(held_out_things(), 12, seed=7, things_each=each):
         found = shipped.consult(document.only(Image), shipped.parts.settings)
-        wanted = list(dict.fromkeys(thing.text for thing in scene.things))
+        wanted = [thing.text for thing in scene.things]
+        wanted = wanted if len({*wanted}) > 1 else wanted[:1]
         right.append([one.title for one in found] == wanted)
     assert sum(right) >= 9
 

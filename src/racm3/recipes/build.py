@@ -89,6 +89,7 @@ def prepare_training(
     if course.labelled:
         some = partial(beside.labelled, same=course.same, entries=course.entries)
         taught.append(some(course.labelled, worded, dim, seed=first + 8))
+    several = partial(lessons.gathered, repeated=course.repeated)
     for count, make, offset in (
         (course.dyed, partial(lessons.dyed, pairs=course.coloured), 7),
         (course.hinted, lessons.hinted, 1),
@@ -96,8 +97,8 @@ def prepare_training(
         (course.paired, beside.paired, 6),
         (course.likened, beside.likened, 4),
         (course.phrased, lessons.phrased, 10),
-        (course.gathered, lessons.gathered, 9),
-        (course.listed, partial(lessons.gathered, words=Words.ASKED), 8),
+        (course.gathered, several, 9),
+        (course.listed, partial(several, words=Words.ASKED), 8),
     ):
         if count:
             taught.append(make(count, worded, dim, seed=first + offset, chances=chances))

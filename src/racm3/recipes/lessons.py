@@ -28,7 +28,7 @@ OWN, HINTS, EMPTY, PHRASED, GATHERED = 69, 74, 75, 78, 80
 # How many of the scenes in people's words show two things, and how many show seen ones.
 IN_PAIRS, FAMILIAR = 0.7, 0.3
 # How many of the scenes of more than two things show three, and in how many some are dyed.
-THREES, COLOURED = 0.5, 0.2
+THREES, COLOURED = 0.67, 0.2
 # How often these are joined by words that backgrounds have.
 SO_JOINED = 0.4
 # How often a picture stands on white whose words do not say on what.
@@ -188,7 +188,7 @@ def gathered(
     seed: int = 9,
     chances: Chances = USUAL,
     words: Words = Words.GIVEN,
-    repeated: float = 0.25,
+    repeated: float = 0.0,
 ) -> Lessons:
     """Scenes of three or four things each, fictional or seen ones, after a document for each place,
     or one where all show the same: to be drawn, half of them in people's words and some dyed; or
@@ -203,7 +203,7 @@ def gathered(
         which = known if rng.random() < FAMILIAR else fiction.things
         each = 3 if rng.random() < THREES else 4
         scene = Scene.random(which, rng, count=each, chances=chances)
-        if rng.random() < repeated:
+        if repeated and rng.random() < repeated:
             scene = scene.showing(*_repeated(scene.things, rng))
         say = phrasing.phrased if rng.random() < 0.5 and not asked else Scene.caption
         documents.append(Document.of(say(scene, rng), scene.draw()))

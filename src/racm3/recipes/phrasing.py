@@ -106,6 +106,6 @@ def listing_cpu() -> SampleRecipe:
     course = replace(
         base.courses[0], seen=1_800, fictional=3_500, pictured=2_200, captioned=1_500,
         labelled=2_000, dyed=4_000, hinted=1_400, paired=1_700, likened=500, phrased=2_300,
-        gathered=4_500, listed=1_800, silent=1_800, training=schedule(1100, lr=7e-4),
+        gathered=4_500, listed=1_800, repeated=0.25, silent=1_800, training=schedule(1100, lr=7e-4),
     )  # fmt: skip
     return replace(base, stream=replace(base.stream, counts=(0, 1, 4)), courses=(course,))

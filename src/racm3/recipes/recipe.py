@@ -41,6 +41,7 @@ class Course:
         phrased: Scenes of fictional things, two in most, to be drawn, in words that people use.
         gathered: Scenes of three or four things each, to be drawn, after a document of each.
         listed: The same, whose words are asked for.
+        repeated: The share of both that show some of fewer things more than once.
         silent: Scenes of one fictional thing each without any words, beside it and what looks like
             the scene.
         things: How many fictional things there are to look up by words, and by the picture.
@@ -69,6 +70,7 @@ class Course:
     phrased: int = 0
     gathered: int = 0
     listed: int = 0
+    repeated: float = 0.0
     silent: int = 0
     things: tuple[int, int]
     chances: Chances = USUAL

@@ -75,7 +75,7 @@ def tiny_course() -> SampleRecipe:
     base = tiny_further()
     told = replace(base.courses[0], own=0.5, labelled=8, captioned=8, asked=2.0)
     course = replace(told, hinted=8, empty=4, paired=4, likened=4, phrased=8, gathered=4, listed=4)
-    course = replace(course, silent=4)
+    course = replace(course, repeated=0.5, silent=4)
     stream = replace(base.stream, hidden=0.5, shuffled=0.5, masking=Masking(described=0.25))
     kept = replace(base, stream=stream, courses=(course,), decoder=None, keep_codes=True)
     return replace(kept, spaced=True)

@@ -46,7 +46,7 @@ def ways_to_ask(query: Document, config: RetrieverConfig) -> Ways:
     if config.looks_closer and not query.text.strip() and len(query.images) == 1:
         picture = query.images[0]
         cut = halves(picture) if config.halves else []
-        return [[query], *cut, *([*places(picture, one)] for one in config.layouts)]
+        return [[query], *cut, *(places(picture, one) for one in config.layouts)]
     return [clauses(query, config.clauses) if config.clauses else [query]]
 
 

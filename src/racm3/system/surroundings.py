@@ -10,13 +10,13 @@ from jaxtyping import Bool, UInt8
 
 from racm3.document import Image
 from racm3.errors import require_pattern
-from racm3.retrieval.query import alone
+from racm3.retrieval.query import ALIKE, alone
 
 # A part is small where a side of its box has no more than this share of the picture's, and its
 # edge is the ground for the most part: else it goes through a large thing.
 SMALL, CLEAR = 0.75, 0.5
-# A ground is what this share of the rest has, no channel of a pixel further than so many of 255.
-MOSTLY, ALIKE = 0.4, 26
+# A ground is what this share of the rest has, as nearly as `ALIKE` says.
+MOSTLY = 0.4
 # Where things fill three quarters of a picture and stand at the part's edge, too.
 BETWEEN, TOUCHED = 0.15, 0.3
 # Of several things each has a half of the sides for itself; a part is one's where their middles are
