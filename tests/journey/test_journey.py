@@ -23,7 +23,14 @@ from racm3.recipes.collection import Beginning
 from racm3.recipes.further import Further
 from racm3.recipes.papers import PAPER_RATES, photos_gpu
 from racm3.recipes.papers import racm3 as paper_recipe
-from racm3.recipes.tiny import tiny, tiny_course, tiny_decoder, tiny_further, tiny_words
+from racm3.recipes.tiny import (
+    tiny,
+    tiny_course,
+    tiny_decoded,
+    tiny_decoder,
+    tiny_further,
+    tiny_words,
+)
 from racm3.system import RACM3, Consulted, Settings
 from racm3.system.parts import sample_folder
 from racm3.tokens.image import ImageTokenizer
@@ -137,6 +144,15 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     assert all((one == other).all() for one, other in kept)
     word_logs = {log.name for log in (tmp_path / "words" / "system").glob("*.jsonl")}
     assert word_logs == last_logs | {"clip-0.log.jsonl"}
+    # And one that knows what the tokenizer draws: texts stay, pictures and their vectors do not.
+    after = tmp_path / "words" / "system"
+    Further(tiny_decoded(), tmp_path / "decoded", after=after, on="cpu").system()
+    sees = RACM3.open(tmp_path / "decoded" / "system", device="cpu")
+    assert (sees.encoder.texts(["a leopard"]) == told.encoder.texts(["a leopard"])).all()
+    apart = sees.encoder.images(pictures) - told.encoder.images(pictures)
+    assert 0 < np.abs(apart).max() < 0.1
+    decoded_logs = {log.name for log in (tmp_path / "decoded" / "system").glob("*.jsonl")}
+    assert decoded_logs == word_logs | {"clip-1.log.jsonl"}
     # A codebook that is refined after that keeps what its decoder is told.
     finer = Further(tiny_further(), tmp_path / "finer", after=tmp_path / "last" / "system")
     assert finer.decoder().vqgan.config.detail == last.codec.image.vqgan.config.detail == 4

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import zscore
 
+from racm3.data.sample_world.scenes import Scene
+from racm3.data.sample_world.things import things
 from racm3.document import Document, Image, Text
 from racm3.errors import CheckpointError, ConfigError, DocumentError
 from racm3.retrieval.config import RetrieverConfig
@@ -16,7 +18,7 @@ from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.fusion import by_standard_scores, fused, nearest_way, taking_turns
 from racm3.retrieval.index import Block, ExactIndex, Hits
 from racm3.retrieval.lexical import BM25, Fields, heads, phrases, stem, whole, words
-from racm3.retrieval.query import ask, halves, mirrored, one_side, places, ways_to_ask
+from racm3.retrieval.query import ask, fits, halves, mirrored, one_side, places, ways_to_ask
 from racm3.retrieval.retriever import Neighbour, Retriever, one_by_one, two_sided
 from racm3.retrieval.selection import select
 from racm3.retrieval.shelf import ListShelf
@@ -534,14 +536,48 @@ def test_three_places_may_find_one_document():
     assert nearest_way(Hits(ids, scores.astype(np.float32)), [[1, 3]])[1] == [1]
 
 
+def test_three_places_are_taken_where_halves_score_about_the_same():
+    """The upper half of a cat, a cat and a dog is a cat."""
+    ids = np.array([[2], [0], [1], [0], [0], [1]])
+    for least, taken in ((0.905, 3), (0.895, 3), (0.875, 2)):
+        scores = np.array([[0.7], [0.93], [0.9], [0.95], [0.94], [least]], np.float32)
+        assert nearest_way(Hits(ids, scores), [[1, 2, 3]])[1] == [taken]
+
+
+def test_a_layout_asks_only_where_nothing_stands_between_its_places():
+    three = ((0.25, 0.25), (0.75, 0.25), (0.5, 0.75))
+    four = (*three[:2], (0.25, 0.75), (0.75, 0.75))
+    for count, fitting in ((3, [three, four]), (4, [four])):
+        scene = Scene(things()[:count], size="small", colour="blue", texture="checked")
+        picture = scene.draw()
+        assert [layout for layout in (three, four) if fits(picture, layout)] == fitting
+        ways = ways_to_ask(Document.of(picture), RetrieverConfig(layouts=(three, four)))
+        assert ways == [[Document.of(picture)], *(places(picture, one) for one in fitting)]
+
+
 def test_what_is_asked_for_twice_is_found_twice_unless_it_is_all_that_is_asked_for():
     cat, dog, bird = (Neighbour(row, 1.0 - row / 10) for row in range(3))
     assert one_by_one([cat, dog], [0, 1, 0]) == [cat, dog, cat]
     assert one_by_one([cat, dog, bird], [0, 0, 1, 2]) == [cat, cat, dog, bird]
     assert one_by_one([cat, dog], [0, 1]) == [cat, dog]
     assert one_by_one([cat], [0, 0, 0]) == [cat]
+    assert one_by_one([cat], [0, 0, 0], alike=True) == [cat] * 3
+    assert one_by_one([bird], [0, 0, 0], alike=True) == [bird]  # the cat was left out
     assert one_by_one([cat, bird], [0, 0, 1]) == [cat, bird]  # the dog was left out
     assert one_by_one([], [-1, -1]) == []
+
+
+def test_a_picture_of_one_thing_in_every_place_finds_it_for_each(encoder):
+    layout = ((0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75))
+    cell = np.pad(picture(1, 24, 24).pixels, ((4, 4), (4, 4), (0, 0)), constant_values=255)
+    image = Image(np.tile(cell, (2, 2, 1)))
+    shown = [places(image, layout)[0], Document.of("a train", picture(9))]
+    shelf = ListShelf(shown, embed_memory(encoder, shown))
+    retriever = Retriever(encoder, shelf, RetrieverConfig(too_similar=None, layouts=(layout,)))
+    (each,) = retriever.neighbours([Document.of(image)], 4, rng=dice(0), each=True)
+    assert [one.id for one in each] == [0] * 4
+    (every,) = retriever.neighbours([Document.of(image)], 4, rng=dice(0))
+    assert [one.id for one in every] == [0, 1]
 
 
 @pytest.mark.parametrize("asked", ["a b, a b and a c", "a c, a b, a b and a d"])

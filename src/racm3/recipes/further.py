@@ -15,7 +15,7 @@ from racm3.recipes.assembling import thinned
 from racm3.recipes.build import Build, learnable
 from racm3.recipes.collection import Beginning
 from racm3.recipes.recipe import SampleRecipe
-from racm3.recipes.sample_clip import train_words
+from racm3.recipes.sample_clip import train_decoded, train_words
 from racm3.recipes.samples import SAMPLES
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.runtime import folder_written_whole, progress, write_whole
@@ -55,7 +55,8 @@ def build_of(name: str, folder: Path, *, after: str | None = None, on: str = "au
 class Further(Build):
     """The stages of `Build` for a system that is finished, which `after` holds.
 
-    The text tokenizer is taken over, and the CLIP where the recipe has no `words` for it. The
+    The text tokenizer is taken over, and the CLIP where the recipe has no `words` for it and
+    nothing `decoded`. The
     image tokenizer gets the recipe's number of codes and goes on learning; each generator starts
     from its weights there, each code as the one that stood in its place. With `keep_codes` the
     image tokenizer is taken over, too, and without any course the generators are. Courses are
@@ -88,9 +89,12 @@ class Further(Build):
         return super().tokenizer()
 
     def clip(self) -> ClipEncoder:
-        if words := self.recipe.words:
-            before, folder = self.after / "clip", self.folder / "clip"
-            return train_words(words, self.recipe, before, folder, self.where)
+        before, folder, recipe = self.after / "clip", self.folder / "clip", self.recipe
+        if recipe.words:
+            return train_words(recipe.words, recipe, before, folder, self.where)
+        if recipe.decoded:
+            seen = recipe.decoded, recipe, before, self.tokenizer()
+            return train_decoded(*seen, folder, self.where)
         return ClipEncoder.open(self._taken_over("clip", "clip/final"), device=self.where)
 
     def text(self) -> TextTokenizer:
@@ -119,7 +123,7 @@ class Further(Build):
         anew = {
             "tokenizer": not self.recipe.keep_codes,
             "decoder": self.recipe.decoder is not None,
-            "clip": self.recipe.words is not None,
+            "clip": bool(self.recipe.words or self.recipe.decoded),
         }
         for log in self.after.glob(LOGS):
             part, place = log.name.removesuffix(".log.jsonl"), self.folder / "system" / log.name

@@ -190,10 +190,10 @@ def gathered(
     words: Words = Words.GIVEN,
     repeated: float = 0.0,
 ) -> Lessons:
-    """Scenes of three or four things each, fictional or seen ones, after a document for each place,
-    or one where all show the same: to be drawn, half of them in people's words and some dyed; or
-    their words are asked for. A share `repeated` shows fewer things, some of them more than
-    once."""
+    """Scenes of three or four things each, fictional or seen ones, after a document for each place:
+    to be drawn, half of them in people's words and some dyed, after one where all places show the
+    same, as such words find it; or their words are asked for. A share `repeated` shows fewer
+    things, some of them more than once."""
     known, asked = seen_things(), words is Words.ASKED
     chances = replace(chances, coloured=0.0 if asked else COLOURED)
     place = {thing: row for row, thing in enumerate((*fiction.things, *known))}
@@ -208,7 +208,7 @@ def gathered(
         say = phrasing.phrased if rng.random() < 0.5 and not asked else Scene.caption
         documents.append(Document.of(say(scene, rng), scene.draw()))
         rows = [place[thing] for thing in scene.things]
-        rows = rows if len(set(rows)) > 1 else rows[:1]
+        rows = rows if asked or len(set(rows)) > 1 else rows[:1]
         neighbours[number, 0, : len(rows)] = rows
     memory = fiction.memory(dim, and_seen=True)
     return Lessons(documents, memory, neighbours=neighbours, words=words)

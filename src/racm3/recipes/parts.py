@@ -1,4 +1,4 @@
-"""One part of a finished sample system anew: a decoder, or a text tower; all else stays."""
+"""One part of a finished sample system anew: a decoder, or a tower of its CLIP; the rest stays."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ from racm3.recipes.courses import course_cpu, further_cpu
 from racm3.recipes.recipe import SampleRecipe
 from racm3.recipes.sample import sharpened
 from racm3.tokens.vqgan.config import VQGANConfig
+from racm3.training.clip_decoded import DecodedTraining
 from racm3.training.clip_words import WordTraining
 
 
@@ -35,3 +36,12 @@ def words_cpu() -> SampleRecipe:
     words = WordTraining(steps=1800, precision="auto")
     sides = replace(base.sides, columns=base.retriever.columns)
     return replace(base, courses=(), words=words, sides=sides)
+
+
+def decoded_cpu() -> SampleRecipe:
+    """A picture tower for what any of these made that knows pictures as the system draws them.
+
+    Codes and generators stay as they are (docs/log.md).
+    """
+    learnt = DecodedTraining(steps=600, warmup=20, lr=5e-4, precision="auto")
+    return replace(course_cpu(), courses=(), decoded=learnt)

@@ -11,6 +11,7 @@ from racm3.system.rephrasing import Rephrasing
 from racm3.system.results import Settings
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.training.clip import ClipTraining
+from racm3.training.clip_decoded import DecodedTraining
 from racm3.training.clip_words import WordTraining
 from racm3.training.generator import GeneratorTraining
 from racm3.training.loop import LoopConfig
@@ -88,6 +89,8 @@ class SampleRecipe:
         decoder: A second schedule, for the decoder alone: codes stay as they are.
         words: A second schedule, for a new text tower of the CLIP and longer vectors, which tell
             what words a text has.
+        decoded: A schedule for the picture tower of a finished system's CLIP, which learns what its
+            tokenizer makes of pictures.
         courses: What the generators learn from, one after the other.
         further: It goes on from a finished system (`recipes/further.py`).
         sides: What a document of the memory is to the CLIP.
@@ -104,6 +107,7 @@ class SampleRecipe:
     clip: ClipTraining
     clip_batch: int
     words: WordTraining | None = None
+    decoded: DecodedTraining | None = None
     sides: Sides = AVERAGE
     text_vocabulary: int
     courses: tuple[Course, ...]

@@ -11,6 +11,7 @@ from racm3.retrieval.embedding import Sides
 from racm3.tokens.masking import Masking
 from racm3.tokens.vqgan.config import VQGANConfig
 from racm3.training.clip import ClipTraining
+from racm3.training.clip_decoded import DecodedTraining
 from racm3.training.clip_words import WordTraining
 from racm3.training.generator import GeneratorTraining
 from racm3.training.vqgan import TokenizerTraining
@@ -87,3 +88,9 @@ def tiny_words() -> SampleRecipe:
     words = WordTraining(steps=6, width=48, layers=1, room=8, warmup=2)
     sides = replace(base.sides, columns=("keywords",))
     return replace(base, words=words, sides=sides, keep_codes=True, courses=(), decoder=None)
+
+
+def tiny_decoded() -> SampleRecipe:
+    """A picture tower of its CLIP that knows what its tokenizer draws, after any of these."""
+    learnt = DecodedTraining(steps=6, warmup=2, scenes=2)
+    return replace(tiny_further(), decoded=learnt, keep_codes=True, courses=(), decoder=None)

@@ -12,6 +12,8 @@ from racm3.retrieval.index import Hits
 # What shares the query's words counts for more than what is near in meaning: see docs/log.md. An
 # encoder that tells words says how much of the meaning it knows, and has a say of its own in these.
 MEANING, WORDS, TOLD = 0.4, 0.6, 0.1
+# By how much more than two parts that ask are nearer than they score (docs/log.md).
+MANY = 0.02
 
 
 def by_standard_scores(
@@ -58,8 +60,9 @@ def fused(
 def nearest_way(hits: Hits, ways: Sequence[Sequence[int]]) -> tuple[Hits, list[int]]:
     """Of several ways to ask each query's hits of the nearest one, and how many rows these are.
 
-    A way is as near as the least of its rows' best hits. All but the first have to be nearer than
-    the first, and two rows to find different documents: halves of one thing both find it.
+    A way is as near as the least of its rows' best hits, and more than two rows a little nearer:
+    two halves find two of three as well. All but the first have to be nearer than the first, and
+    two rows to find different documents: halves of one thing both find it.
 
     Args:
         hits: A row for each part of each way of each query.
@@ -70,7 +73,9 @@ def nearest_way(hits: Hits, ways: Sequence[Sequence[int]]) -> tuple[Hits, list[i
         starts = start + np.cumsum([0, *sizes])
         first, *others = (range(*span) for span in pairwise(starts.tolist()))
         apart = [one for one in others if len(one) != 2 or np.ptp(hits.ids[one, 0])]
-        chosen = max([first, *apart], key=lambda way: hits.scores[way, 0].min())
+        chosen = max(
+            [first, *apart], key=lambda way: hits.scores[way, 0].min() + MANY * (len(way) > 2)
+        )
         rows += chosen
         counts.append(len(chosen))
         start = int(starts[-1])

@@ -1,5 +1,6 @@
 """What asks: a side of a document, its clauses, halves or places, its words."""
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Literal
@@ -19,6 +20,8 @@ Ways = list[list[Document]]
 MOST = 512
 # A ground is what most of so many pixels of a border have, no channel further than that of 255.
 SOME, ALIKE = 256, 26
+# A layout leaves no more than this share of a picture out that is no ground.
+BETWEEN = 0.01
 
 
 def without(query: Document, pattern: str) -> Document:
@@ -42,11 +45,12 @@ def _asked(query: Document, pattern: str) -> str:
 def ways_to_ask(query: Document, config: RetrieverConfig) -> Ways:
     """Ways to look for what a query shows or says, each a list of what asks for itself: as a whole
     first. A text asks by its clauses, and a picture alone may ask by two of its halves, or by the
-    places of a layout."""
+    places of a layout that leaves nothing out."""
     if config.looks_closer and not query.text.strip() and len(query.images) == 1:
         picture = query.images[0]
         cut = halves(picture) if config.halves else []
-        return [[query], *cut, *(places(picture, one) for one in config.layouts)]
+        several = (places(picture, one) for one in config.layouts if fits(picture, one))
+        return [[query], *cut, *several]
     return [clauses(query, config.clauses) if config.clauses else [query]]
 
 
@@ -88,21 +92,38 @@ def places(picture: Image, layout: Layout) -> list[Document]:
     return [Document.of(alone(pixels, middle, ground)) for middle in layout]
 
 
+def fits(picture: Image, layout: Layout) -> bool:
+    """Whether nothing stands between the places of a layout: where four stand, three leave out."""
+    pixels = reduced(picture, MOST).pixels
+    between = np.abs(pixels.astype(int) - _ground(pixels)).max(axis=2) > ALIKE
+    for middle in layout:
+        between[_around(pixels, middle)] = False
+    return bool(between.mean() <= BETWEEN)
+
+
 def alone(
     pixels: UInt8[np.ndarray, "height width 3"],
     middle: tuple[float, float],
     ground: UInt8[np.ndarray, "3"],
 ) -> Image:
     """What half of the sides show around a middle, in the middle of the ground."""
-    sizes = [max(1, side // 2) for side in pixels.shape[:2]]
-    shown, here, there = np.empty_like(pixels), list[slice](), list[slice]()
+    shown = np.empty_like(pixels)
     shown[:] = ground
-    for side, size, at in zip(pixels.shape, sizes, middle[::-1], strict=False):
-        start = min(max(0, round(at * side - size / 2)), side - size)
-        there.append(slice(start, start + size))
-        here.append(slice((side - size) // 2, (side - size) // 2 + size))
-    shown[tuple(here)] = pixels[tuple(there)]
+    shown[_around(pixels, (0.5, 0.5))] = pixels[_around(pixels, middle)]
     return Image(shown)
+
+
+def _around(
+    pixels: UInt8[np.ndarray, "height width 3"], middle: tuple[float, float]
+) -> tuple[slice, slice]:
+    """Rows and columns of half of the sides around a middle."""
+    spans = list[slice]()
+    for side, at in zip(pixels.shape[:2], middle[::-1], strict=True):
+        size = max(1, side // 2)
+        start = min(max(0, math.ceil(at * side - size / 2 - 0.5)), side - size)
+        spans.append(slice(start, start + size))
+    rows, columns = spans
+    return rows, columns
 
 
 def _ground(pixels: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "3"]:

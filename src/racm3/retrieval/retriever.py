@@ -121,9 +121,9 @@ class Retriever:
 
         A training query is one side of its document, never both (`one_side`), with dropout. What
         is `too_similar` is kept where `near_copies` are looked for. With `each` there is one for
-        each thing that is asked for (`clauses`, `joins`, `halves`, `layouts`), and no more; where
-        these are not all the same, one that is asked for twice is there twice. In the place of
-        documents to `leave_out` come the next ones.
+        each thing that is asked for (`clauses`, `joins`, `halves`, `layouts`), and no more; one
+        that is asked for twice is there twice, unless a text asks for nothing else. In the place
+        of documents to `leave_out` come the next ones.
         """
         hits, firsts = self._candidates(queries, rng, training)
         # A walk looks at few candidates: where all vectors are at hand, none is copied.
@@ -143,7 +143,10 @@ class Retriever:
             )
             left = [k for k in kept if int(ids[k]) not in leave_out][:wanted]
             near = [Neighbour(int(ids[k]), float(scores[k])) for k in left]
-            found.append(one_by_one(near, firsts[row][:count]) if each else near)
+            if each:
+                shown = not queries[row].text.strip()
+                near = one_by_one(near, firsts[row][:count], alike=shown)
+            found.append(near)
         return found
 
     def _candidates(
@@ -260,11 +263,14 @@ class Retriever:
         return [document.only(kind) if kind else document for document in documents]
 
 
-def one_by_one(found: Sequence[Neighbour], firsts: Sequence[int]) -> list[Neighbour]:
+def one_by_one(
+    found: Sequence[Neighbour], firsts: Sequence[int], *, alike: bool = False
+) -> list[Neighbour]:
     """What was found as it is asked for, thing by thing: a cat, a cat and a dog are three, two of
-    which find one document. As it is where all find the same one, or not all of theirs are left."""
+    which find one document. As it is where all find the same one and are not to be `alike`, or not
+    all of theirs are left."""
     known = {one.id: one for one in found}
-    if len(known) < 2 or known.keys() != set(firsts):
+    if known.keys() != set(firsts) or (len(known) < 2 and not alike):
         return list(found)
     return [known[first] for first in firsts]
 
