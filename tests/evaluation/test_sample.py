@@ -1,5 +1,6 @@
 """The pieces of a long measurement: each asked once, in order, by whoever comes."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -65,5 +66,8 @@ def test_what_was_measured_of_something_else_is_not_taken(system: RACM3):
     assert fingerprint(system, 5, replace(settings, seed=1)) != known
     other = {name: system.parts.generators["racm3"] for name in system.parts.generators}
     assert fingerprint(RACM3(replace(system.parts, generators=other)), 5, settings) != known
+    sees = deepcopy(system.parts.encoder)
+    next(sees.clip.vision_model.parameters()).data += 1
+    assert fingerprint(RACM3(replace(system.parts, encoder=sees)), 5, settings) != known
     config = replace(system.parts.retriever, candidates=7)
     assert fingerprint(RACM3(replace(system.parts, retriever=config)), 5, settings) != known

@@ -19,7 +19,7 @@ from racm3.evaluation.attributes import in_its_dyes, obeyed, says_dye, says_numb
 from racm3.evaluation.fidelity import emptied, faithful, nearest_things, thing_box
 from racm3.evaluation.invented import invented_things, recognised, taught
 from racm3.evaluation.sample_edits import edits, in_peoples_words, likened, much_read, repeated
-from racm3.evaluation.sample_tasks import captions, drawings, faithfully_kept
+from racm3.evaluation.sample_tasks import captions, drawings, faithfully_kept, own_drawings
 from racm3.runtime import dice
 from racm3.system import Drawing, Settings, Writing
 from racm3.tokens.image import ImageTokenizer
@@ -99,6 +99,26 @@ def test_a_caption_that_calls_a_thing_dyed_is_right_about_dyed_things_alone(syst
     assert named.racm3.value == 1
     assert (said.racm3.value, said.cm3 and said.cm3.value) == (0.5, 0.5)
     assert not says_dye("a guitar dyed red on white", BLUE)
+
+
+def test_what_is_described_of_its_own_is_what_it_drew(system):
+    """Both are shown the drawing, not the scene."""
+    shown, one = [], copy(system)
+
+    def caption(picture, settings):
+        shown.append(picture)
+        named = "a guitar on white" if picture == drawn[settings.seed] else "nothing"
+        return Writing(named, (), "", settings, (named,), (1.0,))
+
+    drawn = [Image(np.full((8, 8, 3), seed, np.uint8)) for seed in (0, 1)]
+    one.draw = lambda text, settings: SimpleNamespace(image=drawn[settings.seed])
+    one.caption = caption
+    some = [(scene, scene.document(dice(6))) for scene in (Scene((GUITAR,)), BLUE)]
+    rows = own_drawings(one, one, some, Settings(), "here")
+    assert {row.on for row in rows} == {"here, drawn by RA-CM3"}
+    assert rows[0].measure == "caption names the thing"
+    assert rows[0].racm3.value == rows[0].cm3.value == 1
+    assert [picture.pixels[0, 0, 0] for picture in shown] == [0, 0, 1, 1]
 
 
 def test_a_caption_of_one_thing_says_no_number_and_of_several_theirs():

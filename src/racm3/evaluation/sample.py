@@ -28,7 +28,15 @@ from racm3.evaluation.sample_edits import (
 )
 from racm3.evaluation.sample_own import own_pictures, teaching
 from racm3.evaluation.sample_parts import choosing, perplexities, recall, reconstruction, unknown
-from racm3.evaluation.sample_tasks import captions, drawings, gaps, infills, paraphrases, tellings
+from racm3.evaluation.sample_tasks import (
+    captions,
+    drawings,
+    gaps,
+    infills,
+    own_drawings,
+    paraphrases,
+    tellings,
+)
 from racm3.evaluation.shown import Shown, strip
 from racm3.runtime import load_json, save_json, write_whole
 from racm3.sharing import divide
@@ -106,6 +114,7 @@ class Questions:
                 for piece in (
                     Piece(f"captions, {where}", self.both(captions, some, where=where), shows=True),
                     Piece(f"gaps, {where}", self.both(gaps, some, where=where)),
+                    Piece(f"its own, {where}", self.both(own_drawings, some[:FEW], where=where)),
                 )
             ),
             Piece("infills", self.both(infills, self.large_flags)),
@@ -233,6 +242,7 @@ def fingerprint(system: RACM3, count: int, settings: Settings) -> str:
         for weights in model.parameters():
             said.update(weights.detach().float().cpu().numpy().tobytes())
     said.update(parts.encoder.texts(["a dog"]).tobytes())
+    said.update(parts.encoder.images([Image(np.zeros((8, 8, 3), np.uint8))]).tobytes())
     about = [count, asdict(settings), asdict(parts.retriever), asdict(parts.rephrasing)]
     said.update(json.dumps([system.snapshot, *about], sort_keys=True, default=str).encode())
     return said.hexdigest()

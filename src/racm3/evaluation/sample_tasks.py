@@ -244,6 +244,25 @@ def captions(
     ]
 
 
+def own_drawings(
+    system: RACM3,
+    baseline: RACM3,
+    some: Sequence[tuple[Scene, Document]],
+    settings: Settings,
+    where: str,
+) -> list[Row]:
+    """Captions of what RA-CM3 itself drew of these scenes, be it right or wrong."""
+
+    def drawn(number: int) -> Document:
+        text, mine = some[number][1].text, replace(settings, seed=settings.seed + number)
+        return Document.of(text, system.draw(text, mine).image)
+
+    pictures = numbered(system, len(some), drawn, label=f"its drawings, {where}")
+    scenes = [scene for scene, _ in some]
+    shown = list(zip(scenes, pictures, strict=True))
+    return captions(system, baseline, shown, settings, f"{where}, drawn by RA-CM3", [])
+
+
 def gaps(
     system: RACM3,
     baseline: RACM3,
