@@ -22,7 +22,7 @@ PANELS: tuple[tuple[str, str, tuple[Line, ...]], ...] = (
         (("tokenizer", ("tokenizer", "decoder"), "validation", "psnr"),),
     ),
     (
-        "CLIP, then its text tower",
+        "CLIP, then its text and its picture tower",
         "training loss (contrast, then squared errors)",
         (("clip", ("clip",), "train", "loss"),),
     ),

@@ -44,6 +44,8 @@ MADE_IT = (
     "lettered_cpu",
     "coloured_cpu",
     "gathering_cpu",
+    "listing_cpu",
+    "decoded_cpu",
 )
 
 

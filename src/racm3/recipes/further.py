@@ -55,12 +55,12 @@ def build_of(name: str, folder: Path, *, after: str | None = None, on: str = "au
 class Further(Build):
     """The stages of `Build` for a system that is finished, which `after` holds.
 
-    The text tokenizer is taken over, and the CLIP where the recipe has no `words` for it and
-    nothing `decoded`. The
-    image tokenizer gets the recipe's number of codes and goes on learning; each generator starts
-    from its weights there, each code as the one that stood in its place. With `keep_codes` the
-    image tokenizer is taken over, too, and without any course the generators are. Courses are
-    numbered on from those whose logs lie beside the weights, so each meets things of its own.
+    The text tokenizer is taken over, and the CLIP where the recipe has no `words` and nothing
+    `decoded` for it. The image tokenizer gets the recipe's number of codes and goes on learning;
+    each generator starts from its weights there, each code as the one that stood in its place. With
+    `keep_codes` the image tokenizer is taken over, too, and without any course the generators are.
+    Courses are numbered on from those whose logs lie beside the weights, so each meets things of
+    its own.
 
     Raises:
         CheckpointError: There is no system at `after`.

@@ -43,5 +43,5 @@ def decoded_cpu() -> SampleRecipe:
 
     Codes and generators stay as they are (docs/log.md).
     """
-    learnt = DecodedTraining(steps=600, warmup=20, lr=5e-4, precision="auto")
+    learnt = DecodedTraining(steps=900, warmup=20, precision="auto")
     return replace(course_cpu(), courses=(), decoded=learnt)

@@ -1,6 +1,7 @@
 """The sample system's small CLIP: from captions and pictures, then words that it never met, then
 pictures as the system draws them."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,20 +9,19 @@ import torch
 
 from racm3.data.sample_world import corpus
 from racm3.data.sample_world.catalogue import told
+from racm3.data.sample_world.scenes import RELATIONS, Scene
+from racm3.data.sample_world.things import things
 from racm3.document import Image
 from racm3.recipes.recipe import SampleRecipe, loop
-from racm3.retrieval.config import RetrieverConfig
+from racm3.retrieval.config import Layout
+from racm3.retrieval.embedding import embed_memory
 from racm3.retrieval.encoder import ClipEncoder
 from racm3.retrieval.query import halves, places
-from racm3.runtime import dice
 from racm3.tokens.image import ImageTokenizer
 from racm3.training.clip import ClipLearner, new_clip
 from racm3.training.clip_decoded import DecodedLearner, DecodedTraining, Twins
 from racm3.training.clip_words import WordsLearner, WordTraining, telling
 from racm3.training.loop import train
-
-# In how many parts a scene is looked at beside all of it.
-PARTS, SHOWN_IN = 3, 94
 
 
 def train_clip(recipe: SampleRecipe, folder: Path, where: torch.device) -> ClipEncoder:
@@ -64,28 +64,35 @@ def train_decoded(
     """The CLIP at `before` with a picture tower that knows what the tokenizer makes of pictures, or
     the finished one. As it has met every thing, it learns what becomes of every thing."""
     if not (folder / "final").exists():
-        shown = partial(twins, tokenizer, recipe.retriever, scenes=training.scenes)
-        learner = DecodedLearner(ClipEncoder.open(before), training, shown, where)
+        layouts = recipe.retriever.layouts
+        shown = partial(twins, tokenizer, layouts, scenes=training.scenes)
+        teacher = ClipEncoder.open(before, device=where)
+        vectors = embed_memory(teacher, corpus.memory("all"))
+        learner = DecodedLearner(teacher, vectors, training, shown, where)
         train(learner, loop(training.steps, recipe.save_every), folder)
     return ClipEncoder.open(folder / "final", device=where)
 
 
-def twins(tokenizer: ImageTokenizer, config: RetrieverConfig, step: int, *, scenes: int) -> Twins:
-    """Scenes before and after a tokenizer, each as a whole and in some of the parts that a picture
-    is asked by."""
-    rng, clean, decoded = dice(SHOWN_IN, step), list[Image](), list[Image]()
-    pictures = corpus.crowded_pictures(step, batch=scenes)
-    for pair in zip(pictures, tokenizer.decode(tokenizer.encode(pictures)), strict=True):
-        one, other = (_parts(picture, config) for picture in pair)
-        few = min(PARTS, len(one) - 1)
-        rows = [0, *(1 + rng.choice(len(one) - 1, few, replace=False))] if few else [0]
-        clean += [one[row] for row in rows]
-        decoded += [other[row] for row in rows]
-    return Twins(clean, decoded)
+def twins(tokenizer: ImageTokenizer, layouts: Sequence[Layout], step: int, *, scenes: int) -> Twins:
+    """What stands in scenes before and after a tokenizer, each thing as a picture asks for it:
+    one by the whole, two by their halves, more by their places."""
+    shown, clean, decoded = corpus.crowded(step, batch=scenes), list[Image](), list[Image]()
+    pictures = [scene.draw() for scene in shown]
+    for scene, *pair in zip(
+        shown, pictures, tokenizer.decode(tokenizer.encode(pictures)), strict=True
+    ):
+        for picture, seen in zip(pair, (clean, decoded), strict=True):
+            seen += _parts(scene, picture, layouts)
+    row = {thing.name: number for number, thing in enumerate(things())}
+    return Twins(clean, decoded, [row[one.name] for scene in shown for one in scene.things])
 
 
-def _parts(picture: Image, config: RetrieverConfig) -> list[Image]:
-    """All that a picture may be asked by."""
-    cut = halves(picture) if config.halves else []
-    every = *cut, *(places(picture, layout) for layout in config.layouts)
-    return [picture, *(part.images[0] for way in every for part in way)]
+def _parts(scene: Scene, picture: Image, layouts: Sequence[Layout]) -> list[Image]:
+    many = len(scene.things)
+    if many == 1:
+        return [picture]
+    if many == 2:
+        cut = halves(picture)[RELATIONS.index(scene.relation)]
+    else:
+        cut = places(picture, next(one for one in layouts if len(one) == many))
+    return [part.images[0] for part in cut]

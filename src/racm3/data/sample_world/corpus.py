@@ -21,7 +21,7 @@ from racm3.runtime import dice
 from racm3.tokens.image import to_pixels
 
 PICTURES, UNSEEN, PAIRS, CAPTIONS, SCENES, SHOTS, VARIED, TWINS = 1, 2, 7, 8, 11, 61, 71, 91
-DECODED = 93
+CROWDED = 93
 PAIRED = 0.35
 FAMILY = 16
 
@@ -103,20 +103,13 @@ def fictional_looks() -> tuple[Thing, ...]:
     return fictional_things(seen_things(), 3000, seed=5)
 
 
-def crowded_pictures(step: int, *, batch: int) -> list[Image]:
-    """Scenes of one to four of all things, some of them dyed, as often of each number; and one in
-    five a thing as the memory shows it."""
-    rng, which = dice(DECODED, step), things()
-    chances = Chances(rare=0.05, dyed=0.2, coloured=0.2)
-    pictures = []
-    for _ in range(batch):
-        if rng.random() < 0.2:
-            images = displayed(which[rng.integers(len(which))]).images
-            pictures.append(images[rng.integers(len(images))])
-        else:
-            count = 1 + int(rng.integers(4))
-            pictures.append(Scene.random(which, rng, count=count, chances=chances).draw())
-    return pictures
+def crowded(step: int, *, batch: int) -> list[Scene]:
+    """Scenes of all things, one in every other, two, three or four in the rest."""
+    rng = dice(CROWDED, step)
+    return [
+        Scene.random(things(), rng, count=1 if row % 2 else 2 + row // 2 % 3)
+        for row in range(batch)
+    ]
 
 
 def unseen_pictures(count: int) -> Float[Tensor, "count 3 side side"]:
