@@ -36,7 +36,8 @@ class RetrieverConfig:
         layouts: How several things may stand in a picture: for each way the middles of their
             places, in shares of the width and the height. A picture that asks alone is also looked
             at place by place, each half as wide and high as the picture and laid in its middle; so
-            a layout whose places all are nearer to documents than the whole is asks by each.
+            a layout between whose places nothing stands, and all of which are nearer to documents
+            than the whole is, asks by each.
         unasked: A regular expression of what a query says that no document is to be found by: how
             something is to look, say, and not what it is. Who asks for nothing else is answered
             without documents. "" asks with all words.
