@@ -93,8 +93,8 @@ class Further(Build):
         if recipe.words:
             return train_words(recipe.words, recipe, before, folder, self.where)
         if recipe.decoded:
-            seen = recipe.decoded, recipe, before, self.tokenizer()
-            return train_decoded(*seen, folder, self.where)
+            drawn = self.tokenizer()
+            return train_decoded(recipe.decoded, recipe, before, drawn, folder, self.where)
         return ClipEncoder.open(self._taken_over("clip", "clip/final"), device=self.where)
 
     def text(self) -> TextTokenizer:

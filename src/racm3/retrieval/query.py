@@ -47,7 +47,7 @@ def ways_to_ask(query: Document, config: RetrieverConfig) -> Ways:
     first. A text asks by its clauses, and a picture alone may ask by two of its halves, or by the
     places of a layout that leaves nothing out."""
     if config.looks_closer and not query.text.strip() and len(query.images) == 1:
-        picture = query.images[0]
+        picture = reduced(query.images[0], MOST)
         cut = halves(picture) if config.halves else []
         several = (places(picture, one) for one in config.layouts if fits(picture, one))
         return [[query], *cut, *several]
