@@ -44,7 +44,7 @@
 #   AFTER=runs/out/coloured_cpu/system runs/sample.sh gathering_cpu [folder]
 #   AFTER=runs/out/gathering_cpu/system runs/sample.sh listing_cpu [folder]
 # and last ten minutes of the retriever's CLIP, which finds what the system drew itself:
-#   AFTER=runs/out/listing_cpu/system runs/sample.sh decoded_cpu [folder]
+#   AFTER=runs/out/listing_cpu/system runs/sample.sh seeing_cpu [folder]
 # Courses number their material by how many there were before. Some learnt from another one's, as recipes say: copy its
 # folder `prepared-N` under the number that the run expects, and it is taken.
 # `recalling_cpu` learnt from the first that `racm3 train sample --recipe comparing_gpu --after runs/out/ordered --out runs/out/comparing_gpu --stage prepared` makes.

@@ -26,9 +26,9 @@ from racm3.recipes.papers import racm3 as paper_recipe
 from racm3.recipes.tiny import (
     tiny,
     tiny_course,
-    tiny_decoded,
     tiny_decoder,
     tiny_further,
+    tiny_seeing,
     tiny_words,
 )
 from racm3.system import RACM3, Consulted, Settings
@@ -146,7 +146,7 @@ def test_a_finished_system_goes_on_with_a_finer_codebook(run, tmp_path):
     assert word_logs == last_logs | {"clip-0.log.jsonl"}
     # And one that knows what the tokenizer draws: texts stay, pictures and their vectors do not.
     after = tmp_path / "words" / "system"
-    Further(tiny_decoded(), tmp_path / "decoded", after=after, on="cpu").system()
+    Further(tiny_seeing(), tmp_path / "decoded", after=after, on="cpu").system()
     sees = RACM3.open(tmp_path / "decoded" / "system", device="cpu")
     assert (sees.encoder.texts(["a leopard"]) == told.encoder.texts(["a leopard"])).all()
     apart = sees.encoder.images(pictures) - told.encoder.images(pictures)

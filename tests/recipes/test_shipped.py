@@ -45,7 +45,7 @@ MADE_IT = (
     "coloured_cpu",
     "gathering_cpu",
     "listing_cpu",
-    "decoded_cpu",
+    "seeing_cpu",
 )
 
 

@@ -55,8 +55,8 @@ def build_of(name: str, folder: Path, *, after: str | None = None, on: str = "au
 class Further(Build):
     """The stages of `Build` for a system that is finished, which `after` holds.
 
-    The text tokenizer is taken over, and the CLIP where the recipe has no `words` and nothing
-    `decoded` for it. The image tokenizer gets the recipe's number of codes and goes on learning;
+    The text tokenizer is taken over, and the CLIP where the recipe has no `words` and no
+    `seeing` for it. The image tokenizer gets the recipe's number of codes and goes on learning;
     each generator starts from its weights there, each code as the one that stood in its place. With
     `keep_codes` the image tokenizer is taken over, too, and without any course the generators are.
     Courses are numbered on from those whose logs lie beside the weights, so each meets things of
@@ -92,9 +92,9 @@ class Further(Build):
         before, folder, recipe = self.after / "clip", self.folder / "clip", self.recipe
         if recipe.words:
             return train_words(recipe.words, recipe, before, folder, self.where)
-        if recipe.decoded:
+        if recipe.seeing:
             drawn = self.tokenizer()
-            return train_decoded(recipe.decoded, recipe, before, drawn, folder, self.where)
+            return train_decoded(recipe.seeing, recipe, before, drawn, folder, self.where)
         return ClipEncoder.open(self._taken_over("clip", "clip/final"), device=self.where)
 
     def text(self) -> TextTokenizer:
@@ -123,7 +123,7 @@ class Further(Build):
         anew = {
             "tokenizer": not self.recipe.keep_codes,
             "decoder": self.recipe.decoder is not None,
-            "clip": bool(self.recipe.words or self.recipe.decoded),
+            "clip": bool(self.recipe.words or self.recipe.seeing),
         }
         for log in self.after.glob(LOGS):
             part, place = log.name.removesuffix(".log.jsonl"), self.folder / "system" / log.name

@@ -38,10 +38,10 @@ def words_cpu() -> SampleRecipe:
     return replace(base, courses=(), words=words, sides=sides)
 
 
-def decoded_cpu() -> SampleRecipe:
+def seeing_cpu() -> SampleRecipe:
     """A picture tower for what any of these made that knows pictures as the system draws them.
 
     Codes and generators stay as they are (docs/log.md).
     """
     learnt = DecodedTraining(steps=900, warmup=20, precision="auto")
-    return replace(course_cpu(), courses=(), decoded=learnt)
+    return replace(course_cpu(), courses=(), seeing=learnt)

@@ -89,7 +89,7 @@ class SampleRecipe:
         decoder: A second schedule, for the decoder alone: codes stay as they are.
         words: A second schedule, for a new text tower of the CLIP and longer vectors, which tell
             what words a text has.
-        decoded: A schedule for the picture tower of a finished system's CLIP, which learns what its
+        seeing: A schedule for the picture tower of a finished system's CLIP, which learns what its
             tokenizer makes of pictures.
         courses: What the generators learn from, one after the other.
         further: It goes on from a finished system (`recipes/further.py`).
@@ -107,7 +107,7 @@ class SampleRecipe:
     clip: ClipTraining
     clip_batch: int
     words: WordTraining | None = None
-    decoded: DecodedTraining | None = None
+    seeing: DecodedTraining | None = None
     sides: Sides = AVERAGE
     text_vocabulary: int
     courses: tuple[Course, ...]

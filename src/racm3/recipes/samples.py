@@ -16,7 +16,7 @@ from racm3.recipes.courses import (
     recalling_cpu,
     settled_cpu,
 )
-from racm3.recipes.parts import contrast_cpu, decoded_cpu, decoder_cpu, words_cpu
+from racm3.recipes.parts import contrast_cpu, decoder_cpu, seeing_cpu, words_cpu
 from racm3.recipes.phrasing import (
     coloured_cpu,
     gathering_cpu,
@@ -32,9 +32,9 @@ from racm3.recipes.sample import sample_cpu, sample_gpu
 from racm3.recipes.tiny import (
     tiny,
     tiny_course,
-    tiny_decoded,
     tiny_decoder,
     tiny_further,
+    tiny_seeing,
     tiny_words,
 )
 
@@ -63,12 +63,12 @@ SAMPLES: dict[str, Callable[[], SampleRecipe]] = {
     "decoder_cpu": decoder_cpu,
     "contrast_cpu": contrast_cpu,
     "words_cpu": words_cpu,
-    "decoded_cpu": decoded_cpu,
+    "seeing_cpu": seeing_cpu,
     "sample_gpu": sample_gpu,
     "tiny": tiny,
     "tiny_further": tiny_further,
     "tiny_course": tiny_course,
     "tiny_decoder": tiny_decoder,
     "tiny_words": tiny_words,
-    "tiny_decoded": tiny_decoded,
+    "tiny_seeing": tiny_seeing,
 }

@@ -90,7 +90,7 @@ def tiny_words() -> SampleRecipe:
     return replace(base, words=words, sides=sides, keep_codes=True, courses=(), decoder=None)
 
 
-def tiny_decoded() -> SampleRecipe:
+def tiny_seeing() -> SampleRecipe:
     """A picture tower of its CLIP that knows what its tokenizer draws, after any of these."""
     learnt = DecodedTraining(steps=6, warmup=2, scenes=2)
-    return replace(tiny_further(), decoded=learnt, keep_codes=True, courses=(), decoder=None)
+    return replace(tiny_further(), seeing=learnt, keep_codes=True, courses=(), decoder=None)

@@ -54,9 +54,9 @@ def sample(
             minutes, the same for look-alikes), words_cpu (half an hour, a CLIP that tells words
             which it never met), asking_cpu, phrasing_cpu, spaced_cpu, spoken_cpu, spelt_cpu,
             lettered_cpu, coloured_cpu, gathering_cpu and listing_cpu (half an hour to an hour each:
-            what people ask for and how they say it, names, dyes, several things), decoded_cpu (ten
+            what people ask for and how they say it, names, dyes, several things), seeing_cpu (ten
             minutes, a CLIP that knows pictures as the system draws them), tiny_further,
-            tiny_course, tiny_decoder, tiny_words or tiny_decoded.
+            tiny_course, tiny_decoder, tiny_words or tiny_seeing.
         out: The folder of the run; the finished system is in its `system`.
         stage: How far to go: tokenizer, clip, prepared, racm3, cm3, decoder or system (all). What a
             stage needs and is not there yet is made first. Tokenizer and clip may run side by
