@@ -39,6 +39,7 @@ from tests.conftest import unspaced
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / name for name in ("README.md", "docs/collections.md", "docs/comparisons.md")]
 
 
 def test_the_whole_sample_recipe_ends_in_a_system_that_answers(run, tmp_path):
@@ -164,23 +165,34 @@ def test_what_ships_is_small():
     assert sum(len(zlib.compress(path.read_bytes())) for path in files) < 40_000_000
 
 
-def commands() -> list[str]:
-    joined = README.replace("\\\n", " ")
+def commands(page: Path) -> list[str]:
+    joined = page.read_text().replace("\\\n", " ")
     lines = re.findall(r"^\$ (?:\.venv/bin/)?racm3 (.*)$", joined, re.MULTILINE)
     return [part.split("#")[0].strip() for line in lines for part in line.split("&& racm3 ")]
 
 
-@pytest.mark.parametrize("line", commands())
-def test_every_command_of_the_readme_parses(line):
+@pytest.mark.parametrize("line", dict.fromkeys(line for page in PAGES for line in commands(page)))
+def test_every_command_of_the_readme_and_its_pages_parses(line):
     words = shlex.split(line.replace("&&", "").strip())
     assert words[0] in VERBS
     build_parser().parse_args(words)
 
 
-def test_the_readme_has_commands_and_a_picture():
-    assert len(commands()) > 10
-    for image in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
-        assert (ROOT / image).exists(), image
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_readme_and_its_pages_have_commands_and_what_they_show(page):
+    assert len(commands(page)) > 9
+    for place in re.findall(r"\]\(((?!https?:)[^)]+)\)", page.read_text()):
+        assert (page.parent / place).exists(), place
+
+
+def test_what_the_readme_says_of_the_orders_was_counted():
+    counted = {
+        line.split("|")[1].strip(): line.split("|")[-2].strip()
+        for line in PAGES[2].read_text().splitlines()
+        if line.startswith("| ")
+    }
+    said = re.findall(r"(\d+%) of these orders are there, on photographs (\d+%)", README)
+    assert said == [(counted["sample world, every order once"], counted["photographs, a GPU"])]
 
 
 def test_the_map_of_the_readme_is_true():
