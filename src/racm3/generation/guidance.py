@@ -1,6 +1,6 @@
 """Several streams of logits to one: classifier-free guidance, CD-K, ensembles."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,8 +9,6 @@ from torch import Tensor
 
 from racm3.errors import ConfigError
 from racm3.generation.sampling import Sampling
-
-Combine = Callable[[Float[Tensor, "streams *samples vocab"]], Float[Tensor, "*samples vocab"]]
 
 
 def guide(

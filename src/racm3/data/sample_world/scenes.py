@@ -243,17 +243,3 @@ def _background(colour: str, texture: str, side: int) -> PIL.Image:
     shade = {"plain": rows * 0, "striped": rows % 2, "checked": (rows + columns) % 2}[texture]
     pixels = np.where(shade[..., None] == 1, other, base).clip(0, 255).astype(np.uint8)
     return PIL.fromarray(pixels).convert("RGBA")
-
-
-def contact_sheet(pictures: Sequence[Image], *, columns: int, scale: int = 2) -> Image:
-    """Pictures in rows on one sheet, enlarged without smoothing, for people to look at."""
-    side = max(max(p.height, p.width) for p in pictures) * scale
-    rows = -(-len(pictures) // columns)
-    sheet = PIL.new("RGB", (columns * (side + 4) + 4, rows * (side + 4) + 4), (128, 128, 128))
-    for position, picture in enumerate(pictures):
-        row, column = divmod(position, columns)
-        tile = picture.pil().resize(
-            (picture.width * scale, picture.height * scale), PIL.Resampling.NEAREST
-        )
-        sheet.paste(tile, (4 + column * (side + 4), 4 + row * (side + 4)))
-    return Image.of(sheet)
