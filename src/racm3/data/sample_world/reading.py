@@ -35,7 +35,10 @@ _AS = (
 )
 # What is done to a thing that has no article: eating cheese. Of names only these are like it.
 _DOING = "(?:wearing|holding|eating|drinking|riding|chasing)(?! (?:turban|hands|back)\\b)"
-_TO = "carrying|catching|cooking|driving|hugging|kicking|playing(?! card)|pulling|pushing|reading"
+_TO = (
+    "biting|breathing|carrying|catching|cooking|driving|feeding|hugging|juggling|kicking"
+    "|playing(?! card)|pulling|pushing|reading|throwing|washing|watching|watering"
+)
 # What such words split a question by; `and` may belong to a name (a hammer and wrench) or to two of
 # one thing (one on top and one below).
 SPLITS = (
@@ -43,14 +46,14 @@ SPLITS = (
     r"(?:next to|beside|(?:to (?:the )?)?(?:left|right) of|above|below|beneath|on top of)"
     r"(?! each| the other) )"
 )
-# A black and white cow is one.
-_NO_DYE = "".join(f"(?<!\\b{dye} )" for dye in DYES)
+# A black and white cow is one, an orange and a lemon are two.
+_AND = "".join(f"(?<!\\b{dye} )" for dye in DYES) + r"and|(?<=\ban orange )and(?= an? )"
 # What is done, and not how something is: a sleeping cat.
 _BARE = r"(?<!\ba )(?<!\ban )(?<!\bthe )"
 _THESE = "an?|the|two|three|four|some|my|your|his|her|its|our|their"
 JOINS = (
     rf"(?i:(?:,(?= (?:{_THESE}) )(?! an? {_GROUND})"
-    rf"|,? (?:{_NO_DYE}and|&|\+|{_DOING}|{_AS}(?:over|under|near|behind|in front of)"
+    rf"|,? (?:{_AND}|&|\+|{_DOING}|{_AS}(?:over|under|near|around|behind|in front of)"
     rf"|(?:{_AS}(?:with|on|in|inside(?: of)?|at|by)|{_BARE}[a-z]+ing)"
     rf"(?= (?:{_THESE}) ))"
     # Without an article before what has a name: a cat with hat, not a dog with spots.
@@ -96,7 +99,7 @@ BETWEEN = {
     f"{_AS}(?:over|on top of|on|above)|riding": "above",
     f"{_AS}(?:under|below|beneath)|wearing": "below",
     r",(?: and)?|and|&|\+|[a-z]+ing": "left of",
-    f"{_AS}(?:next to|beside|near|by|at|behind|in front of|with|in|inside(?: of)?|{_LEFT})":
+    f"{_AS}(?:next to|beside|near|around|by|at|behind|in front of|with|in|inside(?: of)?|{_LEFT})":
         "left of",
 }  # fmt: skip
 # Three and four things are listed, one of several as often as there are.
