@@ -144,7 +144,8 @@ def order(source: str, verdict: dict) -> str:
     return f"{said}: {verdict['verdict']}, {number(verdict['ratio'])} ({verdict['paper']:.2f})"
 
 
-def main() -> None:
+def pages() -> dict[str, str]:
+    """Each page as it should be, by its path."""
     reports = {
         name: [RESULTS / f"study-{file}.json" for file in files] for name, files in STUDIES.items()
     }
@@ -152,17 +153,25 @@ def main() -> None:
         "README.md": {"results": sample(), "study": summary(reports)},
         "docs/comparisons.md": {"counts": counts(), **missing()},
     }
-    for name, written in blocks.items():
-        text = (ROOT / name).read_text()
-        for block, made in written.items():
-            text, places = re.subn(
-                rf"(<!-- {block}: written by runs/readme.py -->\n).*?(<!-- end of {block} -->)",
-                lambda match, made=made: f"{match[1]}{made}\n{match[2]}",
-                text,
-                flags=re.DOTALL,
-            )
-            if places != 1:
-                raise SystemExit(f"{name} has {places} places for {block}")
+    return {name: filled(name, written) for name, written in blocks.items()}
+
+
+def filled(name: str, written: dict[str, str]) -> str:
+    text = (ROOT / name).read_text()
+    for block, made in written.items():
+        text, places = re.subn(
+            rf"(<!-- {block}: written by runs/readme.py -->\n).*?(<!-- end of {block} -->)",
+            lambda match, made=made: f"{match[1]}{made}\n{match[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+        if places != 1:
+            raise SystemExit(f"{name} has {places} places for {block}")
+    return text
+
+
+def main() -> None:
+    for name, text in pages().items():
         (ROOT / name).write_text(text)
 
 

@@ -1,6 +1,7 @@
 """From nothing to an answer, as the README tells it."""
 
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -183,6 +184,11 @@ def test_the_readme_and_its_pages_have_commands_and_what_they_show(page):
     assert len(commands(page)) > 9
     for place in re.findall(r"\]\(((?!https?:)[^)]+)\)", page.read_text()):
         assert (page.parent / place).exists(), place
+
+
+def test_the_tables_of_the_readme_and_its_pages_are_those_of_the_reports():
+    for name, text in runpy.run_path(str(ROOT / "runs/readme.py"))["pages"]().items():
+        assert text == (ROOT / name).read_text(), "run .venv/bin/python runs/readme.py"
 
 
 def test_what_the_readme_says_of_the_orders_was_counted():
